@@ -1,0 +1,175 @@
+"""Opening connections: a few at a time, on nobody's time but the pool's."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+
+from dbpool.core.outage import Outage
+from dbpool.core.retry import Backoff, Verdict, verdict
+from dbpool.driver import Driver, PooledConnection, one_line, sqlstate
+from dbpool.errors import PoolClosed, ServerUnavailable
+from dbpool.finish import Cleanups
+from dbpool.settings import PoolSettings
+
+# A server that comes back is found within this time; one connect a second is no load for it.
+LONGEST_BACKOFF_S = 1.0
+
+
+class Connector:
+    """Gives connections to callers that hold a permit and have none.
+
+    They stand in a line of their own, at most as long as the capacity. Each is served by whatever comes first: a
+    connection that somebody gives back, or a new one. A connect that its caller no longer waits for goes on, and its
+    connection becomes a spare.
+    """
+
+    # Always true between two calls:
+    #   connections out or idle + opening <= capacity: a connect starts only for a permit that has no connection
+    #   a caller wants only while there is no spare
+
+    def __init__(self, driver: Driver, settings: PoolSettings, on_spare: Callable[[PooledConnection], None]) -> None:
+        self._driver = driver
+        self._settings = settings
+        self._on_spare = on_spare
+        self._wanting: deque[asyncio.Future[PooledConnection | Exception]] = deque()
+        self._tasks = Cleanups()
+        self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
+        self._is_closed = False
+        self.opening = 0
+        self.connects_total = 0
+        self.connect_failures_total = 0
+        self.last_error: Exception | None = None
+
+    async def obtain(self) -> PooledConnection:
+        """Wait for a connection; the caller holds a permit and sets the time limit.
+
+        Raises:
+            ServerUnavailable: connecting has failed for longer than ``outage_patience`` and no connection is left
+                that could come back.
+        Cancelling: leaves the line; a connection that came in the same instant becomes a spare.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._is_hopeless(now) and (self.opening or now < self._outage.next_try_at):
+            raise self._unavailable(now)
+        want: asyncio.Future[PooledConnection | Exception] = asyncio.get_running_loop().create_future()
+        self._wanting.append(want)
+        self._start_opening()
+        try:
+            answer = await want
+        except BaseException:
+            if want.done() and not want.cancelled() and isinstance(connection := want.result(), PooledConnection):
+                self.give(connection)
+            raise
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def offer(self, connection: PooledConnection) -> bool:
+        """Give *connection* to the first caller that wants one; False if none does."""
+        wanting = self._wanting
+        while wanting:
+            want = wanting.popleft()
+            if not want.done():
+                want.set_result(connection)
+                return True
+        return False
+
+    def give(self, connection: PooledConnection) -> None:
+        """Give *connection* to whoever wants one, else make it a spare."""
+        if not self.offer(connection):
+            self._on_spare(connection)
+
+    def warm(self, connections: int) -> None:
+        """Open *connections* more, as spares. The caller has made sure that the bound has room for them."""
+        for _ in range(connections):
+            self._open_one()
+
+    async def close(self) -> None:
+        """Stop opening; fail everyone who still wants a connection."""
+        self._is_closed = True
+        name = self._settings.name
+        self._fail_all(lambda: PoolClosed(f"pool '{name}' was closed while this caller waited for a connection"))
+        self._tasks.cancel_all()
+        await self._tasks.wait_all()
+
+    def advice(self) -> str:
+        """What a caller that timed out should do."""
+        if self._outage.failures and self.last_error is not None:
+            return f"The last of {self._outage.failures} failed connects: {one_line(self.last_error)}"
+        return "Shorten its transactions, or raise max_connections."
+
+    def _start_opening(self) -> None:
+        wanted = sum(not want.done() for want in self._wanting)
+        for _ in range(min(wanted, self._outage.connects_at_once(self._settings.max_connecting)) - self.opening):
+            self._open_one()
+
+    def _open_one(self) -> None:
+        self.opening += 1
+        self._tasks.start(self._open())
+
+    async def _open(self) -> None:
+        try:
+            connection = await self._connect_for_whoever_waits()
+        finally:
+            self.opening -= 1
+        if connection is not None:
+            self.give(connection)
+            self._start_opening()  # more at once again, now that it works
+
+    async def _connect_for_whoever_waits(self) -> PooledConnection | None:
+        loop = asyncio.get_running_loop()
+        outage = self._outage
+        while True:
+            await asyncio.sleep(max(0.0, outage.next_try_at - loop.time()))
+            try:
+                connection = await self._driver.connect()
+            except Exception as error:  # whatever it is, it is told to those who wait
+                self._failed(error, loop.time())
+            else:
+                outage.ended()
+                self.connects_total += 1
+                connection.expires_at = loop.time() + self._settings.max_lifetime * random.uniform(0.9, 1.0)  # noqa: S311
+                connection.idle_since = loop.time()
+                return connection
+            if self._is_closed or self.opening > outage.connects_at_once(self._settings.max_connecting):
+                return None  # one prober is enough
+            if all(want.done() for want in self._wanting):
+                return None
+
+    def _failed(self, error: Exception, now: float) -> None:
+        self.connect_failures_total += 1
+        self.last_error = error
+        state = sqlstate(error)
+        denied = state is not None and verdict(state) is Verdict.DENIED
+        self._outage.failed(now, denied=denied, chance=random.random())  # noqa: S311
+        if self._is_hopeless(now):
+            self._fail_all(lambda: self._unavailable(now))
+
+    def _is_hopeless(self, now: float) -> bool:
+        return self._outage.refuses(now) and self._driver.size == 0
+
+    def _fail_all(self, error: Callable[[], Exception]) -> None:
+        while self._wanting:
+            want = self._wanting.popleft()
+            if not want.done():
+                want.set_result(error())  # one each: they are raised in different tasks
+
+    def _unavailable(self, now: float) -> ServerUnavailable:
+        outage, dsn = self._outage, self._settings.dsn
+        assert self.last_error is not None
+        remedy = (
+            "Check the user, the password and the database's name."
+            if outage.is_denied
+            else "Check that the server runs and that this machine reaches it."
+        )
+        error = ServerUnavailable(
+            f"no connection to database '{dsn.database}' at {dsn.host or 'the default host'} for pool "
+            f"'{self._settings.name}': {one_line(self.last_error)} ({outage.failures} failed "
+            f"connect{'s' if outage.failures > 1 else ''} in {now - outage.since:.1f} s, next try in "
+            f"{max(0.0, outage.next_try_at - now):.1f} s). {remedy}"
+        )
+        error.__cause__ = self.last_error
+        return error

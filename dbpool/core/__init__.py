@@ -1,0 +1,1 @@
+"""Decides: no await, clock, socket, logger or driver."""

@@ -1,0 +1,45 @@
+"""Whether the server counts as gone, and when to try it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dbpool.core.retry import Backoff
+
+
+@dataclass(slots=True)
+class Outage:
+    """The run of failed connects since the last that worked.
+
+    A short run is a hiccup: callers wait while it is tried again. Once it has lasted *patience_s*, or the server has
+    said no in a way that another try cannot change, callers are refused at once, and one prober goes on.
+    """
+
+    patience_s: float
+    backoff: Backoff = field(default_factory=Backoff)
+    failures: int = 0
+    since: float = 0.0
+    next_try_at: float = 0.0
+    is_denied: bool = False
+
+    def failed(self, now: float, *, denied: bool, chance: float) -> None:
+        """Record a failed connect; *chance* (0..1) sets the jitter of the next."""
+        if not self.failures:
+            self.since = now
+        self.failures += 1
+        self.is_denied = denied
+        self.next_try_at = now + self.backoff.delay_s(self.failures, chance)
+
+    def ended(self) -> None:
+        """Record a connect that worked."""
+        self.failures = 0
+        self.is_denied = False
+        self.next_try_at = 0.0
+
+    def refuses(self, now: float) -> bool:
+        """Whether callers are to be refused at once."""
+        return self.failures > 0 and (self.is_denied or now - self.since >= self.patience_s)
+
+    def connects_at_once(self, most: int) -> int:
+        """How many connects may be under way: *most*, or one prober during an outage."""
+        return 1 if self.failures else most

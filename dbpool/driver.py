@@ -1,0 +1,324 @@
+"""The only file that knows asyncpg: open a connection, send a statement, clean up, close."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg import Record
+from asyncpg.pool import PoolConnectionProxy
+from asyncpg.protocol import NO_TIMEOUT
+
+from dbpool.core.retry import Verdict, verdict
+from dbpool.core.statements import Statement, classify
+from dbpool.errors import ConnectionLost, QueryTimeout, StatementError
+
+if TYPE_CHECKING:
+    from dbpool.settings import PoolSettings
+
+Handle = PoolConnectionProxy
+PostgresError = asyncpg.PostgresError
+
+# Beyond what asyncpg's own reset does: role, session authorization, sequences and temporary tables. One message, one
+# round trip; prepared statements are kept.
+STRONG_RESET = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+    "DISCARD SEQUENCES; DISCARD TEMP"
+)
+MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
+
+
+class PooledConnection(asyncpg.Connection):
+    """An asyncpg connection that remembers whether it owes a reset."""
+
+    __slots__ = (
+        "_holder",
+        "expires_at",
+        "idle_since",
+        "is_broken",
+        "is_standard",
+        "keeps_session",
+        "record_class",
+        "settings",
+        "transactions",
+    )
+
+    keeps_session: bool  # nothing sent since the last reset can have changed the session's state
+    is_broken: bool  # close it instead of cleaning it
+    is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
+    expires_at: float  # seconds of the loop's clock, as the next
+    idle_since: float
+    settings: PoolSettings
+    record_class: type[Record]
+    transactions: list[Any]  # those under way on it, the outermost first
+    _holder: Any
+
+    make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
+
+    def watch(self, sql: str) -> Statement:
+        """Check *sql* and note whether it may change the session.
+
+        Raises:
+            StatementError: it can never work.
+        """
+        statement = classify(sql, self.settings.trusted_functions)
+        refuse_copy(statement)
+        if not statement.keeps_session:
+            self.keeps_session = False
+        return statement
+
+    def get_reset_query(self) -> str:
+        return STRONG_RESET
+
+    def transaction(self, **options: Any) -> Any:  # type: ignore[override]
+        """A transaction that tells the truth: see ``DatabasePool.transaction``."""
+        return type(self).make_transaction(self, **options)
+
+    async def add_listener(self, channel: str, callback: Any) -> None:
+        self.keeps_session = False
+        await super().add_listener(channel, callback)
+
+    def add_log_listener(self, callback: Any) -> None:
+        self.keeps_session = False
+        super().add_log_listener(callback)
+
+    # The rest is this package's own view of a connection.
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open with no statement, cancellation or transaction under way."""
+        protocol: Any = self._protocol  # type: ignore[attr-defined]
+        return not (self.is_closed() or protocol.is_in_transaction() or protocol._is_cancelling())
+
+    def begin(
+        self, sql: str, args: Sequence[object], limit: int, want_status: bool
+    ) -> tuple[Coroutine[Any, Any, Any], asyncio.Future[Any]] | None:
+        """Send a statement that this connection has prepared before, without waiting.
+
+        Returns: the work, to be resumed once when the future is done; None if it is not prepared yet.
+        Raises: what asyncpg raises for arguments that do not fit; then nothing was sent.
+        """
+        me: Any = self
+        statement = me._stmt_cache.get((sql, self.record_class, False))
+        if statement is None or me._query_loggers:
+            return None
+        work = me._protocol.bind_execute(statement, args, "", limit, want_status, NO_TIMEOUT)
+        answer = work.send(None)
+        answer._asyncio_future_blocking = False  # we resume the work ourselves, no task awaits it
+        return work, answer
+
+    async def run(self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float) -> Any:
+        """The same with waiting, for any statement: prepares it where needed."""
+        if want_status:
+            return await super().execute(sql, *args, timeout=timeout)
+        me: Any = self
+        return await me._execute(sql, args, limit, timeout)
+
+    def lend(self) -> Handle[Record]:
+        """A fresh handle for one lease: unusable after ``end_loan``."""
+        handle: Any = PoolConnectionProxy(self._holder, self)
+        self._holder._proxy = handle
+        return handle  # type: ignore[no-any-return]
+
+    def end_loan(self) -> None:
+        me: Any = self
+        if me._proxy is not None:
+            me._on_release()
+            self._holder._proxy = None
+            me._proxy._detach()
+        self.transactions.clear()
+
+    async def clean(self, timeout: float) -> None:
+        """Wait for a pending cancellation, roll back, reset the session.
+
+        Raises: whatever goes wrong; the connection is then only good for closing.
+        """
+        me: Any = self
+        async with asyncio.timeout(timeout):
+            await me._protocol._wait_for_cancellation(timeout)
+            me._listeners.clear()
+            me._log_listeners.clear()
+            if self.is_in_transaction():
+                await super().execute("ROLLBACK", timeout=timeout)
+            await super().execute(STRONG_RESET, timeout=timeout)
+        self.keeps_session = self.is_standard
+
+    async def ping(self, timeout: float) -> bool:
+        """Whether the server still answers."""
+        try:
+            await super().execute("SELECT 1", timeout=timeout)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    async def discard(self, timeout: float) -> None:
+        """Close: cancel what runs and wait until the server has ended the session, *timeout* seconds at the most."""
+        try:
+            await self.close(timeout=timeout)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.terminate()
+
+
+def _watched(name: str) -> Callable[..., Any]:
+    method = getattr(asyncpg.Connection, name)
+
+    @functools.wraps(method)
+    def watched(self: PooledConnection, sql: str, *args: Any, **options: Any) -> Any:
+        self.watch(sql)
+        return method(self, sql, *args, **options)
+
+    return watched
+
+
+for _name in ("execute executemany fetch fetchrow fetchval fetchmany prepare cursor copy_from_query").split():
+    setattr(PooledConnection, _name, _watched(_name))
+
+
+def refuse_copy(statement: Statement) -> None:
+    """Raise StatementError for a COPY that would wait for ever for data that cannot come."""
+    if statement.is_copy_stdio:
+        raise StatementError(
+            "COPY ... FROM STDIN / TO STDOUT cannot run as a statement, it would wait for ever: "
+            "acquire() a connection and use its copy_to_table, copy_records_to_table, copy_from_table or copy_from_query"
+        )
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether *error* says that the connection is gone."""
+    if isinstance(error, asyncpg.PostgresError):
+        return verdict(error.sqlstate) is Verdict.LOST
+    return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters of a server's error, None for anything else."""
+    return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+
+
+def is_failed_transaction(error: BaseException) -> bool:
+    """Whether a statement was refused because an earlier one of its transaction had failed."""
+    return isinstance(error, asyncpg.InFailedSQLTransactionError)
+
+
+def is_stale_plan(error: BaseException) -> bool:
+    """Whether the statement was not run because its prepared form is out of date: preparing it again mends that."""
+    return isinstance(error, asyncpg.InvalidCachedStatementError)
+
+
+def translated(error: BaseException, connection: PooledConnection, name: str) -> BaseException:
+    """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
+    state = sqlstate(error)
+    if isinstance(error, (asyncpg.OutdatedSchemaCacheError, asyncpg.InternalClientError)) or (
+        state is not None and verdict(state) is Verdict.DISCARD
+    ):
+        connection.is_broken = True
+    if not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
+        return error
+    cause = error.__cause__ or error
+    lost = ConnectionLost(
+        f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have been "
+        f"applied: check before you repeat it; a read can be repeated at once."
+    )
+    lost.__cause__ = error
+    return lost
+
+
+@contextmanager
+def told_as_ours(connection: PooledConnection, name: str, timeout: float) -> Iterator[None]:
+    """Raise what goes wrong in the block as this package reports it."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise query_timeout(name, timeout) from error
+    except Exception as error:
+        ours = translated(error, connection, name)
+        if ours is error:
+            raise
+        raise ours from error
+
+
+def query_timeout(name: str, timeout: float) -> QueryTimeout:
+    """The error for a statement that was cancelled after *timeout* seconds."""
+    return QueryTimeout(
+        f"a statement on {name} was cancelled after {timeout:.2f} s; if it writes, it may or may not have been applied. "
+        f"Give it a longer timeout=, or see what it waits for in pg_stat_activity.",
+        timeout_s=timeout,
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """An error's class and first line."""
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class Driver:
+    """The asyncpg pool behind the gate: it never has anyone waiting, for the gate's capacity is its ``max_size``."""
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
+        self._pool: Any = None
+
+    async def open(self) -> None:
+        """Make the asyncpg pool; opens no connection."""
+        settings = self._settings
+        dsn = settings.dsn
+        server_settings = dict(settings.server_settings)
+        if "application_name" not in dsn.parameters:
+            server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
+        options: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
+        self._pool = await asyncpg.create_pool(
+            dsn.reveal(),
+            min_size=0,
+            max_size=settings.max_connections,
+            max_queries=2**62,
+            max_inactive_connection_lifetime=0,  # idle time and age are the leases' business
+            connection_class=PooledConnection,
+            timeout=settings.connect_timeout,
+            command_timeout=settings.query_timeout,
+            statement_cache_size=settings.statement_cache_size,
+            server_settings=server_settings,
+            **options,
+        )
+
+    @property
+    def size(self) -> int:
+        """Connections open now, in use or idle."""
+        return 0 if self._pool is None else int(self._pool.get_size())
+
+    async def connect(self) -> PooledConnection:
+        """Open one connection, within ``connect_timeout``. The caller sees to it that the bound has room."""
+        handle = await self._pool.acquire()
+        connection: PooledConnection = handle._con
+        connection._holder = handle._holder
+        connection._holder._proxy = None
+        handle._detach()
+        connection.is_broken = False
+        connection.settings = self._settings
+        connection.transactions = []
+        connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
+        connection.is_standard = connection.get_settings().standard_conforming_strings == "on"  # type: ignore[attr-defined]
+        connection.keeps_session = connection.is_standard
+        _notice_a_dead_peer(connection)
+        return connection
+
+    def terminate(self) -> None:
+        """Cut every connection off."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+
+def _notice_a_dead_peer(connection: PooledConnection) -> None:
+    """TCP keepalive: a peer that vanished without a word is noticed after about a minute, also while idle."""
+    sock = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)

@@ -1,0 +1,107 @@
+"""Every exception that this package raises.
+
+A server's own answer to a statement (a unique violation, a syntax error) is asyncpg's exception and passes through
+untouched; what is here is what the pool has to say. Each message tells what happened, the numbers, and what to do;
+the numbers are attributes too.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class DbPoolError(Exception):
+    """Something that this package, not the server, refuses or reports."""
+
+
+class SettingsError(DbPoolError, ValueError):
+    """A setting is out of range, or two settings contradict each other."""
+
+
+class UsageError(DbPoolError, RuntimeError):
+    """The pool was used in a way that can never work: not open, another event loop, after a fork, released twice."""
+
+
+class StatementError(DbPoolError, ValueError):
+    """A statement or its parameters were refused before anything was sent and before a permit was taken."""
+
+
+class PoolClosed(DbPoolError):
+    """Asked after close() began, or still waiting when it did."""
+
+
+class LineFull(DbPoolError):
+    """Refused at once: as many callers wait in line as ``max_waiting`` allows."""
+
+    def __init__(self, message: str, *, capacity: int, held: int, waiting: int) -> None:
+        super().__init__(message)
+        self.capacity, self.held, self.waiting = capacity, held, waiting
+
+
+class AcquireTimeout(DbPoolError, TimeoutError):
+    """Waited and got no permit or no connection in time; nothing was sent to the server."""
+
+    def __init__(self, message: str, *, waited_s: float, capacity: int, held: int, waiting: int) -> None:
+        super().__init__(message)
+        self.waited_s, self.capacity, self.held, self.waiting = waited_s, capacity, held, waiting
+
+
+class QueryTimeout(DbPoolError, TimeoutError):
+    """A statement ran out of time and was cancelled; a write may or may not have been applied."""
+
+    def __init__(self, message: str, *, timeout_s: float) -> None:
+        super().__init__(message)
+        self.timeout_s = timeout_s
+
+
+class ServerUnavailable(DbPoolError, ConnectionError):
+    """No connection can be opened; the cause (``__cause__``) is the last attempt's error."""
+
+
+class ConnectionLost(DbPoolError, ConnectionError):
+    """The server or the network went away during a lease; a write under way may or may not have been applied."""
+
+
+class TransactionRolledBack(DbPoolError):
+    """COMMIT was answered with ROLLBACK: a statement had failed and its error was swallowed. Nothing was stored."""
+
+
+class Outcome(Enum):
+    """What became of a transaction, as ``pg_xact_status`` tells."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    IN_PROGRESS = "in progress"
+    UNKNOWN = "unknown"
+
+
+class CommitOutcomeUnknown(ConnectionLost):
+    """The connection was lost, or time ran out, between COMMIT and its answer.
+
+    ``xid`` is the transaction's id where it was asked for (``transaction(traceable=True)``), else None;
+    ``await db.outcome(error)`` then asks the server what became of it.
+    """
+
+    def __init__(self, message: str, *, xid: str | None) -> None:
+        super().__init__(message)
+        self.xid = xid
+
+
+class TransactionFailed(DbPoolError):
+    """``run`` gave up after ``attempts`` conflicts; the last one is the cause."""
+
+    def __init__(self, message: str, *, attempts: int) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+class RowMappingError(DbPoolError, TypeError):
+    """The columns of a result do not fit the type given as ``into=``."""
+
+
+class MigrationError(DbPoolError):
+    """A migration could not be run."""
+
+
+class EmbeddedError(DbPoolError):
+    """The embedded PostgreSQL could not be started."""

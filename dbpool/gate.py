@@ -1,0 +1,257 @@
+"""A fair, bounded place to wait in front of anything scarce."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from dbpool.core.permits import Closed, Full, Permits, Place, Ticket
+from dbpool.deadlines import Bucket, Deadlines
+from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
+from dbpool.settings import positive_seconds, whole_number
+
+
+class Waiter(Ticket):
+    """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
+
+    __slots__ = ("bucket", "deadline", "since", "wakeup")
+
+    bucket: Bucket | None
+    deadline: float
+    since: float
+    wakeup: asyncio.Future[Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bucket = None
+
+    def granted(self) -> None:
+        if not self.wakeup.done():  # else its task was cancelled, and gives the permit back when it runs
+            self.wakeup.set_result(None)
+
+    def refused(self, error: Exception) -> None:
+        if not self.wakeup.done():
+            self.wakeup.set_result(error)  # not set_exception: a caller cancelled now never looks
+
+
+@dataclass(slots=True)
+class LineCounters:
+    """What happened at a gate since it was made."""
+
+    granted_total: int = 0
+    waited_total: int = 0
+    waited_s_total: float = 0.0
+    timeouts_total: int = 0
+    refused_total: int = 0
+
+
+class Gate:
+    """At most *capacity* holders at once; everyone else waits in one line, first come, first served.
+
+    Newcomers never overtake. A caller cancelled in line or in the instant of its grant costs O(1) and passes the permit
+    on. A gate belongs to the event loop in which it is first used; it may be made before any loop runs.
+
+    Args:
+        capacity: permits, at least 1.
+        max_waiting: callers in line before newcomers are refused with LineFull; None: no limit.
+        timeout: seconds in line, unless ``enter`` says otherwise.
+        name: stands in every message.
+        advice: the last sentence of a time-out's message; asked for when one is raised.
+    Raises:
+        SettingsError: a number is out of range.
+    Example::
+
+        gate = Gate(5)
+        async with gate:                     # or: async with gate.enter(timeout=2)
+            await call_something_scarce()
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        max_waiting: int | None = None,
+        timeout: float = 30.0,
+        name: str = "gate",
+        advice: Callable[[], str] = lambda: "Hold permits for less time, or raise the capacity.",
+    ) -> None:
+        if max_waiting is not None:
+            whole_number(max_waiting, "max_waiting", 0)
+        self.name = name
+        self._advice = advice
+        self.counters = LineCounters()
+        self._timeout = positive_seconds(timeout, "timeout")
+        self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), max_waiting)
+        self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._inside: list[Waiter] = []
+        self._emptied: asyncio.Future[None] | None = None
+
+    @property
+    def capacity(self) -> int:
+        return self._permits.capacity
+
+    @property
+    def held(self) -> int:
+        return self._permits.held
+
+    @property
+    def waiting(self) -> int:
+        return self._permits.waiting
+
+    @property
+    def is_closed(self) -> bool:
+        return self._permits.closed
+
+    def oldest_wait_s(self) -> float:
+        """How long the first in line has waited, in seconds; 0 when nobody waits."""
+        oldest = self._permits.next_in_line
+        return 0.0 if oldest is None or self._loop is None else self._loop.time() - oldest.since
+
+    @asynccontextmanager
+    async def enter(self, *, timeout: float | None = None) -> AsyncIterator[None]:
+        """Hold a permit for the length of the block.
+
+        Args:
+            timeout: seconds to wait in line at the most; None: the gate's.
+        Raises:
+            AcquireTimeout: no permit in time.
+            LineFull: ``max_waiting`` callers wait already.
+            PoolClosed: the gate was closed, before or while waiting.
+        Cancelling: leaves the line, or gives the permit back.
+        """
+        waiter = await self._hold(timeout)
+        try:
+            yield
+        finally:
+            self._release(waiter)
+
+    async def __aenter__(self) -> None:
+        self._inside.append(await self._hold(None))
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._release(self._inside.pop())  # any of them: permits held this way are alike
+
+    async def close(self) -> None:
+        """Refuse newcomers, fail everyone in line with PoolClosed at once, then wait for the holders to leave.
+
+        Cancelling: the gate stays closed; only the wait ends.
+        """
+        self.close_nowait()
+        await self.wait_empty()
+
+    def close_nowait(self) -> None:
+        """Refuse newcomers and fail everyone in line with PoolClosed, without waiting for the holders."""
+        error = f"{self.name} was closed while this caller waited in line"
+        for waiter in self._permits.close():
+            self._deadlines.discard(waiter)
+            waiter.refused(PoolClosed(error))
+
+    async def wait_empty(self) -> None:
+        """Return once nobody holds a permit."""
+        while self.held:
+            if self._emptied is None or self._emptied.done():
+                self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._emptied)
+
+    # What a facade with tickets of its own builds on. None of these waits.
+
+    def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool:
+        """Give *waiter* a permit (True) or the last place in line, for *timeout* seconds at the most (False).
+
+        Raises: LineFull, PoolClosed, UsageError.
+        """
+        if self._loop is not loop:
+            self._move_to(loop)
+        permits = self._permits
+        try:
+            if permits.request(waiter):
+                self.counters.granted_total += 1
+                return True
+        except Full:
+            self.counters.refused_total += 1
+            raise LineFull(
+                f"{self.name} refuses at once: {permits.held} of {permits.capacity} permits held and {permits.waiting} "
+                f"callers in line, which is max_waiting. Send less at a time, shorten the holders, or raise max_waiting.",
+                capacity=permits.capacity,
+                held=permits.held,
+                waiting=permits.waiting,
+            ) from None
+        except Closed:
+            raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
+        waiter.since = now = loop.time()
+        waiter.deadline = now + timeout
+        self._deadlines.add(waiter, loop)
+        return False
+
+    def leave(self, waiter: Waiter) -> Waiter | None:
+        """Take *waiter* out, waiting or holding; return the one now granted, whom the caller of this must wake."""
+        if waiter.place is Place.WAITING:
+            self._deadlines.discard(waiter)
+        granted = self._permits.leave(waiter)
+        if granted is not None:
+            self._count_grant(granted)
+        elif self._emptied is not None and not self._permits.held and not self._emptied.done():
+            self._emptied.set_result(None)
+        return granted
+
+    def _count_grant(self, granted: Waiter) -> None:
+        self._deadlines.discard(granted)
+        counters = self.counters
+        counters.granted_total += 1
+        counters.waited_total += 1
+        assert self._loop is not None
+        counters.waited_s_total += self._loop.time() - granted.since
+
+    async def _hold(self, timeout: float | None) -> Waiter:
+        loop = asyncio.get_running_loop()
+        waiter = Waiter()
+        timeout = self._timeout if timeout is None else positive_seconds(timeout, "timeout")
+        if not self.request(waiter, timeout, loop):
+            waiter.wakeup = loop.create_future()
+            try:
+                refusal = await waiter.wakeup
+            except BaseException:
+                if waiter.place is not Place.GONE:  # cancelled in line, or in the instant of the grant
+                    self._release(waiter)
+                raise
+            if refusal is not None:
+                raise refusal
+        return waiter
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.held + self.waiting:
+            raise UsageError(f"{self.name} is in use in another event loop: make one gate for each loop")
+        self._deadlines.close()  # its timers are another loop's
+        self._loop = loop
+
+    def _release(self, waiter: Waiter) -> None:
+        granted = self.leave(waiter)
+        if granted is not None:
+            granted.granted()
+
+    def _expire(self, waiter: Waiter) -> None:
+        assert self._loop is not None
+        waited_s = self._loop.time() - waiter.since
+        self._permits.leave(waiter)
+        waiter.refused(self.acquire_timeout(waited_s))
+
+    def acquire_timeout(self, waited_s: float) -> AcquireTimeout:
+        """The error for a caller that waited *waited_s* seconds for nothing, with the numbers of this moment."""
+        self.counters.timeouts_total += 1
+        permits = self._permits
+        return AcquireTimeout(
+            f"nothing from {self.name} after {waited_s:.2f} s: {permits.held} of {permits.capacity} permits held, "
+            f"{permits.waiting} other callers in line. {self._advice()}",
+            waited_s=waited_s,
+            capacity=permits.capacity,
+            held=permits.held,
+            waiting=permits.waiting,
+        )
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self.is_closed else ""
+        return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{closed}>"

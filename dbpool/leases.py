@@ -1,0 +1,260 @@
+"""A lease: a permit with its connection, from acquire to release."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from dbpool.connecting import Connector
+from dbpool.core.permits import Place
+from dbpool.driver import Driver, PooledConnection
+from dbpool.finish import Cleanups
+from dbpool.gate import Gate, Waiter
+from dbpool.settings import PoolSettings, Reset
+
+log = logging.getLogger("dbpool")
+
+# A connection that rested longer than this is asked whether it still lives before a caller gets it (pgxpool's rule).
+PING_AFTER_S = 1.0
+# How often idle connections are looked at for their age.
+SWEEP_S = 5.0
+
+
+class Leaseholder(Waiter):
+    """A caller's place in line, then its lease."""
+
+    __slots__ = ("connection",)
+
+    connection: PooledConnection | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection = None
+
+
+@dataclass(slots=True)
+class LeaseCounters:
+    """What happened to leases since the pool was opened."""
+
+    handed_on_total: int = 0
+    resets_total: int = 0
+    discarded_total: int = 0
+
+
+class Leases:
+    """Who has which connection; where a connection goes when its lease ends.
+
+    A connection is in one place at any time: with a leaseholder, in a cleanup (which holds the leaseholder's permit
+    until it is over), idle, or on its way to the next in line.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._settings = settings
+        self.driver = Driver(settings)
+        self.connector = Connector(self.driver, settings, self._rest)
+        self.gate = Gate(
+            settings.max_connections,
+            max_waiting=settings.max_waiting,
+            timeout=settings.acquire_timeout,
+            name=f"pool '{settings.name}'",
+            advice=self.connector.advice,
+        )
+        self.counters = LeaseCounters()
+        self._idle: list[PooledConnection] = []
+        self._cleanups = Cleanups()
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    async def open(self) -> None:
+        """Make the driver's pool and open ``min_connections``, at least one, so that a wrong address is found now.
+
+        Raises:
+            ServerUnavailable: the first connect failed.
+        """
+        await self.driver.open()
+        async with self.lease(self._settings.connect_timeout + 1.0):
+            pass
+        self.connector.warm(self._settings.min_connections - self.driver.size)
+        self._sweep()
+
+    @asynccontextmanager
+    async def lease(self, timeout: float) -> AsyncIterator[PooledConnection]:
+        """Hold a connection for the length of the block, which may do anything with it.
+
+        Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
+        Cancelling: leaves the line, or gives the lease back; what needs time for that runs in the pool's own task.
+        """
+        holder = Leaseholder()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        try:
+            if not self.gate.request(holder, timeout, loop):
+                holder.wakeup = loop.create_future()
+                refusal = await holder.wakeup
+                if refusal is not None:
+                    raise refusal
+            yield await self.obtain(holder, deadline)
+        except BaseException:
+            self.settle(holder)  # whoever has lost patience does not wait for the cleanup
+            raise
+        cleanup = self.settle(holder)
+        if cleanup is not None:
+            await asyncio.shield(cleanup)
+
+    async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
+        """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
+        assert holder.place is Place.HOLDING, holder.place
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout_at(deadline):
+                while holder.connection is None:
+                    if not self._idle:
+                        holder.connection = await self.connector.obtain()
+                        break
+                    holder.connection = self._idle.pop()
+                    if not await self._is_alive(holder.connection, loop.time()):
+                        await holder.connection.discard(self._settings.reset_timeout)
+                        holder.connection = None
+        except TimeoutError:
+            raise self.gate.acquire_timeout(loop.time() - started) from None
+        return holder.connection
+
+    def take_idle(self, now: float) -> PooledConnection | None:
+        """The idle connection that rested least, if it can be used without asking the server."""
+        idle = self._idle
+        while idle:
+            connection = idle[-1]
+            if connection.is_closed():
+                self._drop(idle.pop())
+            elif now - connection.idle_since > PING_AFTER_S or now >= connection.expires_at:
+                return None
+            else:
+                return idle.pop()
+        return None
+
+    def settle(self, holder: Leaseholder) -> asyncio.Task[None] | None:
+        """End *holder*'s stay, wherever it stands; return the cleanup that still keeps its permit, if any.
+
+        The one way out of a lease, and of the line.
+        """
+        if holder.place is Place.GONE:  # refused
+            return None
+        connection, holder.connection = holder.connection, None
+        if connection is None:
+            self._leave(holder)
+        else:
+            connection.end_loan()
+            if self._is_clean(connection):
+                self._pass_on(holder, connection)
+            elif connection.is_closed():
+                self._drop(connection)
+                self._leave(holder)
+            else:
+                return self._cleanups.start(self._clean(holder, connection))
+        return None
+
+    async def close(self, timeout: float) -> None:
+        """Refuse newcomers, fail the line, give leases *timeout* seconds to end, then cut off what is left."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self.gate.close_nowait()
+        try:
+            async with asyncio.timeout(timeout):
+                await self.connector.close()
+                await self.gate.wait_empty()
+                await asyncio.gather(*(connection.discard(timeout) for connection in self._idle))
+        except TimeoutError:
+            log.warning(
+                "%s: %d leases had not ended %.1f s after close() and were cut off", self.gate.name, self.gate.held, timeout
+            )
+        finally:  # also when cancelled
+            self._idle.clear()
+            self._cleanups.cancel_all()
+            self.driver.terminate()
+        await self._cleanups.wait_all()
+
+    def _pass_on(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        """Give a clean connection, and the permit, to whoever is next."""
+        if self.connector.offer(connection):
+            self._leave(holder)
+            return
+        granted = self.gate.leave(holder)
+        if granted is None:
+            self._rest(connection)
+            return
+        assert isinstance(granted, Leaseholder)
+        self.counters.handed_on_total += 1
+        granted.connection = connection
+        granted.granted()
+
+    def _is_clean(self, connection: PooledConnection) -> bool:
+        """Whether the next caller may have *connection* as it is."""
+        if connection.keeps_session:
+            owes_reset = self._settings.reset is Reset.ALWAYS
+        else:
+            owes_reset = self._settings.reset is not Reset.NEVER
+        return connection.is_quiet and not owes_reset and not connection.is_broken
+
+    async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        is_clean = False
+        try:
+            if not connection.is_broken:
+                self.counters.resets_total += 1
+                await connection.clean(self._settings.reset_timeout)
+                is_clean = True
+        except Exception:  # noqa: S110 - whatever it was, the connection is closed below, which is the remedy
+            pass
+        finally:
+            if is_clean:
+                self._pass_on(holder, connection)
+            else:
+                try:
+                    await connection.discard(self._settings.reset_timeout)
+                finally:
+                    self._drop(connection)
+                    self._leave(holder)
+
+    async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
+        if connection.is_closed() or now >= connection.expires_at:
+            return False
+        return now - connection.idle_since <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout)
+
+    def _leave(self, holder: Leaseholder) -> None:
+        granted = self.gate.leave(holder)
+        if granted is not None:
+            granted.granted()
+
+    def _rest(self, connection: PooledConnection) -> None:
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def _drop(self, connection: PooledConnection) -> None:
+        self.counters.discarded_total += 1
+        connection.terminate()
+
+    def _sweep(self) -> None:
+        """Close what is too old or idle for too long; each closing holds a permit, so the bound stays true."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        spare = self.driver.size - self._settings.min_connections
+        for connection in list(self._idle):  # those that rested longest come first
+            too_idle = spare > 0 and now - connection.idle_since > self._settings.max_idle
+            if not (connection.is_closed() or too_idle or now >= connection.expires_at):
+                continue
+            if self.gate.held == self.gate.capacity:
+                break
+            spare -= 1
+            self._idle.remove(connection)
+            holder = Leaseholder()
+            self.gate.request(holder, SWEEP_S, loop)
+            holder.connection = connection
+            connection.is_broken = True
+            self.settle(holder)
+        self._sweeper = loop.call_later(SWEEP_S, self._sweep)

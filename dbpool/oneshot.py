@@ -1,0 +1,181 @@
+"""A call of one statement, sent the instant a connection is there, without waking its caller first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from enum import Enum
+from typing import Any
+
+from dbpool.core.permits import Place
+from dbpool.deadlines import Deadlines
+from dbpool.driver import is_stale_plan, query_timeout, told_as_ours, translated
+from dbpool.leases import Leaseholder, Leases
+from dbpool.settings import PoolSettings
+
+
+class Driven(Enum):
+    """The answer that tells a caller to run its statement itself, under the permit that it now holds."""
+
+    BY_CALLER = "it is not prepared yet, or a connection must be opened"
+
+
+class Call(Leaseholder):
+    """One statement's way: in line, sent, over.
+
+    Waking a waiting task so that it can send costs a turn of the event loop, in which its connection does nothing. So
+    what waits in line is not a task but a statement: whoever ends a lease sends the next statement at once. One that
+    needs more than that wakes its caller to do it.
+    """
+
+    __slots__ = ("_answer", "_calls", "_work", "args", "ends_at", "is_over", "keeps_session", "limit", "sql", "timeout", "want_status")
+
+    _answer: asyncio.Future[Any] | None
+    _work: Coroutine[Any, Any, Any]
+    timeout: float | None  # the caller's own, for all of it
+    ends_at: float  # in seconds of the loop's clock, where there is one
+
+    def __init__(  # noqa: PLR0913 - made in one place only
+        self, calls: Calls, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool
+    ) -> None:
+        # Not through super(): three more calls for each statement.
+        self.place = Place.NEW
+        self.bucket = self.connection = self._answer = None
+        self.is_over = False
+        self._calls = calls
+        self.sql, self.args, self.limit = sql, args, limit
+        self.want_status, self.keeps_session = want_status, keeps_session
+
+    def granted(self) -> None:
+        if not self.wakeup.done() and not self._send():  # done: its caller was cancelled, and settles when it runs
+            self.wakeup.set_result(Driven.BY_CALLER)
+
+    def abandon(self) -> None:
+        """The caller is gone: stop whatever is going on for it."""
+        if self._answer is not None:
+            self._answer.cancel()  # asyncpg then asks the server to cancel; no effect once it is done
+        elif not self.is_over:
+            self._calls.leases.settle(self)
+
+    def overdue(self) -> None:
+        assert self._answer is not None
+        if not self.wakeup.done():
+            self.wakeup.set_result(query_timeout(self._calls.name, self.timeout or self._calls.query_timeout))
+        self._answer.cancel()
+
+    def _send(self) -> bool:
+        connection = self.connection
+        if connection is None:
+            return False
+        try:
+            begun = connection.begin(self.sql, self.args, self.limit, self.want_status)
+        except BaseException as error:  # arguments that do not fit; it is this caller's, whoever's task runs here
+            self._end(error)
+            return True
+        if begun is None:
+            return False
+        if not self.keeps_session:
+            connection.keeps_session = False
+        self._work, self._answer = begun
+        self._answer.add_done_callback(self._answered)
+        self._calls.limit_time(self)
+        return True
+
+    def _answered(self, _: asyncio.Future[Any]) -> None:
+        self._calls.deadlines.discard(self)
+        try:
+            self._work.send(None)
+        except StopIteration as stop:
+            self._end(stop.value)
+        except BaseException as error:
+            self._end(error)
+
+    def _end(self, result: Any) -> None:
+        connection = self.connection
+        assert connection is not None
+        if isinstance(result, BaseException):
+            if is_stale_plan(result) and not self.wakeup.done():
+                self._answer = None
+                self.wakeup.set_result(Driven.BY_CALLER)
+                return
+            result = translated(result, connection, self._calls.name)
+        self.is_over = True
+        cleanup = self._calls.leases.settle(self)  # before the caller wakes: the next one's statement goes out first
+        if cleanup is None:
+            self._deliver(result)
+        else:
+            cleanup.add_done_callback(lambda _: self._deliver(result))
+
+    def _deliver(self, result: Any) -> None:
+        if not self.wakeup.done():
+            self.wakeup.set_result(result)
+
+
+class Calls:
+    """Runs one-shot statements."""
+
+    def __init__(self, leases: Leases, settings: PoolSettings) -> None:
+        self.leases = leases
+        self.name = leases.gate.name
+        self.deadlines: Deadlines[Call] = Deadlines(Call.overdue)
+        self._acquire_timeout = settings.acquire_timeout
+        self.query_timeout = settings.query_timeout
+
+    async def run(  # noqa: PLR0913 - the one door that every helper goes through
+        self, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool, timeout: float | None
+    ) -> Any:
+        """Wait for a connection, run one statement on it, pass the connection on.
+
+        Args:
+            limit: most rows to fetch, 0 for all.
+            want_status: the result is asyncpg's (rows, status, completed) for a statement with arguments, the status
+                for one without.
+            timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
+        """
+        loop = asyncio.get_running_loop()
+        call = Call(self, sql, args, limit, want_status, keeps_session)
+        now = loop.time()
+        call.timeout = timeout
+        if timeout is None:
+            has_permit = self.leases.gate.request(call, self._acquire_timeout, loop)
+        else:
+            call.ends_at = now + timeout
+            has_permit = self.leases.gate.request(call, timeout, loop)
+        call.wakeup = loop.create_future()
+        if has_permit:
+            call.connection = self.leases.take_idle(now)
+            call.granted()
+        try:
+            result = await call.wakeup
+        except BaseException:
+            call.abandon()
+            raise
+        if result is Driven.BY_CALLER:
+            return await self._drive(call)
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def limit_time(self, call: Call) -> None:
+        """Have *call* called overdue when its time is up."""
+        loop = call.wakeup.get_loop()
+        call.deadline = loop.time() + self.query_timeout if call.timeout is None else call.ends_at
+        self.deadlines.add(call, loop)
+
+    async def _drive(self, call: Call) -> Any:
+        loop = asyncio.get_running_loop()
+        try:
+            ends_at = loop.time() + self._acquire_timeout if call.timeout is None else call.ends_at
+            connection = await self.leases.obtain(call, ends_at)
+            if not call.keeps_session:
+                connection.keeps_session = False
+            seconds = self.query_timeout if call.timeout is None else max(ends_at - loop.time(), 0.001)
+            with told_as_ours(connection, self.name, seconds):
+                result = await connection.run(call.sql, call.args, call.limit, call.want_status, seconds)
+        except BaseException:
+            self.leases.settle(call)
+            raise
+        cleanup = self.leases.settle(call)
+        if cleanup is not None:
+            await asyncio.shield(cleanup)
+        return result

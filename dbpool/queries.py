@@ -1,0 +1,142 @@
+"""The helpers that run one statement, alike on a pool and in a transaction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, LiteralString, TypeVar, overload
+
+from dbpool.core.statements import Statement, classify
+from dbpool.driver import MOST_PARAMETERS, Record, refuse_copy
+from dbpool.errors import StatementError
+from dbpool.rows import mapper
+from dbpool.settings import positive_seconds
+
+T = TypeVar("T")
+
+
+def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -> Statement:
+    """Refuse what can never work as one statement, before it takes a permit.
+
+    Raises:
+        StatementError: empty text, a NUL byte or lone surrogate in text or parameters, several statements,
+            COPY to or from the client, BEGIN and its like, more than 32,767 parameters.
+    """
+    statement = check_script(sql, trusted)
+    if statement.count > 1:
+        raise StatementError(
+            f"{statement.count} statements in one call: send one at a time, or a script without parameters "
+            f"through execute()"
+        )
+    for number, value in enumerate(args, 1):
+        if value.__class__ is str and (not value.isascii() or "\0" in value):  # type: ignore[attr-defined]
+            _check_text(value, f"parameter ${number}")  # type: ignore[arg-type]
+    if len(args) > MOST_PARAMETERS:
+        raise StatementError(
+            f"{len(args)} parameters, the protocol takes {MOST_PARAMETERS}: pass arrays and unnest() them, or use "
+            f"executemany()"
+        )
+    return statement
+
+
+def check_script(sql: str, trusted: frozenset[str]) -> Statement:
+    """The same for a text that may hold several statements."""
+    if not isinstance(sql, str):
+        raise StatementError(f"SQL must be a str, not {type(sql).__name__}")
+    statement = classify(sql, trusted)
+    if statement.is_copy_stdio:
+        refuse_copy(statement)
+    if statement.controls_transaction:
+        raise StatementError(
+            f"{statement.first_word} as a statement of its own would act on whichever connection it met: "
+            f"use 'async with db.transaction()'"
+        )
+    return statement
+
+
+def _check_text(text: str, what: str) -> None:
+    if "\0" in text:
+        raise StatementError(f"{what} has a NUL character, which PostgreSQL's text cannot hold: remove it or use bytea")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StatementError(f"{what} has a lone surrogate at {error.start}, which is no character in UTF-8") from None
+
+
+class Queries(ABC):
+    """Runs statements. ``timeout`` is seconds for the whole call, waiting for a connection included.
+
+    Every method raises StatementError for what can never work, before anything is sent or waited for; QueryTimeout when
+    its time is up; ConnectionLost when the server goes away; the server's own error (``asyncpg.PostgresError``) as it
+    is. Cancelling one asks the server to cancel the statement; a write may or may not have been applied.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _ask(
+        self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float | None
+    ) -> Awaitable[Any]:
+        """Run one statement that was not checked yet."""
+
+    @overload
+    async def fetch(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: None = None
+    ) -> list[Record]: ...
+    @overload
+    async def fetch(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T]
+    ) -> list[T]: ...
+    async def fetch(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T] | None = None
+    ) -> list[Record] | list[T]:
+        """All rows of a statement.
+
+        Args:
+            args: the values of $1, $2, ...
+            into: a dataclass, NamedTuple, msgspec Struct, pydantic model or any callable that takes the columns by
+                name; each row becomes one.
+        Raises:
+            RowMappingError: the columns do not fit *into*.
+        """
+        rows: list[Record] = await self._ask(sql, args, 0, False, timeout)
+        if into is None or not rows:
+            return rows
+        return list(map(mapper(into, tuple(rows[0].keys())), rows))
+
+    query = fetch
+
+    @overload
+    async def fetchrow(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: None = None
+    ) -> Record | None: ...
+    @overload
+    async def fetchrow(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T]
+    ) -> T | None: ...
+    async def fetchrow(
+        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T] | None = None
+    ) -> Record | T | None:
+        """The first row, or None if there is none. The server stops after it."""
+        rows: list[Record] = await self._ask(sql, args, 1, False, timeout)
+        if not rows:
+            return None
+        return rows[0] if into is None else mapper(into, tuple(rows[0].keys()))(rows[0])
+
+    async def fetchval(self, sql: LiteralString, *args: object, column: int = 0, timeout: float | None = None) -> Any:
+        """One value of the first row: that of *column*, counted from 0; None if there is no row."""
+        rows: list[Record] = await self._ask(sql, args, 1, False, timeout)
+        return rows[0][column] if rows else None
+
+    async def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> str:
+        """Run a statement, or without *args* a script of several; return the status of the last, as ``INSERT 0 1``.
+
+        A script is one implicit transaction unless it says otherwise.
+        """
+        answer = await self._ask(sql, args, 0, True, timeout)
+        return answer if isinstance(answer, str) else answer[1].decode()  # type: ignore[no-any-return]
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """Refuse a time-out that is not a finite number of seconds above 0; None stands for the pool's."""
+    return None if timeout is None else positive_seconds(timeout, "timeout")

@@ -1,0 +1,234 @@
+"""What a pool is told once, checked at once."""
+
+from __future__ import annotations
+
+import math
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, TypedDict
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from dbpool.errors import SettingsError
+
+
+def positive_seconds(value: float, what: str) -> float:
+    """Check a time-out: a finite number of seconds above zero.
+
+    Raises:
+        SettingsError: it is zero, negative, NaN, infinite, a bool or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise SettingsError(f"{what} must be a finite number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def whole_number(value: int, what: str, at_least: int) -> int:
+    """Check a count.
+
+    Raises:
+        SettingsError: it is not an int, or less than *at_least*.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise SettingsError(f"{what} must be a whole number of at least {at_least}, not {value!r}")
+    return value
+
+
+class Reset(Enum):
+    """When a connection gets its session state back before the next caller sees it."""
+
+    SMART = "smart"  # when a statement was not proven unable to change it
+    ALWAYS = "always"
+    NEVER = "never"  # the caller promises to leave no state behind
+
+
+class Dsn:
+    """A ``postgresql://`` address that never prints its password.
+
+    Raises:
+        SettingsError: it cannot be parsed; the message does not quote it.
+    """
+
+    __slots__ = ("_text", "database", "host", "parameters", "user")
+
+    def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise SettingsError(f"the DSN must be a str like postgresql://user@host/database, not {type(text).__name__}")
+        self._text = text
+        problem = self._read(text)
+        if problem is not None:
+            raise SettingsError(f"malformed DSN: {problem}. It looks like postgresql://user:password@host:5432/database")
+
+    def reveal(self) -> str:
+        """The whole address, password included: for the driver only."""
+        return self._text
+
+    def _read(self, text: str) -> str | None:
+        """Fill the public parts; return what is wrong, in words that quote nothing."""
+        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+            return "it has a control character or a lone surrogate"
+        try:
+            parts = urlsplit(text)
+            query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        except ValueError:
+            return "it is not a URL"
+        if parts.scheme not in ("postgresql", "postgres"):
+            return "it must begin with postgresql:// or postgres://"
+        if not text.startswith(f"{parts.scheme}://"):
+            return "two slashes must follow the scheme"
+        if parts.fragment or "#" in text:
+            return "it has a '#': in a password write %23"
+        userinfo, _, hosts = parts.netloc.rpartition("@")
+        if "@" in userinfo or "/" in userinfo:
+            return "its user or password has a reserved character: write '@' as %40, '/' as %2F"
+        for host in hosts.split(","):
+            port = host.rpartition("]")[2].partition(":")[2] if "[" in host else host.partition(":")[2]
+            if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+                return "a port is not a number from 1 to 65535; in a password write ':' as %3A, '@' as %40, '/' as %2F"
+        self.parameters = frozenset(query)
+        self.user = unquote(userinfo.partition(":")[0]) or query.get("user", "")
+        self.host = unquote(hosts) or query.get("host", "")
+        self.database = unquote(parts.path[1:]) or query.get("dbname", query.get("database", "")) or self.user
+        return None
+
+    def __repr__(self) -> str:
+        return f"<Dsn of {self.database or 'the default database'} at {self.host or 'the default host'}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Dsn holds a password and cannot be pickled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """Everything a pool can be told. Times are seconds; every one of them is finite.
+
+    Raises:
+        SettingsError: a value is out of range, or two contradict each other.
+    """
+
+    dsn: Dsn = field(repr=False)
+    max_connections: int = 5
+    min_connections: int = 0
+    """Connections opened by ``open`` (at least one is) and kept when idle."""
+    max_waiting: int | None = None
+    """Callers in line before newcomers are refused with LineFull; None: no limit."""
+    name: str = ""
+    """Stands in every message and in ``application_name``'s default; the database's name when empty."""
+
+    acquire_timeout: float = 30.0
+    """For a permit and a connection, when a call has no ``timeout`` of its own."""
+    query_timeout: float = 60.0
+    """For each statement, when a call has no ``timeout`` of its own."""
+    connect_timeout: float = 10.0
+    reset_timeout: float = 5.0
+    close_timeout: float = 10.0
+    """For ``close`` to let leases end before they are cut off."""
+    outage_patience: float = 1.0
+    """How long connecting must have failed before callers are refused at once with the cause."""
+
+    max_connecting: int = 3
+    max_lifetime: float = 3600.0
+    """A connection older than this (less up to 10 % at random) is replaced when it is next idle."""
+    max_idle: float = 300.0
+    """A connection above ``min_connections`` that nobody used for so long is closed."""
+
+    reset: Reset = Reset.SMART
+    trusted_functions: frozenset[str] = frozenset()
+    """Functions of yours that change no session state, as ``"name"`` or ``"schema.name"``."""
+    statement_cache_size: int = 100
+    server_settings: Mapping[str, str] = field(default_factory=dict)
+    ssl: ssl.SSLContext | str | bool | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # frozen: only here
+        if isinstance(self.dsn, str):
+            put(self, "dsn", Dsn(self.dsn))
+        whole_number(self.max_connections, "max_connections", 1)
+        whole_number(self.min_connections, "min_connections", 0)
+        whole_number(self.max_connecting, "max_connecting", 1)
+        whole_number(self.statement_cache_size, "statement_cache_size", 0)
+        if self.max_waiting is not None:
+            whole_number(self.max_waiting, "max_waiting", 0)
+        for name in _SECONDS:
+            put(self, name, positive_seconds(getattr(self, name), name))
+        if self.min_connections > self.max_connections:
+            raise SettingsError(
+                f"min_connections ({self.min_connections}) is above max_connections ({self.max_connections})"
+            )
+        try:
+            put(self, "reset", Reset(self.reset))
+        except ValueError:
+            raise SettingsError(f"reset must be 'smart', 'always' or 'never', not {self.reset!r}") from None
+        if isinstance(self.trusted_functions, str):
+            raise SettingsError("trusted_functions must be a collection of names, not one string")
+        put(self, "trusted_functions", frozenset(self.trusted_functions))
+        put(self, "name", self.name or self.dsn.database or "default")
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> PoolSettings:
+        """Settings from a mapping of the field names above, as a configuration file or pydantic-settings give.
+
+        Raises:
+            SettingsError: an unknown name, or ``dsn`` is missing.
+        """
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            known = ", ".join(sorted(f.name for f in fields(cls)))
+            raise SettingsError(f"unknown setting {', '.join(map(repr, unknown))}; known are: {known}")
+        if not values.get("dsn"):
+            raise SettingsError("no DSN: give postgresql://user:password@host:5432/database, or set DATABASE_URL")
+        return cls(**values)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "DBPOOL_") -> PoolSettings:
+        """Settings from ``DATABASE_URL`` and, for every other field, ``DBPOOL_`` and its name in capitals.
+
+        Raises:
+            SettingsError: ``DATABASE_URL`` is missing, or a value does not parse.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {"dsn": environ.get("DATABASE_URL", "")}
+        for name in ("name", "reset", *_SECONDS, *_COUNTS):
+            text = environ.get(prefix + name.upper())
+            if text:
+                values[name] = _number(text, prefix + name.upper(), name)
+        if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
+            values["trusted_functions"] = frozenset(part.strip() for part in text.split(","))
+        return cls.from_mapping(values)
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of ``DatabasePool``: the fields of PoolSettings but for the two positional ones."""
+
+    min_connections: int
+    max_waiting: int | None
+    name: str
+    acquire_timeout: float
+    query_timeout: float
+    connect_timeout: float
+    reset_timeout: float
+    close_timeout: float
+    outage_patience: float
+    max_connecting: int
+    max_lifetime: float
+    max_idle: float
+    reset: Reset | str
+    trusted_functions: frozenset[str]
+    statement_cache_size: int
+    server_settings: Mapping[str, str]
+    ssl: ssl.SSLContext | str | bool | None
+
+
+_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
+_COUNTS = tuple(f.name for f in fields(PoolSettings) if f.type in ("int", "int | None"))
+
+
+def _number(text: str, variable: str, name: str) -> str | int | float:
+    if name in ("name", "reset"):
+        return text
+    try:
+        return float(text) if name in _SECONDS else int(text)
+    except ValueError:
+        raise SettingsError(f"{variable} must be a number, not {text!r}") from None

@@ -1,0 +1,40 @@
+"""The numbers of a pool at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """A snapshot. Gauges are nouns; counters, since the pool was opened, end in ``_total``."""
+
+    name: str
+    capacity: int
+    """Permits, which is also the most connections the server ever sees."""
+    held: int
+    """Permits held: by callers, and by cleanups after them."""
+    idle: int
+    """Connections open with nobody using them."""
+    waiting: int
+    """Callers in line for a permit."""
+    opening: int
+    """Connects under way."""
+    connections: int
+    """Connections open now."""
+    oldest_wait_s: float
+    granted_total: int
+    waited_total: int
+    """Of ``granted_total``, those who had to stand in line."""
+    waited_s_total: float
+    timeouts_total: int
+    refused_total: int
+    """Refused at once: ``max_waiting`` callers were in line."""
+    handed_on_total: int
+    """Connections that went straight from one caller to the next."""
+    resets_total: int
+    discarded_total: int
+    """Connections closed: too old, broken, or found dead."""
+    connects_total: int
+    connect_failures_total: int
+    last_connect_error: str | None

@@ -1,0 +1,307 @@
+"""A transaction that tells the truth about what was stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, LiteralString, TypeVar
+
+from dbpool.driver import PooledConnection, Record, is_failed_transaction, is_lost, one_line, told_as_ours
+from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
+from dbpool.finish import finish
+from dbpool.queries import Queries, check_script, check_statement, checked_timeout
+from dbpool.rows import mapper
+from dbpool.settings import whole_number
+
+T = TypeVar("T")
+
+_ISOLATION = ("read_uncommitted", "read_committed", "repeatable_read", "serializable")
+
+
+class State(Enum):
+    """Where a transaction stands. It moves down this list only."""
+
+    NEW = "new"
+    OPEN = "open"
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled back"
+    UNKNOWN = "of unknown outcome"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionOptions:
+    """How a transaction is begun.
+
+    Raises:
+        UsageError: an unknown isolation level.
+    """
+
+    isolation: str | None = None
+    """``read_committed``, ``repeatable_read`` or ``serializable``; None: the server's default."""
+    readonly: bool = False
+    deferrable: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Parameters set for this transaction only, as by SET LOCAL; they are gone when it ends."""
+    traceable: bool = False
+    """Ask for the transaction's id before COMMIT (one round trip), so that a lost answer can be resolved."""
+
+    def __post_init__(self) -> None:
+        if self.isolation is not None and self.isolation not in _ISOLATION:
+            raise UsageError(f"isolation must be one of {', '.join(_ISOLATION)}, not {self.isolation!r}")
+
+    def begin(self) -> str:
+        """The BEGIN statement."""
+        words = ["BEGIN"]
+        if self.isolation is not None:
+            words.append(f"ISOLATION LEVEL {self.isolation.replace('_', ' ').upper()}")
+        if self.readonly:
+            words.append("READ ONLY")
+        if self.deferrable:
+            words.append("DEFERRABLE")
+        return " ".join(words)
+
+
+class Transaction(Queries):
+    """A transaction, or inside another one a savepoint; ``async with`` commits, or rolls back on an exception.
+
+    Raises, at the end of the block:
+        TransactionRolledBack: a statement had failed and its error was swallowed, so COMMIT stored nothing.
+        CommitOutcomeUnknown: the connection was lost between COMMIT and its answer.
+        ConnectionLost: the connection was lost before COMMIT was sent: nothing was stored.
+    An exception from the block is never masked by one from the rollback.
+    Cancelling: a COMMIT already sent is waited for, and the cancellation delivered when its outcome is known.
+    """
+
+    __slots__ = ("_connection", "_options", "_savepoint", "_settings", "_where", "state", "xid")
+
+    def __init__(self, connection: PooledConnection, options: TransactionOptions) -> None:
+        self._connection = connection
+        self._options = options
+        self._settings = connection.settings
+        self._where = f"pool '{connection.settings.name}'"
+        self._savepoint = ""
+        self.state = State.NEW
+        self.xid: str | None = None
+
+    async def start(self) -> None:
+        """BEGIN, or SAVEPOINT inside another transaction.
+
+        A BEGIN that fails or is cancelled costs the connection: nobody can tell whether a transaction is open on it.
+        """
+        if self.state is not State.NEW:
+            raise UsageError(f"this transaction is {self.state.value}: it starts once")
+        outer = self._connection.transactions
+        if outer:
+            self._check_nesting(outer[0]._options)
+            self._savepoint = f"dbpool_{len(outer)}"
+        elif self._connection.is_in_transaction():
+            raise UsageError("this connection is in a transaction that was begun by hand: end that one first")
+        outer.append(self)
+        try:
+            await self._command(f"SAVEPOINT {self._savepoint}" if self._savepoint else self._options.begin())
+            self.state = State.OPEN
+            if self._options.settings:
+                await self._set_locally(self._options.settings)
+        except BaseException:
+            outer.remove(self)
+            if self.state is State.NEW:
+                self._connection.is_broken = True
+            else:
+                await self._roll_back_quietly()
+            raise
+
+    async def commit(self) -> None:
+        """COMMIT, or RELEASE SAVEPOINT; see the class for what it raises."""
+        self._check_open("commit")
+        if self._connection.is_closed():
+            self._over(State.ROLLED_BACK)
+            raise ConnectionLost(
+                f"the connection of {self._where} was lost before COMMIT was sent: nothing of this transaction is "
+                f"stored. Run it again."
+            )
+        if self._options.traceable and not self._savepoint:
+            self.xid = await self._connection.fetchval("SELECT pg_current_xact_id_if_assigned()::text")
+        try:
+            await finish(self._release() if self._savepoint else self._commit())
+        except asyncio.CancelledError as error:
+            error.add_note(f"cancelled during COMMIT: the transaction is {self.state.value}")
+            raise
+
+    async def rollback(self) -> None:
+        """ROLLBACK, or ROLLBACK TO SAVEPOINT."""
+        self._check_open("roll back")
+        try:
+            await finish(self._roll_back())
+        except BaseException:
+            self._connection.is_broken = True
+            raise
+        finally:
+            self._over(State.ROLLED_BACK)
+
+    async def __aenter__(self) -> Transaction:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self.state is not State.OPEN:
+            return  # ended by hand
+        if error is None:
+            await self.commit()
+        else:
+            await self._roll_back_quietly()
+
+    def leave_to_cleanup(self) -> None:
+        """End without a round trip: the lease that is about to end rolls back."""
+        self._over(State.ROLLED_BACK)
+
+    async def executemany(
+        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
+    ) -> None:
+        """Run a statement for each of *args*, all or nothing, in few round trips."""
+        check_statement(sql, (), self._settings.trusted_functions)
+        seconds = self._seconds(timeout)
+        with self._told(seconds):
+            await self._connection.executemany(sql, args, timeout=seconds)
+
+    async def stream(
+        self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
+    ) -> AsyncIterator[Any]:
+        """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time."""
+        check_statement(sql, args, self._settings.trusted_functions)
+        whole_number(prefetch, "prefetch", 1)
+        make: Callable[[Record], Any] | None = None
+        with self._told(self._settings.query_timeout):
+            async for record in self._connection.cursor(sql, *args, prefetch=prefetch):
+                if into is None:
+                    yield record
+                    continue
+                make = make or mapper(into, tuple(record.keys()))
+                yield make(record)
+
+    def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:
+        """A transaction inside this one: a savepoint. Its *settings* last until the outermost one ends."""
+        self._check_open("nest")
+        return Transaction(self._connection, TransactionOptions(settings=settings or {}))
+
+    def _ask(
+        self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float | None
+    ) -> Awaitable[Any]:
+        trusted = self._settings.trusted_functions
+        if want_status and not args:
+            statement = check_script(sql, trusted)
+        else:
+            statement = check_statement(sql, args, trusted)
+        return self._run(sql, args, limit, want_status, statement.keeps_session, self._seconds(timeout))
+
+    async def _run(  # noqa: PLR0913 - _ask, checked
+        self, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool, seconds: float
+    ) -> Any:
+        self._check_open("run a statement")
+        if not keeps_session:
+            self._connection.keeps_session = False
+        with self._told(seconds):
+            return await self._connection.run(sql, args, limit, want_status, seconds)
+
+    async def _commit(self) -> None:
+        seconds = self._settings.query_timeout
+        try:
+            tag = await self._connection.run("COMMIT", (), 0, True, seconds)
+        except BaseException as error:
+            if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
+                self._over(State.ROLLED_BACK)  # the server's own answer: a deferred constraint, a conflict
+                raise
+            self._over(State.UNKNOWN)
+            self._connection.is_broken = True
+            trace = "await db.outcome(error) asks the server" if self.xid else "transaction(traceable=True) lets it be asked"
+            raise CommitOutcomeUnknown(
+                f"no answer to COMMIT from {self._where}: {one_line(error)}. The transaction may or may not be stored; "
+                f"{trace}.",
+                xid=self.xid,
+            ) from error
+        if tag == "COMMIT":
+            self._over(State.COMMITTED)
+            return
+        self._over(State.ROLLED_BACK)
+        raise TransactionRolledBack(
+            f"COMMIT on {self._where} was answered with {tag}: a statement in the transaction had failed and its error "
+            f"was swallowed, so nothing was stored. Let the error out, or wrap the statement in tx.transaction()."
+        )
+
+    async def _release(self) -> None:
+        try:
+            await self._command(f"RELEASE SAVEPOINT {self._savepoint}")
+        except Exception as error:
+            if not is_failed_transaction(error):
+                raise
+            await self._roll_back()
+            self._over(State.ROLLED_BACK)
+            raise TransactionRolledBack(
+                f"the inner transaction on {self._where} was rolled back: a statement in it had failed and its error was "
+                f"swallowed. Let the error out of the block."
+            ) from error
+        self._over(State.COMMITTED)
+
+    async def _roll_back(self) -> None:
+        seconds = self._settings.reset_timeout
+        if self._connection.is_closed():
+            return  # the server rolled back when the session ended
+        if self._savepoint:
+            await self._command(f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds)
+        else:
+            await self._command("ROLLBACK", seconds)
+
+    async def _roll_back_quietly(self) -> None:
+        """Roll back, and let the exception that is under way be the one that is seen."""
+        try:
+            await finish(self._roll_back())
+        except Exception:
+            self._connection.is_broken = True  # closing it rolls back too
+        finally:
+            self._over(State.ROLLED_BACK)
+
+    async def _set_locally(self, settings: Mapping[str, str]) -> None:
+        await self._connection.run(
+            "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s (name, value)",
+            (list(settings), [str(value) for value in settings.values()]),
+            0,
+            False,
+            self._settings.query_timeout,
+        )
+
+    async def _command(self, sql: str, timeout: float | None = None) -> None:
+        seconds = timeout or self._settings.query_timeout
+        with self._told(seconds):
+            await self._connection.run(sql, (), 0, True, seconds)
+
+    def _told(self, seconds: float) -> AbstractContextManager[None]:
+        return told_as_ours(self._connection, self._where, seconds)
+
+    def _seconds(self, timeout: float | None) -> float:
+        return checked_timeout(timeout) or self._settings.query_timeout
+
+    def _check_open(self, doing: str) -> None:
+        if self.state is not State.OPEN:
+            raise UsageError(f"cannot {doing}: this transaction is {self.state.value}")
+
+    def _check_nesting(self, outer: TransactionOptions) -> None:
+        mine = self._options
+        if mine.isolation not in (None, outer.isolation) or (mine.readonly and not outer.readonly) or mine.deferrable:
+            raise UsageError("isolation, readonly and deferrable belong to the outermost transaction: give them there")
+
+    def _over(self, state: State) -> None:
+        self.state = state
+        if self in self._connection.transactions:
+            self._connection.transactions.remove(self)
+
+    def __repr__(self) -> str:
+        return f"<Transaction on {self._where}: {self.state.value}>"
+
+
+def _transaction(connection: PooledConnection, **options: Any) -> Transaction:
+    return Transaction(connection, TransactionOptions(**options))
+
+
+PooledConnection.make_transaction = staticmethod(_transaction)
