@@ -43,6 +43,11 @@ class Connector:
         self.connect_failures_total = 0
         self.last_error: Exception | None = None
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody may be waiting for a connection."""
+        return bool(self._wanting)
+
     async def obtain(self) -> PooledConnection:
         """Wait for a connection; the caller holds a permit and sets the time limit.
 
@@ -60,8 +65,8 @@ class Connector:
         try:
             answer = await want
         except BaseException:
-            if want.done() and not want.cancelled() and isinstance(connection := want.result(), PooledConnection):
-                self.give(connection)
+            if want.done() and not want.cancelled() and not isinstance(came := want.result(), Exception):
+                self.give(came)
             raise
         if isinstance(answer, Exception):
             raise answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 # A deadline is rounded up to the next tick, so members that are due together share one timer: a timer each would
 # cost about 3 us a call on asyncio's loop, sharing costs about 0.3 us. Never early; at most one tick late.
@@ -21,10 +21,21 @@ class Member(Protocol):
 class Bucket(dict[Member, None]):
     """The members that share a timer, in the order in which they were added."""
 
-    __slots__ = ("tick", "timer")
+    __slots__ = ("owner", "tick", "timer")
 
+    owner: Deadlines[Any]
     tick: int
     timer: asyncio.TimerHandle
+
+
+def forget(member: Member) -> None:
+    """Take *member* out of whatever deadlines it was added to, if any."""
+    bucket = member.bucket
+    if bucket is not None:
+        member.bucket = None
+        del bucket[member]
+        if not bucket:
+            bucket.owner._emptied(bucket)
 
 
 M = TypeVar("M", bound=Member)
@@ -51,14 +62,6 @@ class Deadlines(Generic[M]):
         bucket[member] = None
         member.bucket = bucket
 
-    def discard(self, member: M) -> None:
-        bucket = member.bucket
-        if bucket is not None:
-            member.bucket = None
-            del bucket[member]
-            if not bucket and bucket is not self._newest:
-                self._drop(bucket)
-
     def close(self) -> None:
         """Forget every member and stop every timer."""
         self._newest = None
@@ -71,9 +74,14 @@ class Deadlines(Generic[M]):
         if self._newest is not None and not self._newest:
             self._drop(self._newest)
         bucket = self._buckets[tick] = self._newest = Bucket()
+        bucket.owner = self
         bucket.tick = tick
         bucket.timer = loop.call_at(tick / TICKS_PER_S, self._due, bucket, loop)
         return bucket
+
+    def _emptied(self, bucket: Bucket) -> None:
+        if bucket is not self._newest:
+            self._drop(bucket)
 
     def _drop(self, bucket: Bucket) -> None:
         bucket.timer.cancel()
@@ -85,7 +93,7 @@ class Deadlines(Generic[M]):
             self._newest = None
         now = loop.time()
         for member in list(bucket):
-            if member.bucket is not bucket:  # discarded by an earlier member's expiry
+            if member.bucket is not bucket:  # forgotten by an earlier member's expiry
                 continue
             member.bucket = None
             if member.deadline > now:  # moved later since it was added

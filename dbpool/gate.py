@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dbpool.core.permits import Closed, Full, Permits, Place, Ticket
-from dbpool.deadlines import Bucket, Deadlines
+from dbpool.core.permits import GONE, WAITING, Closed, Full, Permits, Ticket
+from dbpool.deadlines import Bucket, Deadlines, forget
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
 from dbpool.settings import positive_seconds, whole_number
 
@@ -28,9 +28,15 @@ class Waiter(Ticket):
         super().__init__()
         self.bucket = None
 
-    def granted(self) -> None:
+    def granted(self, parcel: Any, now: float) -> None:
+        """It holds a permit since *now*, in seconds of the loop's clock, and *parcel* came with it."""
+        forget(self)
         if not self.wakeup.done():  # else its task was cancelled, and gives the permit back when it runs
             self.wakeup.set_result(None)
+
+    def overdue(self) -> None:
+        """Its deadline has passed while it held a permit; only those that set one then get here."""
+        assert False, "a waiter has no deadline once it holds"  # noqa: B011
 
     def refused(self, error: Exception) -> None:
         if not self.wakeup.done():
@@ -127,13 +133,13 @@ class Gate:
         try:
             yield
         finally:
-            self._release(waiter)
+            self.leave(waiter)
 
     async def __aenter__(self) -> None:
         self._inside.append(await self._hold(None))
 
     async def __aexit__(self, *exc: object) -> None:
-        self._release(self._inside.pop())  # any of them: permits held this way are alike
+        self.leave(self._inside.pop())  # any of them: permits held this way are alike
 
     async def close(self) -> None:
         """Refuse newcomers, fail everyone in line with PoolClosed at once, then wait for the holders to leave.
@@ -147,7 +153,7 @@ class Gate:
         """Refuse newcomers and fail everyone in line with PoolClosed, without waiting for the holders."""
         error = f"{self.name} was closed while this caller waited in line"
         for waiter in self._permits.close():
-            self._deadlines.discard(waiter)
+            forget(waiter)
             waiter.refused(PoolClosed(error))
 
     async def wait_empty(self) -> None:
@@ -183,28 +189,41 @@ class Gate:
         except Closed:
             raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
         waiter.since = now = loop.time()
-        waiter.deadline = now + timeout
-        self._deadlines.add(waiter, loop)
+        self.set_deadline(waiter, now + timeout)
         return False
 
-    def leave(self, waiter: Waiter) -> Waiter | None:
-        """Take *waiter* out, waiting or holding; return the one now granted, whom the caller of this must wake."""
-        if waiter.place is Place.WAITING:
-            self._deadlines.discard(waiter)
-        granted = self._permits.leave(waiter)
-        if granted is not None:
-            self._count_grant(granted)
-        elif self._emptied is not None and not self._permits.held and not self._emptied.done():
-            self._emptied.set_result(None)
-        return granted
+    def set_deadline(self, waiter: Waiter, deadline: float) -> None:
+        """Have *waiter* refused, or called overdue once it holds a permit, at *deadline* instead of before."""
+        assert self._loop is not None
+        if waiter.bucket is None:
+            waiter.deadline = deadline
+        elif deadline >= waiter.deadline:  # the timer that is set finds it moved
+            waiter.deadline = deadline
+            return
+        else:
+            forget(waiter)
+            waiter.deadline = deadline
+        self._deadlines.add(waiter, self._loop)
 
-    def _count_grant(self, granted: Waiter) -> None:
-        self._deadlines.discard(granted)
+    def leave(self, waiter: Waiter, parcel: object = None) -> bool:
+        """Take *waiter* out, waiting or holding; give its permit, with *parcel*, to the next in line.
+
+        Returns: whether somebody was next.
+        """
+        forget(waiter)
+        granted = self._permits.leave(waiter)
+        if granted is None:
+            if self._emptied is not None and not self._permits.held and not self._emptied.done():
+                self._emptied.set_result(None)
+            return False
+        assert self._loop is not None
+        now = self._loop.time()
         counters = self.counters
         counters.granted_total += 1
         counters.waited_total += 1
-        assert self._loop is not None
-        counters.waited_s_total += self._loop.time() - granted.since
+        counters.waited_s_total += now - granted.since
+        granted.granted(parcel, now)
+        return True
 
     async def _hold(self, timeout: float | None) -> Waiter:
         loop = asyncio.get_running_loop()
@@ -215,8 +234,8 @@ class Gate:
             try:
                 refusal = await waiter.wakeup
             except BaseException:
-                if waiter.place is not Place.GONE:  # cancelled in line, or in the instant of the grant
-                    self._release(waiter)
+                if waiter.place is not GONE:  # cancelled in line, or in the instant of the grant
+                    self.leave(waiter)
                 raise
             if refusal is not None:
                 raise refusal
@@ -228,12 +247,10 @@ class Gate:
         self._deadlines.close()  # its timers are another loop's
         self._loop = loop
 
-    def _release(self, waiter: Waiter) -> None:
-        granted = self.leave(waiter)
-        if granted is not None:
-            granted.granted()
-
     def _expire(self, waiter: Waiter) -> None:
+        if waiter.place is not WAITING:
+            waiter.overdue()
+            return
         assert self._loop is not None
         waited_s = self._loop.time() - waiter.since
         self._permits.leave(waiter)

@@ -7,9 +7,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from dbpool.connecting import Connector
-from dbpool.core.permits import Place
+from dbpool.core.permits import GONE, HOLDING
 from dbpool.driver import Driver, PooledConnection
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate, Waiter
@@ -34,6 +35,10 @@ class Leaseholder(Waiter):
         super().__init__()
         self.connection = None
 
+    def granted(self, parcel: Any, now: float) -> None:
+        self.connection = parcel
+        super().granted(parcel, now)
+
 
 @dataclass(slots=True)
 class LeaseCounters:
@@ -51,9 +56,11 @@ class Leases:
     until it is over), idle, or on its way to the next in line.
     """
 
-    def __init__(self, settings: PoolSettings) -> None:
+    def __init__(self, settings: PoolSettings, driver: Driver | None = None) -> None:
         self._settings = settings
-        self.driver = Driver(settings)
+        self._resets_always = settings.reset is Reset.ALWAYS
+        self._resets_never = settings.reset is Reset.NEVER
+        self.driver = driver or Driver(settings)
         self.connector = Connector(self.driver, settings, self._rest)
         self.gate = Gate(
             settings.max_connections,
@@ -77,6 +84,7 @@ class Leases:
         Raises:
             ServerUnavailable: the first connect failed.
         """
+        self._time = asyncio.get_running_loop().time
         await self.driver.open()
         async with self.lease(self._settings.connect_timeout + 1.0):
             pass
@@ -99,7 +107,11 @@ class Leases:
                 refusal = await holder.wakeup
                 if refusal is not None:
                     raise refusal
-            yield await self.obtain(holder, deadline)
+            connection = await self.obtain(holder, deadline)
+            try:
+                yield connection
+            finally:
+                connection.end_loan()
         except BaseException:
             self.settle(holder)  # whoever has lost patience does not wait for the cleanup
             raise
@@ -109,19 +121,21 @@ class Leases:
 
     async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
-        assert holder.place is Place.HOLDING, holder.place
+        assert holder.place is HOLDING, holder.place
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
             async with asyncio.timeout_at(deadline):
-                while holder.connection is None:
+                while holder.connection is None or holder.connection.is_closed():
+                    if holder.connection is not None:
+                        self._drop(holder.connection)
+                        holder.connection = None
                     if not self._idle:
                         holder.connection = await self.connector.obtain()
                         break
                     holder.connection = self._idle.pop()
                     if not await self._is_alive(holder.connection, loop.time()):
                         await holder.connection.discard(self._settings.reset_timeout)
-                        holder.connection = None
         except TimeoutError:
             raise self.gate.acquire_timeout(loop.time() - started) from None
         return holder.connection
@@ -129,35 +143,26 @@ class Leases:
     def take_idle(self, now: float) -> PooledConnection | None:
         """The idle connection that rested least, if it can be used without asking the server."""
         idle = self._idle
-        while idle:
-            connection = idle[-1]
-            if connection.is_closed():
-                self._drop(idle.pop())
-            elif now - connection.idle_since > PING_AFTER_S or now >= connection.expires_at:
-                return None
-            else:
-                return idle.pop()
-        return None
+        if not idle or now - idle[-1].idle_since > PING_AFTER_S or now >= idle[-1].expires_at:
+            return None
+        return idle.pop()
 
     def settle(self, holder: Leaseholder) -> asyncio.Task[None] | None:
         """End *holder*'s stay, wherever it stands; return the cleanup that still keeps its permit, if any.
 
         The one way out of a lease, and of the line.
         """
-        if holder.place is Place.GONE:  # refused
-            return None
         connection, holder.connection = holder.connection, None
         if connection is None:
-            self._leave(holder)
+            if holder.place is not GONE:  # gone: refused
+                self.gate.leave(holder)
+        elif connection.is_quiet and not self._owes_reset(connection):
+            self._pass_on(holder, connection)
+        elif connection.is_closed():
+            self._drop(connection)
+            self.gate.leave(holder)
         else:
-            connection.end_loan()
-            if self._is_clean(connection):
-                self._pass_on(holder, connection)
-            elif connection.is_closed():
-                self._drop(connection)
-                self._leave(holder)
-            else:
-                return self._cleanups.start(self._clean(holder, connection))
+            return self._cleanups.start(self._clean(holder, connection))
         return None
 
     async def close(self, timeout: float) -> None:
@@ -182,25 +187,17 @@ class Leases:
 
     def _pass_on(self, holder: Leaseholder, connection: PooledConnection) -> None:
         """Give a clean connection, and the permit, to whoever is next."""
-        if self.connector.offer(connection):
-            self._leave(holder)
-            return
-        granted = self.gate.leave(holder)
-        if granted is None:
-            self._rest(connection)
-            return
-        assert isinstance(granted, Leaseholder)
-        self.counters.handed_on_total += 1
-        granted.connection = connection
-        granted.granted()
-
-    def _is_clean(self, connection: PooledConnection) -> bool:
-        """Whether the next caller may have *connection* as it is."""
-        if connection.keeps_session:
-            owes_reset = self._settings.reset is Reset.ALWAYS
+        if self.connector.is_wanted and self.connector.offer(connection):
+            self.gate.leave(holder)
+        elif self.gate.leave(holder, connection):
+            self.counters.handed_on_total += 1
         else:
-            owes_reset = self._settings.reset is not Reset.NEVER
-        return connection.is_quiet and not owes_reset and not connection.is_broken
+            self._rest(connection)
+
+    def _owes_reset(self, connection: PooledConnection) -> bool:
+        if connection.keeps_session:
+            return self._resets_always
+        return not self._resets_never
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
         is_clean = False
@@ -219,20 +216,15 @@ class Leases:
                     await connection.discard(self._settings.reset_timeout)
                 finally:
                     self._drop(connection)
-                    self._leave(holder)
+                    self.gate.leave(holder)
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
         if connection.is_closed() or now >= connection.expires_at:
             return False
         return now - connection.idle_since <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout)
 
-    def _leave(self, holder: Leaseholder) -> None:
-        granted = self.gate.leave(holder)
-        if granted is not None:
-            granted.granted()
-
     def _rest(self, connection: PooledConnection) -> None:
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._time()
         self._idle.append(connection)
 
     def _drop(self, connection: PooledConnection) -> None:

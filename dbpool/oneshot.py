@@ -7,8 +7,8 @@ from collections.abc import Coroutine, Sequence
 from enum import Enum
 from typing import Any
 
-from dbpool.core.permits import Place
-from dbpool.deadlines import Deadlines
+from dbpool.core.permits import NEW
+from dbpool.deadlines import forget
 from dbpool.driver import is_stale_plan, query_timeout, told_as_ours, translated
 from dbpool.leases import Leaseholder, Leases
 from dbpool.settings import PoolSettings
@@ -28,7 +28,7 @@ class Call(Leaseholder):
     needs more than that wakes its caller to do it.
     """
 
-    __slots__ = ("_answer", "_calls", "_work", "args", "ends_at", "is_over", "keeps_session", "limit", "sql", "timeout", "want_status")
+    __slots__ = ("_answer", "_calls", "_work", "args", "ends_at", "keeps_session", "limit", "sql", "timeout", "want_status")
 
     _answer: asyncio.Future[Any] | None
     _work: Coroutine[Any, Any, Any]
@@ -39,22 +39,23 @@ class Call(Leaseholder):
         self, calls: Calls, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool
     ) -> None:
         # Not through super(): three more calls for each statement.
-        self.place = Place.NEW
+        self.place = NEW
         self.bucket = self.connection = self._answer = None
-        self.is_over = False
         self._calls = calls
         self.sql, self.args, self.limit = sql, args, limit
         self.want_status, self.keeps_session = want_status, keeps_session
 
-    def granted(self) -> None:
-        if not self.wakeup.done() and not self._send():  # done: its caller was cancelled, and settles when it runs
+    def granted(self, parcel: Any, now: float) -> None:
+        self.connection = parcel
+        if not self.wakeup.done() and not self._send(now):  # done: its caller was cancelled, and settles when it runs
+            forget(self)
             self.wakeup.set_result(Driven.BY_CALLER)
 
     def abandon(self) -> None:
         """The caller is gone: stop whatever is going on for it."""
         if self._answer is not None:
             self._answer.cancel()  # asyncpg then asks the server to cancel; no effect once it is done
-        elif not self.is_over:
+        else:
             self._calls.leases.settle(self)
 
     def overdue(self) -> None:
@@ -63,26 +64,24 @@ class Call(Leaseholder):
             self.wakeup.set_result(query_timeout(self._calls.name, self.timeout or self._calls.query_timeout))
         self._answer.cancel()
 
-    def _send(self) -> bool:
+    def _send(self, now: float) -> bool:
         connection = self.connection
         if connection is None:
             return False
         try:
             begun = connection.begin(self.sql, self.args, self.limit, self.want_status)
-        except BaseException as error:  # arguments that do not fit; it is this caller's, whoever's task runs here
-            self._end(error)
-            return True
+        except BaseException:  # arguments that do not fit: nothing was sent, and its caller will meet the same error
+            return False
         if begun is None:
             return False
         if not self.keeps_session:
             connection.keeps_session = False
         self._work, self._answer = begun
         self._answer.add_done_callback(self._answered)
-        self._calls.limit_time(self)
+        self._calls.gate.set_deadline(self, now + self._calls.query_timeout if self.timeout is None else self.ends_at)
         return True
 
     def _answered(self, _: asyncio.Future[Any]) -> None:
-        self._calls.deadlines.discard(self)
         try:
             self._work.send(None)
         except StopIteration as stop:
@@ -99,7 +98,6 @@ class Call(Leaseholder):
                 self.wakeup.set_result(Driven.BY_CALLER)
                 return
             result = translated(result, connection, self._calls.name)
-        self.is_over = True
         cleanup = self._calls.leases.settle(self)  # before the caller wakes: the next one's statement goes out first
         if cleanup is None:
             self._deliver(result)
@@ -116,8 +114,8 @@ class Calls:
 
     def __init__(self, leases: Leases, settings: PoolSettings) -> None:
         self.leases = leases
+        self.gate = leases.gate
         self.name = leases.gate.name
-        self.deadlines: Deadlines[Call] = Deadlines(Call.overdue)
         self._acquire_timeout = settings.acquire_timeout
         self.query_timeout = settings.query_timeout
 
@@ -134,17 +132,16 @@ class Calls:
         """
         loop = asyncio.get_running_loop()
         call = Call(self, sql, args, limit, want_status, keeps_session)
-        now = loop.time()
+        call.wakeup = loop.create_future()
         call.timeout = timeout
         if timeout is None:
-            has_permit = self.leases.gate.request(call, self._acquire_timeout, loop)
+            has_permit = self.gate.request(call, self._acquire_timeout, loop)
         else:
-            call.ends_at = now + timeout
-            has_permit = self.leases.gate.request(call, timeout, loop)
-        call.wakeup = loop.create_future()
+            call.ends_at = loop.time() + timeout
+            has_permit = self.gate.request(call, timeout, loop)
         if has_permit:
-            call.connection = self.leases.take_idle(now)
-            call.granted()
+            now = loop.time()
+            call.granted(self.leases.take_idle(now), now)
         try:
             result = await call.wakeup
         except BaseException:
@@ -155,12 +152,6 @@ class Calls:
         if isinstance(result, BaseException):
             raise result
         return result
-
-    def limit_time(self, call: Call) -> None:
-        """Have *call* called overdue when its time is up."""
-        loop = call.wakeup.get_loop()
-        call.deadline = loop.time() + self.query_timeout if call.timeout is None else call.ends_at
-        self.deadlines.add(call, loop)
 
     async def _drive(self, call: Call) -> Any:
         loop = asyncio.get_running_loop()

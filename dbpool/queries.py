@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any, LiteralString, TypeVar, overload
 
 from dbpool.core.statements import Statement, classify
@@ -22,12 +23,7 @@ def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -
         StatementError: empty text, a NUL byte or lone surrogate in text or parameters, several statements,
             COPY to or from the client, BEGIN and its like, more than 32,767 parameters.
     """
-    statement = check_script(sql, trusted)
-    if statement.count > 1:
-        raise StatementError(
-            f"{statement.count} statements in one call: send one at a time, or a script without parameters "
-            f"through execute()"
-        )
+    statement = _one_statement(sql, trusted) if sql.__class__ is str else check_script(sql, trusted)
     for number, value in enumerate(args, 1):
         if value.__class__ is str and (not value.isascii() or "\0" in value):  # type: ignore[attr-defined]
             _check_text(value, f"parameter ${number}")  # type: ignore[arg-type]
@@ -35,6 +31,17 @@ def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -
         raise StatementError(
             f"{len(args)} parameters, the protocol takes {MOST_PARAMETERS}: pass arrays and unnest() them, or use "
             f"executemany()"
+        )
+    return statement
+
+
+@lru_cache(4096)
+def _one_statement(sql: str, trusted: frozenset[str]) -> Statement:
+    statement = check_script(sql, trusted)
+    if statement.count > 1:
+        raise StatementError(
+            f"{statement.count} statements in one call: send one at a time, or a script without parameters "
+            f"through execute()"
         )
     return statement
 

@@ -4,8 +4,9 @@ Every parenthesis is explained: by the grammar, or as a function's arguments. Wh
 before it counts as a function; where a statement has a shape that could hide a call, the answer is None. What is argued
 in the comments was tried on PostgreSQL 18; a text that the server refuses may be explained in any way.
 
-Not to be seen in a text, so not found: operators, casts, domain checks, column defaults (a serial column's ``nextval``),
-triggers, rules, views, policies, foreign tables; and ``x.f``, which calls a user's f(x) if x has no column f.
+Not to be seen in a text, so not found: operators, casts, domain checks, column defaults (a serial column's
+``nextval``), triggers, rules, views, policies, foreign tables; and ``x.f``, which calls a user's f(x) if x has no
+column f.
 """
 
 from __future__ import annotations
@@ -18,17 +19,16 @@ from dbpool.core.sqltext import Kind, Token
 
 # Keywords that can stand before a parenthesis and can never be a function's name without a schema before it: the
 # categories "reserved" and "cannot be function or type name" of pg_get_keywords().
-_SYNTAX = frozenset(
-    """
-    ALL AND ANY ARRAY AS ASYMMETRIC BETWEEN BIGINT BIT BOOLEAN BOTH CASE CAST CHAR CHARACTER COALESCE CURRENT_TIME
-    CURRENT_TIMESTAMP DEC DECIMAL DISTINCT ELSE EXCEPT EXISTS EXTRACT FLOAT FOR FROM GREATEST GROUP GROUPING HAVING IN
-    INT INTEGER INTERSECT INTERVAL JSON JSON_ARRAY JSON_ARRAYAGG JSON_EXISTS JSON_OBJECT JSON_OBJECTAGG JSON_QUERY
-    JSON_SCALAR JSON_SERIALIZE JSON_VALUE LATERAL LEADING LEAST LIMIT LOCALTIME LOCALTIMESTAMP MERGE_ACTION NCHAR
-    NORMALIZE NOT NULLIF NUMERIC OFFSET ON ONLY OR OVERLAY POSITION REAL RETURNING ROW SELECT SMALLINT SOME SUBSTRING
-    SYMMETRIC THEN TIME TIMESTAMP TO TRAILING TRIM UNION USING VALUES VARCHAR VARIADIC WHEN WHERE WITH XMLATTRIBUTES
-    XMLCONCAT XMLELEMENT XMLEXISTS XMLFOREST XMLNAMESPACES XMLPARSE XMLPI XMLROOT XMLSERIALIZE
-    """.split()
-)
+_SYNTAX_WORDS = """
+ALL AND ANY ARRAY AS ASYMMETRIC BETWEEN BIGINT BIT BOOLEAN BOTH CASE CAST CHAR CHARACTER COALESCE CURRENT_TIME
+CURRENT_TIMESTAMP DEC DECIMAL DISTINCT ELSE EXCEPT EXISTS EXTRACT FLOAT FOR FROM GREATEST GROUP GROUPING HAVING IN
+INT INTEGER INTERSECT INTERVAL JSON JSON_ARRAY JSON_ARRAYAGG JSON_EXISTS JSON_OBJECT JSON_OBJECTAGG JSON_QUERY
+JSON_SCALAR JSON_SERIALIZE JSON_VALUE LATERAL LEADING LEAST LIMIT LOCALTIME LOCALTIMESTAMP MERGE_ACTION NCHAR
+NORMALIZE NOT NULLIF NUMERIC OFFSET ON ONLY OR OVERLAY POSITION REAL RETURNING ROW SELECT SMALLINT SOME SUBSTRING
+SYMMETRIC THEN TIME TIMESTAMP TO TRAILING TRIM UNION USING VALUES VARCHAR VARIADIC WHEN WHERE WITH XMLATTRIBUTES
+XMLCONCAT XMLELEMENT XMLEXISTS XMLFOREST XMLNAMESPACES XMLPARSE XMLPI XMLROOT XMLSERIALIZE
+"""
+_SYNTAX = frozenset(_SYNTAX_WORDS.split())
 # treat(x as setseed) calls setseed(x); after operator(s.+) an expression follows, maybe a call
 _UNCLEAR = frozenset({"OPERATOR", "TREAT"})
 _TABLE_SYNTAX = frozenset({"JSON_TABLE", "XMLTABLE"})
@@ -78,8 +78,7 @@ class _Reader:
         self._texts = [token.text for token in statement] + [""] * 3
         # The keywords; after a dot every word is a name
         self._words = [
-            "" if before == "." else token.keyword
-            for before, token in zip(["", *self._texts], statement, strict=False)
+            "" if before == "." else token.keyword for before, token in zip(["", *self._texts], statement, strict=False)
         ] + [""] * 3
         self._parens: dict[int, _Paren] = {}  # by index, of opening and closing ones
         self._closings = _closings(statement)
@@ -157,7 +156,7 @@ class _Reader:
             # Not DISTINCT ON (a) over(b): there the word follows a parenthesis of another kind
             or (word == "OVER" and self._texts[at - 2] == ")" and self._parens[at - 2] is _Paren.CALL)
             # Nothing that ends in a string can go on with a call
-            or (word == "COLUMNS" and self._tokens[at - 2].kind is Kind.STRING)
+            or (word in ("COLUMNS", "PASSING") and self._tokens[at - 2].kind is Kind.STRING)
             # MERGE ... THEN INSERT (a) VALUES: after a call of insert(a) neither word can come
             or (word == "INSERT" and earlier == "THEN" and self._after(at) in ("VALUES", "OVERRIDING"))
             or (word == "CONFLICT" and earlier == "ON" and self._leads_to_do(self._closings[at] + 1))

@@ -16,13 +16,16 @@ class Place(Enum):
     GONE = "gone"
 
 
+NEW, WAITING, HOLDING, GONE = Place  # as globals: a tenth of the price of looking them up in the class each time
+
+
 class Ticket:
     """One caller's place."""
 
     __slots__ = ("place",)
 
     def __init__(self) -> None:
-        self.place = Place.NEW
+        self.place = NEW
 
 
 T = TypeVar("T", bound=Ticket)
@@ -69,30 +72,30 @@ class Permits(Generic[T]):
             Full: no permit is free and ``max_waiting`` callers wait.
             Closed: after ``close``.
         """
-        assert ticket.place is Place.NEW, ticket.place
+        assert ticket.place is NEW, ticket.place
         if self.closed:
             raise Closed
         if self.held < self.capacity:  # then nobody waits, so nobody is overtaken
             self.held += 1
-            ticket.place = Place.HOLDING
+            ticket.place = HOLDING
             return True
         if self.max_waiting is not None and len(self._line) >= self.max_waiting:
             raise Full
         self._line[ticket] = None
-        ticket.place = Place.WAITING
+        ticket.place = WAITING
         return False
 
     def leave(self, ticket: T) -> T | None:
         """Take *ticket* out, waiting or holding; return the one that is granted its permit."""
-        if ticket.place is Place.WAITING:
+        if ticket.place is WAITING:
             del self._line[ticket]
-            ticket.place = Place.GONE
+            ticket.place = GONE
             return None
-        assert ticket.place is Place.HOLDING, ticket.place
-        ticket.place = Place.GONE
+        assert ticket.place is HOLDING, ticket.place
+        ticket.place = GONE
         if self._line:
             granted, _ = self._line.popitem(last=False)
-            granted.place = Place.HOLDING
+            granted.place = HOLDING
             return granted
         self.held -= 1
         return None
@@ -103,5 +106,5 @@ class Permits(Generic[T]):
         line = list(self._line)
         self._line.clear()
         for ticket in line:
-            ticket.place = Place.GONE
+            ticket.place = GONE
         return line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from dbpool.core.calls import called_functions
 from dbpool.core.functions import PURE_FUNCTIONS, TRANSACTION_FUNCTIONS
@@ -70,7 +71,7 @@ def _classify(sql: str, trusted: frozenset[str]) -> Statement:
     is_whole = True
     try:
         for token in tokens(sql):
-            seen.append(token)  # noqa: PERF402: what came before the error is kept
+            seen.append(token)  # noqa: PERF402 - what came before the error is kept
     except SqlTextError:
         is_whole = False  # the server will say it better
     statements = _split(seen)
@@ -108,7 +109,7 @@ def _refuse_unsendable(sql: str) -> None:
 
 
 def _split(seen: Sequence[Token]) -> list[list[Token]]:
-    """The statements that are not empty. As in psql, semicolons in parentheses and SQL function bodies do not end one."""
+    """The statements that are not empty; as in psql, no semicolon in parentheses or a function's body ends one."""
     statements: list[list[Token]] = [[]]
     parens = blocks = 0
     for token in seen:
@@ -157,12 +158,10 @@ def _is_copy_stdio(statement: Sequence[Token]) -> bool:
 
 
 def _controls_transaction(statement: Sequence[Token]) -> bool:
-    first, second = (token.keyword for token in (statement * 2)[:2])
+    first, second = statement[0].keyword, statement[1].keyword if len(statement) > 1 else ""
     return first in _TRANSACTION_WORDS or (first, second) in _TRANSACTION_PAIRS
 
 
 def _only_reads(statement: Sequence[Token]) -> bool:
     words = [token.keyword for token in statement]
-    return _WRITES.isdisjoint(words) and not any(
-        word == "FOR" and after in _LOCKING for word, after in zip(words, words[1:], strict=False)
-    )
+    return _WRITES.isdisjoint(words) and not any(word == "FOR" and after in _LOCKING for word, after in pairwise(words))

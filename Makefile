@@ -1,0 +1,74 @@
+# Everything runs from .venv, which any target makes when it is missing or older than what it is made from.
+# Needs Python >= 3.11 with venv, nothing else. `make test ARGS="tests/core -x"` passes arguments on.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+PY    := $(BIN)/python
+READY := $(VENV)/.ready
+UV    ?= uv
+ARGS  ?=
+
+# the linters share two processors; output of each stays together where make can do that (4.0 and later)
+PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+.PHONY: help setup demo test check bench clean lock
+.PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## make .venv with the pinned dependencies (every other target does it too)
+	@:
+
+demo: $(READY) ## show what the pool does, on a PostgreSQL of its own
+	@$(BIN)/dbpool demo $(ARGS)
+
+test: $(READY) ## the whole test suite
+	@$(PY) -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types, layers, dependencies, tests without a server (under 20 s)
+	@$(MAKE) $(PARALLEL) -k check-types check-tests check-lint check-format check-layers check-dependencies
+
+bench: $(READY) ## side by side with other pools
+	@$(PY) -m bench $(ARGS)
+
+clean: ## remove .venv, caches and build results
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+lock: ## pin the newest allowed versions in requirements.lock (needs uv)
+	@$(UV) pip compile pyproject.toml --all-extras --group dev --group bench --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --upgrade --quiet \
+	  --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
+
+check-format: ; @$(BIN)/ruff format --check --output-format=concise --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
+check-lint: ; @$(BIN)/ruff check --quiet .
+check-types: ; @$(BIN)/mypy --no-error-summary
+check-layers: ; @out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
+check-dependencies: ; @out=$$($(BIN)/deptry . 2>&1) || { echo "$$out"; exit 1; }
+check-tests: ; @$(PY) -m pytest -q tests/core tests/loop $(ARGS)
+
+$(READY): requirements.lock pyproject.toml
+	@rm -f $@
+	@if $(PY) -c 'import pip' 2>/dev/null; then echo "Bringing $(VENV) up to date."; else \
+	  found=; new=; \
+	  for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	    new=$$python; \
+	    $$python -c 'import venv, ensurepip' 2>/dev/null && found=$$python && break; \
+	  done; \
+	  if [ -z "$$new" ]; then \
+	    echo "dbpool needs Python 3.11 or newer on the PATH: install it, or say make PYTHON=/path/to/python3." >&2; exit 1; \
+	  elif [ -z "$$found" ]; then \
+	    echo "$$($$new -V) has no venv and ensurepip: install them (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$($$found -V): this takes a minute, once."; \
+	  rm -rf $(VENV) && $$found -m venv $(VENV); \
+	fi
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
