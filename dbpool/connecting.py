@@ -136,7 +136,7 @@ class Connector:
             else:
                 outage.ended()
                 self.connects_total += 1
-                connection.expires_at = loop.time() + self._settings.max_lifetime * random.uniform(0.9, 1.0)  # noqa: S311
+                connection.expires_at = loop.time() + self._settings.max_lifetime * random.uniform(0.9, 1.0)
                 connection.idle_since = loop.time()
                 return connection
             if self._is_closed or self.opening > outage.connects_at_once(self._settings.max_connecting):
@@ -149,7 +149,7 @@ class Connector:
         self.last_error = error
         state = sqlstate(error)
         denied = state is not None and verdict(state) is Verdict.DENIED
-        self._outage.failed(now, denied=denied, chance=random.random())  # noqa: S311
+        self._outage.failed(now, denied=denied, chance=random.random())
         if self._is_hopeless(now):
             self._fail_all(lambda: self._unavailable(now))
 

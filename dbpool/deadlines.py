@@ -35,7 +35,7 @@ def forget(member: Member) -> None:
         member.bucket = None
         del bucket[member]
         if not bucket:
-            bucket.owner._emptied(bucket)
+            bucket.owner.emptied(bucket)
 
 
 M = TypeVar("M", bound=Member)
@@ -79,7 +79,8 @@ class Deadlines(Generic[M]):
         bucket.timer = loop.call_at(tick / TICKS_PER_S, self._due, bucket, loop)
         return bucket
 
-    def _emptied(self, bucket: Bucket) -> None:
+    def emptied(self, bucket: Bucket) -> None:
+        """Its last member was forgotten: stop its timer, unless it may soon be used again."""
         if bucket is not self._newest:
             self._drop(bucket)
 

@@ -7,10 +7,11 @@ import functools
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
-from asyncpg import Record
+from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 Handle = PoolConnectionProxy
 PostgresError = asyncpg.PostgresError
+Answer: TypeAlias = (
+    Any  # what asyncpg returns for a Want: records, or a status (with records, where there are arguments)
+)
 
 # Beyond what asyncpg's own reset does: role, session authorization, sequences and temporary tables. One message, one
 # round trip; prepared statements are kept.
@@ -35,6 +39,18 @@ STRONG_RESET = (
 # results are read as fast.
 READ_SIZE = 64 * 1024
 MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
+
+
+class Want(Enum):
+    """What the caller of a statement wants back: the most rows (0: all), and whether its status."""
+
+    ROWS = (0, False)
+    ROW = (1, False)
+    STATUS = (0, True)
+
+    def __init__(self, limit: int, status: bool) -> None:  # noqa: FBT001 - an enum's members are made above
+        self.limit = limit
+        self.status = status
 
 
 class PooledConnection(asyncpg.Connection):
@@ -79,7 +95,7 @@ class PooledConnection(asyncpg.Connection):
     def get_reset_query(self) -> str:
         return STRONG_RESET
 
-    def transaction(self, **options: Any) -> Any:  # type: ignore[override]
+    def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
 
@@ -102,8 +118,8 @@ class PooledConnection(asyncpg.Connection):
         )
 
     def begin(
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool
-    ) -> tuple[Coroutine[Any, Any, Any], asyncio.Future[Any]] | None:
+        self, sql: str, args: Sequence[object], want: Want
+    ) -> tuple[Coroutine[Any, Any, Answer], asyncio.Future[Answer]] | None:
         """Send a statement that this connection has prepared before, without waiting.
 
         Returns: the work, to be resumed once when the future is done; None if it is not prepared yet.
@@ -113,17 +129,17 @@ class PooledConnection(asyncpg.Connection):
         statement = me._stmt_cache.get((sql, self.record_class, False))
         if statement is None or me._query_loggers:
             return None
-        work = me._protocol.bind_execute(statement, args, "", limit, want_status, NO_TIMEOUT)
+        work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, NO_TIMEOUT)
         answer = work.send(None)
         answer._asyncio_future_blocking = False  # we resume the work ourselves, no task awaits it
         return work, answer
 
-    async def run(self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float) -> Any:
+    async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
         """The same with waiting, for any statement: prepares it where needed."""
-        if want_status:
+        if want.status:
             return await super().execute(sql, *args, timeout=timeout)
         me: Any = self
-        return await me._execute(sql, args, limit, timeout)
+        return await me._execute(sql, args, want.limit, timeout)
 
     def lend(self) -> Handle[Record]:
         """A fresh handle for one lease: unusable after ``end_loan``."""
@@ -181,7 +197,8 @@ def _watched(name: str) -> Callable[..., Any]:
     return watched
 
 
-for _name in ("execute executemany fetch fetchrow fetchval fetchmany prepare cursor copy_from_query").split():
+_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany prepare cursor copy_from_query"
+for _name in _SENDS_SQL.split():
     setattr(PooledConnection, _name, _watched(_name))
 
 
@@ -189,8 +206,8 @@ def refuse_copy(statement: Statement) -> None:
     """Raise StatementError for a COPY that would wait for ever for data that cannot come."""
     if statement.is_copy_stdio:
         raise StatementError(
-            "COPY ... FROM STDIN / TO STDOUT cannot run as a statement, it would wait for ever: "
-            "acquire() a connection and use its copy_to_table, copy_records_to_table, copy_from_table or copy_from_query"
+            "COPY ... FROM STDIN / TO STDOUT as a statement would wait for ever: acquire() a connection and use its "
+            "copy_to_table, copy_records_to_table, copy_from_table or copy_from_query"
         )
 
 
@@ -251,8 +268,8 @@ def told_as_ours(connection: PooledConnection, name: str, timeout: float) -> Ite
 def query_timeout(name: str, timeout: float) -> QueryTimeout:
     """The error for a statement that was cancelled after *timeout* seconds."""
     return QueryTimeout(
-        f"a statement on {name} was cancelled after {timeout:.2f} s; if it writes, it may or may not have been applied. "
-        f"Give it a longer timeout=, or see what it waits for in pg_stat_activity.",
+        f"a statement on {name} was cancelled after {timeout:.2f} s; if it writes, it may or may not have been "
+        f"applied. Give it a longer timeout=, or see what it waits for in pg_stat_activity.",
         timeout_s=timeout,
     )
 
@@ -308,7 +325,7 @@ class Driver:
         connection.settings = self._settings
         connection.transactions = []
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
-        connection.is_standard = connection.get_settings().standard_conforming_strings == "on"  # type: ignore[attr-defined]
+        connection.is_standard = connection.get_settings().standard_conforming_strings == "on"
         connection.keeps_session = connection.is_standard
         _tune(connection)
         return connection

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from dbpool.core.permits import GONE, WAITING, Closed, Full, Permits, Ticket
 from dbpool.deadlines import Bucket, Deadlines, forget
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
 from dbpool.settings import positive_seconds, whole_number
+
+Parcel: TypeAlias = Any  # whatever goes from one holder to the next together with the permit
 
 
 class Waiter(Ticket):
@@ -28,7 +30,7 @@ class Waiter(Ticket):
         super().__init__()
         self.bucket = None
 
-    def granted(self, parcel: Any, now: float) -> None:
+    def granted(self, parcel: Parcel, now: float) -> None:  # noqa: ARG002 - for those who build on this
         """It holds a permit since *now*, in seconds of the loop's clock, and *parcel* came with it."""
         forget(self)
         if not self.wakeup.done():  # else its task was cancelled, and gives the permit back when it runs
@@ -36,7 +38,7 @@ class Waiter(Ticket):
 
     def overdue(self) -> None:
         """Its deadline has passed while it held a permit; only those that set one then get here."""
-        assert False, "a waiter has no deadline once it holds"  # noqa: B011
+        raise AssertionError("a waiter has no deadline once it holds")
 
     def refused(self, error: Exception) -> None:
         if not self.wakeup.done():
@@ -181,7 +183,7 @@ class Gate:
             self.counters.refused_total += 1
             raise LineFull(
                 f"{self.name} refuses at once: {permits.held} of {permits.capacity} permits held and {permits.waiting} "
-                f"callers in line, which is max_waiting. Send less at a time, shorten the holders, or raise max_waiting.",
+                f"callers in line, which is max_waiting. Send fewer at a time, or raise max_waiting.",
                 capacity=permits.capacity,
                 held=permits.held,
                 waiting=permits.waiting,
@@ -205,7 +207,7 @@ class Gate:
             waiter.deadline = deadline
         self._deadlines.add(waiter, self._loop)
 
-    def leave(self, waiter: Waiter, parcel: object = None) -> bool:
+    def leave(self, waiter: Waiter, parcel: Parcel = None) -> bool:
         """Take *waiter* out, waiting or holding; give its permit, with *parcel*, to the next in line.
 
         Returns: whether somebody was next.

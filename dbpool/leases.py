@@ -7,13 +7,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from dbpool.connecting import Connector
 from dbpool.core.permits import GONE, HOLDING
 from dbpool.driver import Driver, PooledConnection
 from dbpool.finish import Cleanups
-from dbpool.gate import Gate, Waiter
+from dbpool.gate import Gate, Parcel, Waiter
 from dbpool.settings import PoolSettings, Reset
 
 log = logging.getLogger("dbpool")
@@ -35,7 +34,7 @@ class Leaseholder(Waiter):
         super().__init__()
         self.connection = None
 
-    def granted(self, parcel: Any, now: float) -> None:
+    def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
         super().granted(parcel, now)
 
@@ -177,7 +176,10 @@ class Leases:
                 await asyncio.gather(*(connection.discard(timeout) for connection in self._idle))
         except TimeoutError:
             log.warning(
-                "%s: %d leases had not ended %.1f s after close() and were cut off", self.gate.name, self.gate.held, timeout
+                "%s: %d leases had not ended %.1f s after close() and were cut off",
+                self.gate.name,
+                self.gate.held,
+                timeout,
             )
         finally:  # also when cancelled
             self._idle.clear()

@@ -9,7 +9,8 @@ from typing import Any
 
 from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
-from dbpool.driver import is_stale_plan, query_timeout, told_as_ours, translated
+from dbpool.driver import Answer, Want, is_stale_plan, query_timeout, told_as_ours, translated
+from dbpool.gate import Parcel
 from dbpool.leases import Leaseholder, Leases
 from dbpool.settings import PoolSettings
 
@@ -28,24 +29,31 @@ class Call(Leaseholder):
     needs more than that wakes its caller to do it.
     """
 
-    __slots__ = ("_answer", "_calls", "_work", "args", "ends_at", "keeps_session", "limit", "sql", "timeout", "want_status")
+    __slots__ = (
+        "_answer",
+        "_calls",
+        "_work",
+        "args",
+        "ends_at",
+        "keeps_session",
+        "sql",
+        "timeout",
+        "want",
+    )
 
     _answer: asyncio.Future[Any] | None
     _work: Coroutine[Any, Any, Any]
     timeout: float | None  # the caller's own, for all of it
     ends_at: float  # in seconds of the loop's clock, where there is one
 
-    def __init__(  # noqa: PLR0913 - made in one place only
-        self, calls: Calls, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool
-    ) -> None:
+    def __init__(self, calls: Calls, sql: str, args: Sequence[object], want: Want, keeps_session: bool) -> None:  # noqa: FBT001
         # Not through super(): three more calls for each statement.
         self.place = NEW
         self.bucket = self.connection = self._answer = None
         self._calls = calls
-        self.sql, self.args, self.limit = sql, args, limit
-        self.want_status, self.keeps_session = want_status, keeps_session
+        self.sql, self.args, self.want, self.keeps_session = sql, args, want, keeps_session
 
-    def granted(self, parcel: Any, now: float) -> None:
+    def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
         if not self.wakeup.done() and not self._send(now):  # done: its caller was cancelled, and settles when it runs
             forget(self)
@@ -69,7 +77,7 @@ class Call(Leaseholder):
         if connection is None:
             return False
         try:
-            begun = connection.begin(self.sql, self.args, self.limit, self.want_status)
+            begun = connection.begin(self.sql, self.args, self.want)
         except BaseException:  # arguments that do not fit: nothing was sent, and its caller will meet the same error
             return False
         if begun is None:
@@ -89,7 +97,7 @@ class Call(Leaseholder):
         except BaseException as error:
             self._end(error)
 
-    def _end(self, result: Any) -> None:
+    def _end(self, result: Answer) -> None:
         connection = self.connection
         assert connection is not None
         if isinstance(result, BaseException):
@@ -104,7 +112,7 @@ class Call(Leaseholder):
         else:
             cleanup.add_done_callback(lambda _: self._deliver(result))
 
-    def _deliver(self, result: Any) -> None:
+    def _deliver(self, result: Answer) -> None:
         if not self.wakeup.done():
             self.wakeup.set_result(result)
 
@@ -119,19 +127,17 @@ class Calls:
         self._acquire_timeout = settings.acquire_timeout
         self.query_timeout = settings.query_timeout
 
-    async def run(  # noqa: PLR0913 - the one door that every helper goes through
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool, timeout: float | None
-    ) -> Any:
-        """Wait for a connection, run one statement on it, pass the connection on.
+    async def run(
+        self, sql: str, args: Sequence[object], want: Want, *, keeps_session: bool, timeout: float | None
+    ) -> Answer:
+        """Wait for a connection, run one checked statement on it, pass the connection on.
 
         Args:
-            limit: most rows to fetch, 0 for all.
-            want_status: the result is asyncpg's (rows, status, completed) for a statement with arguments, the status
-                for one without.
+            keeps_session: it is proven to leave the session as it was.
             timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
         """
         loop = asyncio.get_running_loop()
-        call = Call(self, sql, args, limit, want_status, keeps_session)
+        call = Call(self, sql, args, want, keeps_session)
         call.wakeup = loop.create_future()
         call.timeout = timeout
         if timeout is None:
@@ -153,7 +159,7 @@ class Calls:
             raise result
         return result
 
-    async def _drive(self, call: Call) -> Any:
+    async def _drive(self, call: Call) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             ends_at = loop.time() + self._acquire_timeout if call.timeout is None else call.ends_at
@@ -162,7 +168,7 @@ class Calls:
                 connection.keeps_session = False
             seconds = self.query_timeout if call.timeout is None else max(ends_at - loop.time(), 0.001)
             with told_as_ours(connection, self.name, seconds):
-                result = await connection.run(call.sql, call.args, call.limit, call.want_status, seconds)
+                result = await connection.run(call.sql, call.args, call.want, seconds)
         except BaseException:
             self.leases.settle(call)
             raise

@@ -6,17 +6,17 @@ import asyncio
 import os
 import random
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from enum import Enum
 from typing import Any, LiteralString, Self, TypeVar, Unpack
 
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Handle, PooledConnection, PostgresError, Record, one_line, told_as_ours
+from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want, one_line, told_as_ours
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
-from dbpool.queries import Queries, check_script, check_statement, checked_timeout
+from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, Options, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import PoolStats
 from dbpool.transaction import Transaction, TransactionOptions
@@ -146,7 +146,7 @@ class DatabasePool(Queries):
 
     async def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time.
 
         Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
@@ -222,7 +222,7 @@ class DatabasePool(Queries):
                     raise
                 last = error
             if attempt < attempts:
-                await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))  # noqa: S311
+                await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))
         assert last is not None
         raise TransactionFailed(
             f"a transaction on {self._leases.gate.name} conflicted in {attempts} of {attempts} attempts, "
@@ -265,8 +265,10 @@ class DatabasePool(Queries):
         """
         loan = self._loans.pop(connection, None)
         if loan is None:
-            raise UsageError(f"{connection!r} is not on loan from {self._leases.gate.name}: it was released before, or "
-                             f"it was never acquired here with 'await db.acquire()'")
+            raise UsageError(
+                f"{connection!r} is not on loan from {self._leases.gate.name}: it was released before, or "
+                f"it was never acquired here with 'await db.acquire()'"
+            )
         await loan.__aexit__(None, None, None)
 
     # What it says of itself
@@ -317,17 +319,11 @@ class DatabasePool(Queries):
 
     # The way in
 
-    def _ask(
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float | None
-    ) -> Awaitable[Any]:
+    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
         self._check_usable()
-        if want_status and not args:
-            statement = check_script(sql, self._settings.trusted_functions)
-        else:
-            statement = check_statement(sql, args, self._settings.trusted_functions)
-        if timeout is not None:
-            timeout = positive_seconds(timeout, "timeout")
-        return self._calls.run(sql, args, limit, want_status, statement.keeps_session, timeout)
+        statement = check(sql, args, want, self._settings.trusted_functions)
+        timeout = checked_timeout(timeout)
+        return self._calls.run(sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
 
     def _lease(self, timeout: float | None) -> AbstractAsyncContextManager[PooledConnection]:
         self._check_usable()
@@ -363,7 +359,7 @@ class Acquiring:
         self._lease = lease
         return connection.lend()
 
-    async def __aexit__(self, *exc: Any) -> bool | None:
+    async def __aexit__(self, *exc: Any) -> bool | None:  # noqa: ANN401 - as the protocol has it
         assert self._lease is not None
         lease, self._lease = self._lease, None
         return await lease.__aexit__(*exc)

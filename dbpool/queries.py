@@ -8,12 +8,21 @@ from functools import lru_cache
 from typing import Any, LiteralString, TypeVar, overload
 
 from dbpool.core.statements import Statement, classify
-from dbpool.driver import MOST_PARAMETERS, Record, refuse_copy
+from dbpool.driver import MOST_PARAMETERS, Answer, Record, Want, refuse_copy
 from dbpool.errors import StatementError
 from dbpool.rows import mapper
 from dbpool.settings import positive_seconds
 
 T = TypeVar("T")
+
+LONGEST_KEPT = 4096  # characters of a text whose check is remembered, so that 4,096 of them stay below 16 MiB
+
+
+def check(sql: str, args: Sequence[object], want: Want, trusted: frozenset[str]) -> Statement:
+    """Check what a helper was given: a script where only the status is wanted and there are no parameters."""
+    if want is Want.STATUS and not args:
+        return check_script(sql, trusted)
+    return check_statement(sql, args, trusted)
 
 
 def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -> Statement:
@@ -23,10 +32,11 @@ def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -
         StatementError: empty text, a NUL byte or lone surrogate in text or parameters, several statements,
             COPY to or from the client, BEGIN and its like, more than 32,767 parameters.
     """
-    statement = _one_statement(sql, trusted) if sql.__class__ is str else check_script(sql, trusted)
+    is_short = sql.__class__ is str and len(sql) <= LONGEST_KEPT
+    statement = (_one_statement if is_short else _one_statement.__wrapped__)(sql, trusted)
     for number, value in enumerate(args, 1):
-        if value.__class__ is str and (not value.isascii() or "\0" in value):  # type: ignore[attr-defined]
-            _check_text(value, f"parameter ${number}")  # type: ignore[arg-type]
+        if value.__class__ is str and (not value.isascii() or "\0" in value):
+            _check_text(value, f"parameter ${number}")
     if len(args) > MOST_PARAMETERS:
         raise StatementError(
             f"{len(args)} parameters, the protocol takes {MOST_PARAMETERS}: pass arrays and unnest() them, or use "
@@ -35,7 +45,7 @@ def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -
     return statement
 
 
-@lru_cache(4096)
+@lru_cache(4096)  # the hot path: one lookup for each call
 def _one_statement(sql: str, trusted: frozenset[str]) -> Statement:
     statement = check_script(sql, trusted)
     if statement.count > 1:
@@ -81,10 +91,8 @@ class Queries(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def _ask(
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float | None
-    ) -> Awaitable[Any]:
-        """Run one statement that was not checked yet."""
+    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+        """Check a statement and run it."""
 
     @overload
     async def fetch(
@@ -106,7 +114,7 @@ class Queries(ABC):
         Raises:
             RowMappingError: the columns do not fit *into*.
         """
-        rows: list[Record] = await self._ask(sql, args, 0, False, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout)
         if into is None or not rows:
             return rows
         return list(map(mapper(into, tuple(rows[0].keys())), rows))
@@ -125,14 +133,14 @@ class Queries(ABC):
         self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T] | None = None
     ) -> Record | T | None:
         """The first row, or None if there is none. The server stops after it."""
-        rows: list[Record] = await self._ask(sql, args, 1, False, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout)
         if not rows:
             return None
         return rows[0] if into is None else mapper(into, tuple(rows[0].keys()))(rows[0])
 
-    async def fetchval(self, sql: LiteralString, *args: object, column: int = 0, timeout: float | None = None) -> Any:
+    async def fetchval(self, sql: LiteralString, *args: object, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ANN401 - whatever type the column has
         """One value of the first row: that of *column*, counted from 0; None if there is no row."""
-        rows: list[Record] = await self._ask(sql, args, 1, False, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout)
         return rows[0][column] if rows else None
 
     async def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> str:
@@ -140,8 +148,8 @@ class Queries(ABC):
 
         A script is one implicit transaction unless it says otherwise.
         """
-        answer = await self._ask(sql, args, 0, True, timeout)
-        return answer if isinstance(answer, str) else answer[1].decode()  # type: ignore[no-any-return]
+        answer = await self._ask(sql, args, Want.STATUS, timeout)
+        return answer if isinstance(answer, str) else answer[1].decode()
 
 
 def checked_timeout(timeout: float | None) -> float | None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from dbpool.errors import SettingsError
 
 
-def positive_seconds(value: float, what: str) -> float:
+def positive_seconds(value: object, what: str) -> float:
     """Check a time-out: a finite number of seconds above zero.
 
     Raises:
@@ -25,7 +25,7 @@ def positive_seconds(value: float, what: str) -> float:
     return float(value)
 
 
-def whole_number(value: int, what: str, at_least: int) -> int:
+def whole_number(value: object, what: str, at_least: int) -> int:
     """Check a count.
 
     Raises:
@@ -55,11 +55,15 @@ class Dsn:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise SettingsError(f"the DSN must be a str like postgresql://user@host/database, not {type(text).__name__}")
+            raise SettingsError(
+                f"the DSN must be a str like postgresql://user@host/database, not {type(text).__name__}"
+            )
         self._text = text
         problem = self._read(text)
         if problem is not None:
-            raise SettingsError(f"malformed DSN: {problem}. It looks like postgresql://user:password@host:5432/database")
+            raise SettingsError(
+                f"malformed DSN: {problem}. It looks like postgresql://user:password@host:5432/database"
+            )
 
     def reveal(self) -> str:
         """The whole address, password included: for the driver only."""

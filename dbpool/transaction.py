@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
-from dbpool.driver import PooledConnection, Record, is_failed_transaction, is_lost, one_line, told_as_ours
+from dbpool.driver import Answer, PooledConnection, Record, Want, is_failed_transaction, is_lost, one_line, told_as_ours
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.finish import finish
-from dbpool.queries import Queries, check_script, check_statement, checked_timeout
+from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.rows import mapper
 from dbpool.settings import whole_number
 
@@ -75,11 +75,11 @@ class Transaction(Queries):
     Cancelling: a COMMIT already sent is waited for, and the cancellation delivered when its outcome is known.
     """
 
-    __slots__ = ("_connection", "_options", "_savepoint", "_settings", "_where", "state", "xid")
+    __slots__ = ("_connection", "_savepoint", "_settings", "_where", "options", "state", "xid")
 
     def __init__(self, connection: PooledConnection, options: TransactionOptions) -> None:
         self._connection = connection
-        self._options = options
+        self.options = options
         self._settings = connection.settings
         self._where = f"pool '{connection.settings.name}'"
         self._savepoint = ""
@@ -95,16 +95,16 @@ class Transaction(Queries):
             raise UsageError(f"this transaction is {self.state.value}: it starts once")
         outer = self._connection.transactions
         if outer:
-            self._check_nesting(outer[0]._options)
+            self._check_nesting(outer[0].options)
             self._savepoint = f"dbpool_{len(outer)}"
         elif self._connection.is_in_transaction():
             raise UsageError("this connection is in a transaction that was begun by hand: end that one first")
         outer.append(self)
         try:
-            await self._command(f"SAVEPOINT {self._savepoint}" if self._savepoint else self._options.begin())
+            await self._command(f"SAVEPOINT {self._savepoint}" if self._savepoint else self.options.begin())
             self.state = State.OPEN
-            if self._options.settings:
-                await self._set_locally(self._options.settings)
+            if self.options.settings:
+                await self._set_locally(self.options.settings)
         except BaseException:
             outer.remove(self)
             if self.state is State.NEW:
@@ -122,7 +122,7 @@ class Transaction(Queries):
                 f"the connection of {self._where} was lost before COMMIT was sent: nothing of this transaction is "
                 f"stored. Run it again."
             )
-        if self._options.traceable and not self._savepoint:
+        if self.options.traceable and not self._savepoint:
             self.xid = await self._connection.fetchval("SELECT pg_current_xact_id_if_assigned()::text")
         try:
             await finish(self._release() if self._savepoint else self._commit())
@@ -168,7 +168,7 @@ class Transaction(Queries):
 
     async def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time."""
         check_statement(sql, args, self._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
@@ -186,36 +186,32 @@ class Transaction(Queries):
         self._check_open("nest")
         return Transaction(self._connection, TransactionOptions(settings=settings or {}))
 
-    def _ask(
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool, timeout: float | None
-    ) -> Awaitable[Any]:
-        trusted = self._settings.trusted_functions
-        if want_status and not args:
-            statement = check_script(sql, trusted)
-        else:
-            statement = check_statement(sql, args, trusted)
-        return self._run(sql, args, limit, want_status, statement.keeps_session, self._seconds(timeout))
-
-    async def _run(  # noqa: PLR0913 - _ask, checked
-        self, sql: str, args: Sequence[object], limit: int, want_status: bool, keeps_session: bool, seconds: float
-    ) -> Any:
+    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+        statement = check(sql, args, want, self._settings.trusted_functions)
         self._check_open("run a statement")
-        if not keeps_session:
+        if not statement.keeps_session:
             self._connection.keeps_session = False
+        return self._run(sql, args, want, self._seconds(timeout))
+
+    async def _run(self, sql: str, args: Sequence[object], want: Want, seconds: float) -> Answer:
         with self._told(seconds):
-            return await self._connection.run(sql, args, limit, want_status, seconds)
+            return await self._connection.run(sql, args, want, seconds)
 
     async def _commit(self) -> None:
         seconds = self._settings.query_timeout
         try:
-            tag = await self._connection.run("COMMIT", (), 0, True, seconds)
+            tag = await self._connection.run("COMMIT", (), Want.STATUS, seconds)
         except BaseException as error:
             if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
                 self._over(State.ROLLED_BACK)  # the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
             self._connection.is_broken = True
-            trace = "await db.outcome(error) asks the server" if self.xid else "transaction(traceable=True) lets it be asked"
+            trace = (
+                "await db.outcome(error) asks the server"
+                if self.xid
+                else "transaction(traceable=True) lets it be asked"
+            )
             raise CommitOutcomeUnknown(
                 f"no answer to COMMIT from {self._where}: {one_line(error)}. The transaction may or may not be stored; "
                 f"{trace}.",
@@ -239,8 +235,8 @@ class Transaction(Queries):
             await self._roll_back()
             self._over(State.ROLLED_BACK)
             raise TransactionRolledBack(
-                f"the inner transaction on {self._where} was rolled back: a statement in it had failed and its error was "
-                f"swallowed. Let the error out of the block."
+                f"the inner transaction on {self._where} was rolled back: a statement in it had failed and its error "
+                f"was swallowed. Let the error out of the block."
             ) from error
         self._over(State.COMMITTED)
 
@@ -249,7 +245,9 @@ class Transaction(Queries):
         if self._connection.is_closed():
             return  # the server rolled back when the session ended
         if self._savepoint:
-            await self._command(f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds)
+            await self._command(
+                f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds
+            )
         else:
             await self._command("ROLLBACK", seconds)
 
@@ -266,15 +264,13 @@ class Transaction(Queries):
         await self._connection.run(
             "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s (name, value)",
             (list(settings), [str(value) for value in settings.values()]),
-            0,
-            False,
+            Want.ROWS,
             self._settings.query_timeout,
         )
 
     async def _command(self, sql: str, timeout: float | None = None) -> None:
         seconds = timeout or self._settings.query_timeout
-        with self._told(seconds):
-            await self._connection.run(sql, (), 0, True, seconds)
+        await self._run(sql, (), Want.STATUS, seconds)
 
     def _told(self, seconds: float) -> AbstractContextManager[None]:
         return told_as_ours(self._connection, self._where, seconds)
@@ -287,7 +283,7 @@ class Transaction(Queries):
             raise UsageError(f"cannot {doing}: this transaction is {self.state.value}")
 
     def _check_nesting(self, outer: TransactionOptions) -> None:
-        mine = self._options
+        mine = self.options
         if mine.isolation not in (None, outer.isolation) or (mine.readonly and not outer.readonly) or mine.deferrable:
             raise UsageError("isolation, readonly and deferrable belong to the outermost transaction: give them there")
 
@@ -300,7 +296,7 @@ class Transaction(Queries):
         return f"<Transaction on {self._where}: {self.state.value}>"
 
 
-def _transaction(connection: PooledConnection, **options: Any) -> Transaction:
+def _transaction(connection: PooledConnection, **options: Any) -> Transaction:  # noqa: ANN401 - TransactionOptions checks them
     return Transaction(connection, TransactionOptions(**options))
 
 

@@ -8,6 +8,7 @@ What no list of names can say:
 
 - A user's function of the same name is called instead if its arguments fit better, or if ``search_path`` names its
   schema before ``pg_catalog``.
+- On an older server a name may be missing (``uuidv7``) or no keyword yet (``json_value``): then it is a user's.
 - Some of these reach code of the user's own: operators of his types (``max``), checks of his domains
   (``json_populate_record``), his casts.
 """

@@ -60,4 +60,4 @@ class Backoff:
 
     def delay_s(self, tries: int, chance: float) -> float:
         """Seconds to wait after *tries* >= 1 failures; *chance* is a random number in 0..1."""
-        return chance * min(self.cap_s, self.first_s * 2 ** min(tries, 30))
+        return chance * min(self.cap_s, self.first_s * 2.0 ** min(tries, 30))

@@ -207,6 +207,7 @@ HOSTILE = [
         "update pg_settings set setting = 'c' where name = 'application_name'",
         "update pg_catalog.\"pg_settings\" set setting = 'c' where name = 'application_name'",
     ),
+    "update u&\"pg_setting\\0073\" set setting = 'c' where name = 'application_name'",
     # tables that vanish with the session
     *(
         "create temp table x (a int)",
@@ -280,6 +281,7 @@ HOSTILE = [
     "insert into t select x.* from t x join t y on conflict(x.a) where true on conflict do nothing",
     "select * from json_table(to_jsonb(columns(1)), '$' columns (a text path '$'))",
     "select * from t x, leak() as y(a)",
+    "select * from json_to_record('{}') as (a int), leak() as y(b)",
 ]
 
 UNPROVEN = [
