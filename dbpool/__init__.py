@@ -21,7 +21,7 @@ from dbpool.errors import (
 )
 from dbpool.gate import Gate
 from dbpool.pool import DatabasePool
-from dbpool.settings import PoolSettings, Reset
+from dbpool.settings import Dsn, PoolSettings, Reset
 from dbpool.stats import PoolStats
 from dbpool.transaction import Transaction
 
@@ -33,6 +33,7 @@ __all__ = [
     "ConnectionLost",
     "DatabasePool",
     "DbPoolError",
+    "Dsn",
     "EmbeddedError",
     "Gate",
     "LineFull",

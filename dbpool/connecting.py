@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable
 
 from dbpool.core.outage import Outage
@@ -34,7 +33,7 @@ class Connector:
         self._driver = driver
         self._settings = settings
         self._on_spare = on_spare
-        self._wanting: deque[asyncio.Future[PooledConnection | Exception]] = deque()
+        self._wanting: dict[asyncio.Future[PooledConnection | Exception], None] = {}  # a line
         self._tasks = Cleanups()
         self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
         self._is_closed = False
@@ -60,11 +59,12 @@ class Connector:
         if self._is_hopeless(now) and (self.opening or now < self._outage.next_try_at):
             raise self._unavailable(now)
         want: asyncio.Future[PooledConnection | Exception] = asyncio.get_running_loop().create_future()
-        self._wanting.append(want)
+        self._wanting[want] = None
         self._start_opening()
         try:
             answer = await want
         except BaseException:
+            self._wanting.pop(want, None)
             if want.done() and not want.cancelled() and not isinstance(came := want.result(), Exception):
                 self.give(came)
             raise
@@ -74,23 +74,15 @@ class Connector:
 
     def offer(self, connection: PooledConnection) -> bool:
         """Give *connection* to the first caller that wants one; False if none does."""
-        wanting = self._wanting
-        while wanting:
-            want = wanting.popleft()
-            if not want.done():
-                want.set_result(connection)
-                return True
-        return False
+        want = self._first_wanting()
+        if want is not None:
+            want.set_result(connection)
+        return want is not None
 
     def give(self, connection: PooledConnection) -> None:
         """Give *connection* to whoever wants one, else make it a spare."""
         if not self.offer(connection):
             self._on_spare(connection)
-
-    def warm(self, connections: int) -> None:
-        """Open *connections* more, as spares. The caller has made sure that the bound has room for them."""
-        for _ in range(connections):
-            self._open_one()
 
     async def close(self) -> None:
         """Stop opening; fail everyone who still wants a connection."""
@@ -129,10 +121,11 @@ class Connector:
         outage = self._outage
         while True:
             await asyncio.sleep(max(0.0, outage.next_try_at - loop.time()))
+            started = loop.time()
             try:
                 connection = await self._driver.connect()
             except Exception as error:  # whatever it is, it is told to those who wait
-                self._failed(error, loop.time())
+                self._failed(error, started, loop.time())
             else:
                 outage.ended()
                 self.connects_total += 1
@@ -144,12 +137,12 @@ class Connector:
             if all(want.done() for want in self._wanting):
                 return None
 
-    def _failed(self, error: Exception, now: float) -> None:
+    def _failed(self, error: Exception, started: float, now: float) -> None:
         self.connect_failures_total += 1
         self.last_error = error
         state = sqlstate(error)
         denied = state is not None and verdict(state) is Verdict.DENIED
-        self._outage.failed(now, denied=denied, chance=random.random())
+        self._outage.failed(started, now, denied=denied, chance=random.random())
         if self._is_hopeless(now):
             self._fail_all(lambda: self._unavailable(now))
 
@@ -157,10 +150,17 @@ class Connector:
         return self._outage.refuses(now) and self._driver.size == 0
 
     def _fail_all(self, error: Callable[[], Exception]) -> None:
+        while (want := self._first_wanting()) is not None:
+            want.set_result(error())  # one each: they are raised in different tasks
+
+    def _first_wanting(self) -> asyncio.Future[PooledConnection | Exception] | None:
+        """Take the first of those who still wait out of their line."""
         while self._wanting:
-            want = self._wanting.popleft()
+            want = next(iter(self._wanting))
+            del self._wanting[want]
             if not want.done():
-                want.set_result(error())  # one each: they are raised in different tasks
+                return want
+        return None
 
     def _unavailable(self, now: float) -> ServerUnavailable:
         outage, dsn = self._outage, self._settings.dsn

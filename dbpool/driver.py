@@ -113,9 +113,9 @@ class PooledConnection(asyncpg.Connection):
     def is_quiet(self) -> bool:
         """Whether it is fit for use, with no cancellation or transaction under way."""
         protocol: Any = self._protocol  # type: ignore[attr-defined]
-        return not (
-            self.is_broken or protocol.is_in_transaction() or protocol._is_cancelling() or not protocol.is_connected()
-        )
+        if protocol is None or not protocol.is_connected() or self.is_broken:
+            return False
+        return not (protocol.is_in_transaction() or protocol._is_cancelling())
 
     def begin(
         self, sql: str, args: Sequence[object], want: Want

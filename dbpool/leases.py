@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dbpool.connecting import Connector
@@ -21,6 +21,11 @@ log = logging.getLogger("dbpool")
 PING_AFTER_S = 1.0
 # How often idle connections are looked at for their age.
 SWEEP_S = 5.0
+
+
+def is_impatient(error: BaseException) -> bool:
+    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or the server does not answer."""
+    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
 
 
 class Leaseholder(Waiter):
@@ -85,9 +90,9 @@ class Leases:
         """
         self._time = asyncio.get_running_loop().time
         await self.driver.open()
-        async with self.lease(self._settings.connect_timeout + 1.0):
-            pass
-        self.connector.warm(self._settings.min_connections - self.driver.size)
+        async with AsyncExitStack() as held:
+            for _ in range(max(1, self._settings.min_connections)):
+                await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0))
         self._sweep()
 
     @asynccontextmanager
@@ -111,8 +116,10 @@ class Leases:
                 yield connection
             finally:
                 connection.end_loan()
-        except BaseException:
-            self.settle(holder)  # whoever has lost patience does not wait for the cleanup
+        except BaseException as error:
+            cleanup = self.settle(holder)
+            if cleanup is not None and not is_impatient(error):
+                await asyncio.shield(cleanup)
             raise
         cleanup = self.settle(holder)
         if cleanup is not None:

@@ -98,6 +98,7 @@ class Call(Leaseholder):
             self._end(error)
 
     def _end(self, result: Answer) -> None:
+        forget(self)  # the time limit was the statement's; a cleanup has one of its own
         connection = self.connection
         assert connection is not None
         if isinstance(result, BaseException):

@@ -14,7 +14,7 @@ from typing import Any, LiteralString, Self, TypeVar, Unpack
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want, one_line, told_as_ours
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
-from dbpool.leases import Leases
+from dbpool.leases import Leases, is_impatient
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, Options, PoolSettings, positive_seconds, whole_number
@@ -187,11 +187,11 @@ class DatabasePool(Queries):
             await tx.start()
             try:
                 yield tx
-            except Exception as error:
-                await tx.__aexit__(type(error), error, None)
-                raise
-            except BaseException:
-                tx.leave_to_cleanup()
+            except BaseException as error:
+                if is_impatient(error):
+                    tx.leave_to_cleanup()
+                else:
+                    await tx.__aexit__(type(error), error, None)
                 raise
             await tx.__aexit__(None, None, None)
 

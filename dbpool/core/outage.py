@@ -22,10 +22,10 @@ class Outage:
     next_try_at: float = 0.0
     is_denied: bool = False
 
-    def failed(self, now: float, *, denied: bool, chance: float) -> None:
-        """Record a failed connect; *chance* (0..1) sets the jitter of the next."""
+    def failed(self, started: float, now: float, *, denied: bool, chance: float) -> None:
+        """Record a connect that failed *now*; *chance* (0..1) sets the jitter of the next."""
         if not self.failures:
-            self.since = now
+            self.since = started
         self.failures += 1
         self.is_denied = denied
         self.next_try_at = now + self.backoff.delay_s(self.failures, chance)

@@ -82,8 +82,7 @@ def _classify(sql: str, trusted: frozenset[str]) -> Statement:
     return Statement(
         first_word=_first_word(statements[0]) if statements else "",
         count=max(1, len(statements)),
-        # Ten digits are more than the protocol can carry, and never too many for int()
-        parameters=max((int(token.text[1:11]) for token in seen if token.kind is Kind.PARAMETER), default=0),
+        parameters=max((_number(token.text) for token in seen if token.kind is Kind.PARAMETER), default=0),
         keeps_session=keeps_session,
         is_copy_stdio=any(_is_copy_stdio(statement) for statement in statements),
         controls_transaction=len(statements) == 1 and _controls_transaction(statements[0]),
@@ -106,6 +105,11 @@ def _refuse_unsendable(sql: str) -> None:
         except UnicodeEncodeError as error:
             message = f"the text has a lone surrogate at character {error.start}: it cannot be sent as UTF-8"
             raise SqlTextError(message, position=error.start) from None
+
+
+def _number(parameter: str) -> int:
+    # Ten digits are more than the protocol can carry, and never too many for int()
+    return int(parameter[1:].lstrip("0")[:10] or "0")
 
 
 def _split(seen: Sequence[Token]) -> list[list[Token]]:
