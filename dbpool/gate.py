@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dbpool.core.permits import GONE, WAITING, Closed, Full, Permits, Ticket
@@ -45,15 +44,14 @@ class Waiter(Ticket):
             self.wakeup.set_result(error)  # not set_exception: a caller cancelled now never looks
 
 
-@dataclass(slots=True)
 class LineCounters:
     """What happened at a gate since it was made."""
 
-    granted_total: int = 0
-    waited_total: int = 0
-    waited_s_total: float = 0.0
-    timeouts_total: int = 0
-    refused_total: int = 0
+    __slots__ = ("granted_total", "refused_total", "timeouts_total", "waited_s_total", "waited_total")
+
+    def __init__(self) -> None:
+        self.granted_total = self.waited_total = self.timeouts_total = self.refused_total = 0
+        self.waited_s_total = 0.0
 
 
 class Gate:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 from dbpool.connecting import Connector
 from dbpool.core.permits import GONE, HOLDING
@@ -24,7 +23,7 @@ SWEEP_S = 5.0
 
 
 def is_impatient(error: BaseException) -> bool:
-    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or the server does not answer."""
+    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
     return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
 
 
@@ -44,13 +43,13 @@ class Leaseholder(Waiter):
         super().granted(parcel, now)
 
 
-@dataclass(slots=True)
 class LeaseCounters:
     """What happened to leases since the pool was opened."""
 
-    handed_on_total: int = 0
-    resets_total: int = 0
-    discarded_total: int = 0
+    __slots__ = ("discarded_total", "handed_on_total", "resets_total")
+
+    def __init__(self) -> None:
+        self.handed_on_total = self.resets_total = self.discarded_total = 0
 
 
 class Leases:

@@ -10,7 +10,6 @@ from typing import Any, LiteralString, TypeVar, overload
 from dbpool.core.statements import Statement, classify
 from dbpool.driver import MOST_PARAMETERS, Answer, Record, Want, refuse_copy
 from dbpool.errors import StatementError
-from dbpool.rows import mapper
 from dbpool.settings import positive_seconds
 
 T = TypeVar("T")
@@ -80,6 +79,13 @@ def _check_text(text: str, what: str) -> None:
         raise StatementError(f"{what} has a lone surrogate at {error.start}, which is no character in UTF-8") from None
 
 
+def mapper_of(into: Callable[..., T], record: Record) -> Callable[[Record], T]:
+    """What makes a T of *record* and of others with its columns."""
+    from dbpool.rows import mapper  # only callers that use into= pay for its import
+
+    return mapper(into, tuple(record.keys()))
+
+
 class Queries(ABC):
     """Runs statements. ``timeout`` is seconds for the whole call, waiting for a connection included.
 
@@ -117,7 +123,7 @@ class Queries(ABC):
         rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout)
         if into is None or not rows:
             return rows
-        return list(map(mapper(into, tuple(rows[0].keys())), rows))
+        return list(map(mapper_of(into, rows[0]), rows))
 
     query = fetch
 
@@ -136,7 +142,7 @@ class Queries(ABC):
         rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout)
         if not rows:
             return None
-        return rows[0] if into is None else mapper(into, tuple(rows[0].keys()))(rows[0])
+        return rows[0] if into is None else mapper_of(into, rows[0])(rows[0])
 
     async def fetchval(self, sql: LiteralString, *args: object, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ANN401 - whatever type the column has
         """One value of the first row: that of *column*, counted from 0; None if there is no row."""

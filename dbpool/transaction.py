@@ -12,8 +12,7 @@ from typing import Any, LiteralString, TypeVar
 from dbpool.driver import Answer, PooledConnection, Record, Want, is_failed_transaction, is_lost, one_line, told_as_ours
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.finish import finish
-from dbpool.queries import Queries, check, check_statement, checked_timeout
-from dbpool.rows import mapper
+from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
 
 T = TypeVar("T")
@@ -31,7 +30,7 @@ class State(Enum):
     UNKNOWN = "of unknown outcome"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TransactionOptions:
     """How a transaction is begun.
 
@@ -178,7 +177,7 @@ class Transaction(Queries):
                 if into is None:
                     yield record
                     continue
-                make = make or mapper(into, tuple(record.keys()))
+                make = make or mapper_of(into, record)
                 yield make(record)
 
     def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:

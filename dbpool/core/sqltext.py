@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
@@ -74,28 +75,30 @@ _ESCAPED = r"'(?:[^'\\]++|\\.|'')*+'"
 # A string goes on after blanks and comments that hold a line end
 _LINE_END = r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
 # Every repetition is possessive: no text makes the matching go back
-_TOKEN = re.compile(
-    "|".join(
-        [
-            r"(?P<BLANK>(?:[ \t\n\r\f\v]++|--[^\n\r]*+)++)",
-            rf"(?P<WORD>(?![eEnNbBxX]'|[uU]&['\"])[{_LETTER}][{_LETTER}0-9$]*+)",
-            r"(?P<COMMENT>/\*)",
-            rf"(?P<STRING>[eE]{_ESCAPED}(?:{_LINE_END}{_ESCAPED})*+"
-            rf"|[bBxX]{_BITS}(?:{_LINE_END}{_BITS})*+"
-            rf"|(?:[nN]|[uU]&)?{_QUOTED}(?:{_LINE_END}{_QUOTED})*+)",
-            r'(?P<NAME>(?:[uU]&)?"[^"]*+(?:""[^"]*+)*+")',
-            r"""(?P<OPEN>(?:[eEnNbBxX]|[uU]&)?'|(?:[uU]&)?")""",
-            r"(?P<PARAMETER>\$[0-9]++)",
-            rf"(?P<DOLLAR>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)",
-            r"(?P<NUMBER>0[xXoObB][0-9A-Fa-f_]++"
-            r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9_]++)?)",
-            r"(?P<SYMBOL>::|\.\.|.)",
-        ]
-    ),
-    re.DOTALL,
+_TOKEN = "|".join(
+    [
+        r"(?P<BLANK>(?:[ \t\n\r\f\v]++|--[^\n\r]*+)++)",
+        rf"(?P<WORD>(?![eEnNbBxX]'|[uU]&['\"])[{_LETTER}][{_LETTER}0-9$]*+)",
+        r"(?P<COMMENT>/\*)",
+        rf"(?P<STRING>[eE]{_ESCAPED}(?:{_LINE_END}{_ESCAPED})*+"
+        rf"|[bBxX]{_BITS}(?:{_LINE_END}{_BITS})*+"
+        rf"|(?:[nN]|[uU]&)?{_QUOTED}(?:{_LINE_END}{_QUOTED})*+)",
+        r'(?P<NAME>(?:[uU]&)?"[^"]*+(?:""[^"]*+)*+")',
+        r"""(?P<OPEN>(?:[eEnNbBxX]|[uU]&)?'|(?:[uU]&)?")""",
+        r"(?P<PARAMETER>\$[0-9]++)",
+        rf"(?P<DOLLAR>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)",
+        r"(?P<NUMBER>0[xXoObB][0-9A-Fa-f_]++"
+        r"|(?:[0-9][0-9_]*+(?:\.(?!\.)[0-9_]*+)?|\.[0-9][0-9_]*+)(?:[eE][+-]?[0-9_]++)?)",
+        r"(?P<SYMBOL>::|\.\.|.)",
+    ]
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _KINDS = {kind.name: kind for kind in Kind} | {"DOLLAR": Kind.STRING}
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    return re.compile(_TOKEN, re.DOTALL)  # at first use: a tenth of the package's import otherwise
 
 
 def tokens(sql: str) -> Iterator[Token]:
@@ -105,8 +108,9 @@ def tokens(sql: str) -> Iterator[Token]:
         SqlTextError: a string, quoted identifier, dollar quote or comment has no end; the tokens before it were given.
     """
     start, length = 0, len(sql)
+    match = _token().match
     while start < length:
-        found = _TOKEN.match(sql, start)
+        found = match(sql, start)
         assert found is not None, start  # the last alternative takes any character
         group, end = found.lastgroup or "", found.end()
         if group == "COMMENT":

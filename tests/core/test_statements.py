@@ -126,7 +126,7 @@ def test_names_are_folded_as_the_server_folds_them() -> None:
             2,
             0,
         ),
-        ("select $00000000000000000000000000000001", "SELECT", 1, 0),
+        ("select $0, $00000000000000000000000000000001", "SELECT", 1, 1),
         (f"select ${'9' * 5000}", "SELECT", 1, 9_999_999_999),
     ],
 )

@@ -1,0 +1,171 @@
+"""Each way to look a row up by its key, opened and ready."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import asyncpg
+
+from bench.listing import ListingPool
+from dbpool import DatabasePool
+
+CONNECTIONS: Final = 10
+SQL: Final = "SELECT * FROM users WHERE id = $1"
+# What dbpool sets on its own connections; asyncio's loop allocates this much for every read, 256 KiB by default.
+TUNED_READ_SIZE: Final = 64 * 1024
+
+Lookup = Callable[[int], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a contender's tasks call.
+
+    Args:
+        lookups: one for all tasks to share; or one for each worker, which then belongs to it alone.
+        is_shared: which of the two. Where it is not, there are as many workers as tasks, but never more than lookups.
+    """
+
+    lookups: tuple[Lookup, ...]
+    is_shared: bool = True
+
+
+class Unavailable(Exception):
+    """This contender cannot take part; the message says why."""
+
+
+Opening = Callable[[str], AbstractAsyncContextManager[Access]]
+
+
+@asynccontextmanager
+async def dbpool(dsn: str) -> AsyncIterator[Access]:
+    async with DatabasePool(dsn, max_connections=CONNECTIONS, min_connections=CONNECTIONS) as db:
+        yield Access((partial(db.fetchrow, SQL),))
+
+
+@asynccontextmanager
+async def bare(dsn: str, *, read_size: int | None = None) -> AsyncIterator[Access]:
+    async with AsyncExitStack() as stack:
+        lookups = []
+        for _ in range(CONNECTIONS):
+            connection: Any = await asyncpg.connect(dsn)
+            stack.push_async_callback(connection.close)
+            if read_size is not None:
+                if not hasattr(connection._transport, "max_size"):
+                    raise Unavailable("this loop does not read in pieces that can be set")
+                connection._transport.max_size = read_size
+            lookups.append(partial(connection.fetchrow, SQL))
+        yield Access(tuple(lookups), is_shared=False)
+
+
+@asynccontextmanager
+async def asyncpg_pool(dsn: str) -> AsyncIterator[Access]:
+    async with asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
+        yield Access((partial(pool.fetchrow, SQL),))
+
+
+@asynccontextmanager
+async def listing(dsn: str) -> AsyncIterator[Access]:
+    db = ListingPool(dsn, CONNECTIONS)
+    await db.init_pool()
+    try:
+        yield Access((partial(db.query, SQL),))
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def psycopg_pool(dsn: str) -> AsyncIterator[Access]:
+    from psycopg_pool import AsyncConnectionPool
+
+    # Without autocommit each call would be a transaction, three round trips; 0: prepared at the first use.
+    options = {"autocommit": True, "prepare_threshold": 0}
+    sql = SQL.replace("$1", "%s")
+
+    async with AsyncConnectionPool(
+        dsn, min_size=CONNECTIONS, max_size=CONNECTIONS, kwargs=options, open=False, timeout=60
+    ) as pool:
+        await pool.wait()
+
+        async def lookup(key: int) -> object:
+            async with pool.connection() as connection:
+                return await (await connection.execute(sql, (key,))).fetchone()
+
+        yield Access((lookup,))
+
+
+@asynccontextmanager
+async def psqlpy(dsn: str) -> AsyncIterator[Access]:
+    from psqlpy import ConnectionPool
+
+    pool = ConnectionPool(dsn=dsn, max_db_pool_size=CONNECTIONS)
+
+    async def lookup(key: int) -> object:
+        async with pool.acquire() as connection:
+            return (await connection.fetch_row(SQL, [key])).result()
+
+    try:
+        yield Access((lookup,))
+    finally:
+        pool.close()
+
+
+@asynccontextmanager
+async def sqlalchemy(dsn: str, *, isolation_level: str | None = None) -> AsyncIterator[Access]:
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def connect() -> Any:
+        return await asyncpg.connect(dsn)
+
+    options: dict[str, Any] = {} if isolation_level is None else {"isolation_level": isolation_level}
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=60,
+        **options,
+    )
+    statement = text(SQL.replace("$1", ":id"))
+
+    async def lookup(key: int) -> object:
+        async with engine.connect() as connection:
+            return (await connection.execute(statement, {"id": key})).first()
+
+    try:
+        yield Access((lookup,))
+    finally:
+        await engine.dispose()
+
+
+OPENINGS: Final[dict[str, Opening]] = {
+    "dbpool": dbpool,
+    "bare": bare,
+    "bare-tuned": partial(bare, read_size=TUNED_READ_SIZE),
+    "asyncpg.Pool": asyncpg_pool,
+    "listing": listing,
+    "psycopg_pool": psycopg_pool,
+    "psqlpy": psqlpy,
+    "sqlalchemy": sqlalchemy,
+    "sqlalchemy-auto": partial(sqlalchemy, isolation_level="AUTOCOMMIT"),
+}
+PGBENCH: Final = "pgbench"
+NAMES: Final = (*OPENINGS, PGBENCH)
+
+LABELS: Final = {
+    "dbpool": "dbpool, db.fetchrow()",
+    "bare": "bare asyncpg connections, one a worker",
+    "bare-tuned": "the same, reading 64 KiB at a time",
+    "asyncpg.Pool": "asyncpg.Pool, pool.fetchrow()",
+    "listing": "the article's listing, db.query()",
+    "psycopg_pool": "psycopg_pool, autocommit, prepared",
+    "psqlpy": "psqlpy's ConnectionPool",
+    "sqlalchemy": "SQLAlchemy engine, text(), as it comes",
+    "sqlalchemy-auto": "SQLAlchemy engine, text(), AUTOCOMMIT",
+    PGBENCH: "pgbench, the server's own limit",
+}

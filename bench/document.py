@@ -1,0 +1,75 @@
+"""The results as a Markdown page, with how they were measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.contenders import CONNECTIONS, SQL
+from bench.database import ROWS
+from bench.ratios import OURS
+from bench.report import judged, tables, targets_table
+from bench.tables import as_markdown
+from bench.targets import summary
+
+
+def as_document(results: dict[str, Any]) -> str:
+    all_judged = judged(results)
+    machine = "\n".join(f"- {name}: {value}" for name, value in results["machine"].items())
+    skipped = sorted(
+        {
+            f"- {loop}: {name}: {why}"
+            for loop, measured in results.get("lookups", {}).items()
+            for name, why in measured["skipped"].items()
+        }
+    )
+    parts = [
+        _INTRODUCTION.format(summary=summary(all_judged)),
+        as_markdown(targets_table(all_judged)).replace("### Targets\n\n", ""),
+        "## The machine\n",
+        machine + "\n",
+        "## How it was measured\n",
+        _method(results["settings"]),
+        *(["Left out:\n", "\n".join(skipped) + "\n"] if skipped else []),
+        "## Results\n",
+        *map(as_markdown, tables(results)),
+    ]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+_INTRODUCTION = """# Performance
+
+What `make bench` printed, one run, losses included. Absolute numbers belong to the machine below; the ratios are what
+can be compared, since both sides of each were measured minutes of each other apart at most, on the same server.
+Run `make bench` for those of your own machine.
+
+{summary}:
+"""
+
+
+def _method(settings: dict[str, Any]) -> str:
+    return f"""\
+- `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run. Everybody has {CONNECTIONS}
+  connections, open and warm before the first round; all pools are open at the same time, in one process for each event
+  loop.
+- {settings["rounds"]} rounds. In each, every contender makes the same {settings["lookups"]:,} lookups (a quarter of
+  them where there is one task), shared evenly among the tasks, one contender after the other; the order changes from
+  round to round, so that each has other neighbours. "{OURS} is" is the median of the rounds' ratios, "in the rounds"
+  the smallest and the largest of them.
+- "CPU/call" is processor time of the client's process, all its threads, a lookup; pgbench's includes connecting.
+  "p99" is the 99th percentile of what one call took, waiting for a connection included: with more tasks than
+  connections it is the length of the line, except for bare connections, where nobody waits in one.
+- Bare connections have one worker each, as many as there are tasks but at most {CONNECTIONS}: they show what the driver
+  can do when nobody has to share. They are as asyncpg makes them. asyncio's own loop allocates 256 KiB for every read,
+  which can cost more than the rest of a lookup, depending on the state of the heap; {OURS} sets 64 KiB on its own
+  connections. "The same, reading 64 KiB at a time" is bare asyncpg with that setting: what {OURS} gains over the first
+  and not over the second is that setting, nothing else. uvloop has no such setting.
+- The article's listing and `asyncpg.Pool` reset the session after every call, {OURS} only after a statement that is not
+  proven to leave it alone. SQLAlchemy begins and ends a transaction around each call, unless it is told AUTOCOMMIT, so
+  it is there twice; psycopg has autocommit, and prepares at once.
+- pgbench (`-M prepared -c {CONNECTIONS} -j 2`, the same statement and table) stands for the server's own limit.
+- "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by block.
+- Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
+  held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
+  `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.
+- Import time: the median of {settings["import_runs"]} fresh processes, with compiled files there.
+"""

@@ -1,0 +1,90 @@
+"""The whole run: every figure that was asked for, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+from bench.database import bench_database, server_version
+from bench.imports import import_times
+from bench.machine import describe_machine
+from bench.options import Options
+from bench.process import MeasurementFailed, measure, progress
+from bench.waiters import PLACES
+from dbpool.embedded import database_server
+
+# Every contender keeps its connections for the whole run, so that each round meets all of them warm.
+_SERVER_SETTINGS = {"max_connections": "150"}
+# Leaving asyncpg's queue takes time that grows with its length: with ten times as many it would take minutes.
+_SHORT_LINES = ("asyncpg.Pool",)
+
+
+def measure_all(options: Options) -> dict[str, Any]:
+    """Returns: machine, settings, seconds taken, and what was measured by its name; all fit for JSON."""
+    started = time.monotonic()
+    loops = [loop for loop in options.loops if loop != "uvloop" or _has_uvloop()]
+    results: dict[str, Any] = {"settings": {**asdict(options), "write": None, "loops": loops}}
+    with database_server(settings=_SERVER_SETTINGS) as server_dsn, bench_database(server_dsn) as dsn:
+        embedded = not os.environ.get("DATABASE_URL")
+        results["machine"] = describe_machine(asyncio.run(server_version(dsn)), embedded=embedded)
+        if "import" in options.figures:
+            _put(results, "import", lambda: import_times(options.import_runs))
+        for loop in loops:
+            if "idle" in options.figures:
+                request = {"dsn": dsn, "label": loop, "blocks": options.idle_blocks}
+                _put(results.setdefault("idle", {}), loop, lambda: measure("idle", request, loop=loop))
+            if "lookups" in options.figures:
+                _put(
+                    results.setdefault("lookups", {}),
+                    loop,
+                    lambda: measure("lookups", _rounds(options, dsn, loop), loop=loop),
+                )
+        if "waiters" in options.figures:
+            results["waiters"] = {"count": options.waiters, "places": _waiters(options, dsn)}
+    results["took_s"] = round(time.monotonic() - started)
+    return results
+
+
+def _rounds(options: Options, dsn: str, loop: str) -> dict[str, Any]:
+    return {
+        "dsn": dsn,
+        "label": loop,
+        "contenders": options.contenders,
+        "tasks": options.tasks,
+        "rounds": options.rounds,
+        "lookups": options.lookups,
+    }
+
+
+def _waiters(options: Options, dsn: str) -> dict[str, dict[str, Any]]:
+    few, many, repeats = options.waiters // 10, options.waiters, options.cancel_repeats
+    figures: dict[str, dict[str, Any]] = {}
+    for place in PLACES:
+        of_place = figures[place] = {}
+        asked = {"bytes": (many, 0), "few": (few, repeats), "many": (many, repeats)}
+        if place in _SHORT_LINES:
+            asked = {"bytes": (few, 0), "few": (few, 1)}
+        for name, (count, times) in asked.items():
+            request = {"dsn": dsn, "place": place, "waiters": count, "repeats": times}
+            _put(of_place, name, lambda: measure("waiters", request))
+    return figures
+
+
+def _put(results: dict[str, Any], name: str, work: Callable[[], Any]) -> None:
+    """One figure that cannot be measured is no reason to lose the others."""
+    try:
+        results[name] = work()
+    except MeasurementFailed as error:
+        progress(f"{name} was not measured: {error}")
+
+
+def _has_uvloop() -> bool:
+    if find_spec("uvloop") is None:
+        progress("uvloop is left out: not installed")
+        return False
+    return True

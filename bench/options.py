@@ -1,0 +1,92 @@
+"""What the command line says."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.contenders import NAMES
+from bench.ratios import OURS
+
+FIGURES: Final = ("lookups", "idle", "waiters", "import")
+LOOPS: Final = ("asyncio", "uvloop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to measure, and how long."""
+
+    contenders: list[str]
+    figures: list[str]
+    tasks: list[int]
+    loops: list[str]
+    rounds: int
+    lookups: int  # of each contender in each round
+    idle_blocks: int
+    waiters: int
+    cancel_repeats: int
+    import_runs: int
+    json: bool
+    write: Path | None
+
+
+def parse(words: Sequence[str] | None = None) -> Options:
+    given = _parser().parse_args(words)
+    quick: bool = given.quick
+    return Options(
+        contenders=[OURS, *(name for name in given.only if name != OURS)],
+        figures=given.figures,
+        tasks=given.tasks or ([1, 200] if quick else [1, 10, 200, 2000]),
+        loops=list(LOOPS) if given.loop == "both" else [given.loop],
+        rounds=given.rounds or (3 if quick else 7),
+        lookups=given.lookups or (1500 if quick else 4000),
+        idle_blocks=20 if quick else 60,
+        waiters=100_000,
+        cancel_repeats=1 if quick else 3,
+        import_runs=5 if quick else 21,
+        json=given.json,
+        write=given.write,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="dbpool side by side with other pools.")
+    parser.add_argument("--quick", action="store_true", help="under 90 s, and rougher")
+    parser.add_argument("--rounds", type=_positive, help="of lookups by every contender (7)")
+    parser.add_argument("--lookups", type=_positive, help="of each contender in each round (4000)")
+    parser.add_argument("--tasks", type=_counts, metavar="N,...", help="how many call at once (1,10,200,2000)")
+    parser.add_argument("--loop", choices=[*LOOPS, "both"], default="both")
+    parser.add_argument(
+        "--only", type=_some_of(NAMES), default=list(NAMES), metavar="NAME,...", help=f"of {', '.join(NAMES)}"
+    )
+    parser.add_argument(
+        "--figures", type=_some_of(FIGURES), default=list(FIGURES), metavar="NAME,...", help=f"of {', '.join(FIGURES)}"
+    )
+    parser.add_argument("--json", action="store_true", help="print every block as JSON instead of tables")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="also write the results as Markdown")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _counts(text: str) -> list[int]:
+    return [_positive(part) for part in text.split(",")]
+
+
+class _some_of:  # noqa: N801 - used as a function
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def __call__(self, text: str) -> list[str]:
+        asked = text.split(",")
+        if unknown := [name for name in asked if name not in self._names]:
+            raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}; there are {', '.join(self._names)}")
+        return [name for name in self._names if name in asked]

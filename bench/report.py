@@ -1,0 +1,138 @@
+"""The results as tables, each figure beside its target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.contenders import LABELS
+from bench.ratios import OURS, lines
+from bench.tables import Table
+from bench.targets import CANCEL, FASTER_THAN, IDLE, IMPORT, LINEAR, TARGET_TASKS, WAITER, Judged, judge
+from bench.waiters import ORDERS
+
+Results = Mapping[str, Any]
+
+
+def tables(results: Results) -> list[Table]:
+    return [*_lookup_tables(results), *_idle_table(results), *_waiter_tables(results), *_import_table(results)]
+
+
+def targets_table(judged: list[Judged]) -> Table:
+    rows = [(each.what, each.figure, str(each.target), each.verdict) for each in judged]
+    return Table("Targets", ("figure", "measured", "target", "verdict"), rows)
+
+
+def judged(results: Results) -> list[Judged]:
+    """Every figure that has a target and was measured."""
+    return [*_judged_ratios(results), *_judged_idle(results), *_judged_waiters(results), *_judged_import(results)]
+
+
+def _judged_ratios(results: Results) -> Iterator[Judged]:
+    for loop, measured in results.get("lookups", {}).items():
+        for line in lines(measured["blocks"], TARGET_TASKS):
+            if target := FASTER_THAN.get(line.contender):
+                what = f"{loop}, {TARGET_TASKS} tasks: dbpool over {line.contender}"
+                yield judge(what, line.ratio, target)
+
+
+def _judged_idle(results: Results) -> Iterator[Judged]:
+    for loop, us in results.get("idle", {}).items():
+        for other in ("bare", "bare-tuned"):
+            if f"over {other}" in us:
+                yield judge(f"{loop}, one task on an idle pool: over {other}", us[f"over {other}"], IDLE)
+
+
+def _judged_waiters(results: Results) -> Iterator[Judged]:
+    if "waiters" not in results:
+        return
+    count, of_place = results["waiters"]["count"], results["waiters"]["places"]
+    for place in ("fetchrow", "gate"):
+        if bytes_each := of_place.get(place, {}).get("bytes"):
+            what = f"{count:,} waiting in {_place(place)}: each beyond its task"
+            yield judge(what, bytes_each - of_place["future"]["bytes"], WAITER)
+        for order, (few_s, many_s) in _pairs(of_place.get(place, {})):
+            yield judge(f"cancelling {count:,} in {_place(place)}, {order}", many_s, CANCEL)
+            yield judge(f"the same over {count // 10:,}", many_s / few_s, LINEAR)
+
+
+def _judged_import(results: Results) -> Iterator[Judged]:
+    if "import" in results:
+        yield judge("import dbpool beyond import asyncpg", results["import"]["dbpool"], IMPORT)
+
+
+def _lookup_tables(results: Results) -> Iterator[Table]:
+    columns = ("contender", "lookups/s", "dbpool is", "in the rounds", "CPU/call", "p99", "target", "verdict")
+    for loop, measured in results.get("lookups", {}).items():
+        for tasks in results["settings"]["tasks"]:
+            rows = []
+            for line in lines(measured["blocks"], tasks):
+                target = FASTER_THAN.get(line.contender) if tasks == TARGET_TASKS else None
+                is_ours = line.contender == OURS
+                rows.append(
+                    (
+                        LABELS[line.contender],
+                        f"{line.per_s:,.0f}",
+                        "" if is_ours else f"{line.ratio:.2f} x",
+                        "" if is_ours else f"{line.least:.2f} - {line.most:.2f}",
+                        f"{line.cpu_us:.0f} µs",
+                        "" if line.p99_ms is None else f"{line.p99_ms:.2f} ms",
+                        str(target or ""),
+                        target.verdict(line.ratio) if target else "",
+                    )
+                )
+            yield Table(f"{loop}: point lookups, {tasks:,} task{'s' * (tasks != 1)}", columns, rows)
+
+
+def _idle_table(results: Results) -> Iterator[Table]:
+    rows = [
+        (f"{loop}: {LABELS[name]}", f"{us[name]:.1f}", "" if name == OURS else f"{us[f'over {name}']:+.1f}")
+        for loop, us in results.get("idle", {}).items()
+        for name in LABELS
+        if name in us
+    ]
+    if rows:
+        yield Table("One task, nobody else there", ("contender", "µs a call", "dbpool takes"), rows)
+
+
+def _waiter_tables(results: Results) -> Iterator[Table]:
+    if "waiters" not in results:
+        return
+    count, of_place = results["waiters"]["count"], results["waiters"]["places"]
+    least = of_place["future"].get("bytes")
+    rows = [
+        (_place(place), f"{figures['bytes']:.0f}", f"{figures['bytes'] - least:.0f}" if least else "")
+        for place, figures in of_place.items()
+        if "bytes" in figures
+    ]
+    yield Table(f"Bytes of each of {count:,} waiting tasks", ("waiting in", "with the task", "beyond a future"), rows)
+    columns = ("waiting in", "order", f"{count // 10:,}", f"{count:,}", "ratio")
+    cancels = [
+        (
+            _place(place),
+            order,
+            f"{few_s:.3f} s",
+            f"{many_s:.3f} s" if many_s else "",
+            f"{many_s / few_s:.1f}" if many_s else "",
+        )
+        for place, figures in of_place.items()
+        for order, (few_s, many_s) in _pairs(figures)
+    ]
+    yield Table("Seconds to cancel everyone in line", columns, cancels)
+
+
+def _pairs(figures: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]:
+    """For each order, the seconds of a tenth of the waiters and of all; 0 where these were not measured."""
+    if "few" in figures:
+        for order in ORDERS:
+            yield order, (figures["few"][order], figures.get("many", {}).get(order, 0.0))
+
+
+def _place(place: str) -> str:
+    return {"future": "a bare future", "fetchrow": "db.fetchrow()", "gate": "a Gate"}.get(place, place)
+
+
+def _import_table(results: Results) -> Iterator[Table]:
+    if "import" in results:
+        rows = [(f"import {name}", f"{ms:.1f} ms") for name, ms in results["import"].items()]
+        yield Table("Import time, each after the one above it", ("", "median"), rows)

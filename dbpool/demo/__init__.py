@@ -1,0 +1,1 @@
+"""The pool's main job, shown on a database of its own: many callers, few connections, no surprises."""
