@@ -55,9 +55,10 @@ async def bare(dsn: str, *, read_size: int | None = None) -> AsyncIterator[Acces
             connection: Any = await asyncpg.connect(dsn)
             stack.push_async_callback(connection.close)
             if read_size is not None:
-                if not hasattr(connection._transport, "max_size"):
-                    raise Unavailable("this loop does not read in pieces that can be set")
-                connection._transport.max_size = read_size
+                transport = connection._transport  # noqa: SLF001 - asyncpg has no other way to it
+                if not hasattr(transport, "max_size"):
+                    raise Unavailable("the size of this loop's reads cannot be set")
+                transport.max_size = read_size
             lookups.append(partial(connection.fetchrow, SQL))
         yield Access(tuple(lookups), is_shared=False)
 
@@ -119,13 +120,10 @@ async def sqlalchemy(dsn: str, *, isolation_level: str | None = None) -> AsyncIt
     from sqlalchemy import text
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    async def connect() -> Any:
-        return await asyncpg.connect(dsn)
-
     options: dict[str, Any] = {} if isolation_level is None else {"isolation_level": isolation_level}
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=lambda: asyncpg.connect(dsn),
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=60,

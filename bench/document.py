@@ -38,9 +38,9 @@ def as_document(results: dict[str, Any]) -> str:
 
 _INTRODUCTION = """# Performance
 
-What `make bench` printed, one run, losses included. Absolute numbers belong to the machine below; the ratios are what
-can be compared, since both sides of each were measured minutes of each other apart at most, on the same server.
-Run `make bench` for those of your own machine.
+What one run of `make bench` printed, losses included. The absolute numbers belong to the machine below; the ratios are
+what can be compared, for both sides of each were measured seconds apart, on the same server. `make bench` measures
+your own machine.
 
 {summary}:
 """
@@ -67,7 +67,8 @@ def _method(settings: dict[str, Any]) -> str:
   proven to leave it alone. SQLAlchemy begins and ends a transaction around each call, unless it is told AUTOCOMMIT, so
   it is there twice; psycopg has autocommit, and prepares at once.
 - pgbench (`-M prepared -c {CONNECTIONS} -j 2`, the same statement and table) stands for the server's own limit.
-- "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by block.
+- "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by
+  block, which is why they are not quite those of the medians.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -17,7 +17,7 @@ class ListingPool:
     async def init_pool(self) -> None:
         self.pool = await asyncpg.create_pool(self.dsn)
 
-    async def query(self, sql: str, *args: object) -> Any:
+    async def query(self, sql: str, *args: object) -> list[asyncpg.Record]:
         async with self.semaphore:
             async with self.pool.acquire() as connection:
                 return await connection.fetch(sql, *args)

@@ -71,7 +71,8 @@ async def _open_all(
                 ready[name] = find_pgbench() or _refuse("there is no such program here")
                 run_pgbench(str(ready[name]), dsn, tasks=CONNECTIONS, lookups=500)
             else:
-                access = ready[name] = await stack.enter_async_context(OPENINGS[name](dsn))
+                access = await stack.enter_async_context(OPENINGS[name](dsn))
+                ready[name] = access
                 await _run_block(access, 5 * CONNECTIONS, random.choices(range(1, ROWS + 1), k=50 * CONNECTIONS))
         except ImportError as error:
             skipped[name] = f"not installed ({error.name})"

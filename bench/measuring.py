@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -33,17 +34,15 @@ def measure_all(options: Options) -> dict[str, Any]:
         embedded = not os.environ.get("DATABASE_URL")
         results["machine"] = describe_machine(asyncio.run(server_version(dsn)), embedded=embedded)
         if "import" in options.figures:
-            _put(results, "import", lambda: import_times(options.import_runs))
+            _put(results, "import", partial(import_times, options.import_runs))
         for loop in loops:
-            if "idle" in options.figures:
-                request = {"dsn": dsn, "label": loop, "blocks": options.idle_blocks}
-                _put(results.setdefault("idle", {}), loop, lambda: measure("idle", request, loop=loop))
-            if "lookups" in options.figures:
-                _put(
-                    results.setdefault("lookups", {}),
-                    loop,
-                    lambda: measure("lookups", _rounds(options, dsn, loop), loop=loop),
-                )
+            requests = {
+                "idle": {"dsn": dsn, "label": loop, "blocks": options.idle_blocks},
+                "lookups": _rounds(options, dsn, loop),
+            }
+            for name, request in requests.items():
+                if name in options.figures:
+                    _put(results.setdefault(name, {}), loop, partial(measure, name, request, loop=loop))
         if "waiters" in options.figures:
             results["waiters"] = {"count": options.waiters, "places": _waiters(options, dsn)}
     results["took_s"] = round(time.monotonic() - started)
@@ -66,12 +65,12 @@ def _waiters(options: Options, dsn: str) -> dict[str, dict[str, Any]]:
     figures: dict[str, dict[str, Any]] = {}
     for place in PLACES:
         of_place = figures[place] = {}
-        asked = {"bytes": (many, 0), "few": (few, repeats), "many": (many, repeats)}
+        asked = {"memory": (many, 0), "few": (few, repeats), "many": (many, repeats)}
         if place in _SHORT_LINES:
-            asked = {"bytes": (few, 0), "few": (few, 1)}
+            asked = {"memory": (few, 0), "few": (few, 1)}
         for name, (count, times) in asked.items():
             request = {"dsn": dsn, "place": place, "waiters": count, "repeats": times}
-            _put(of_place, name, lambda: measure("waiters", request))
+            _put(of_place, name, partial(measure, "waiters", request))
     return figures
 
 

@@ -14,7 +14,7 @@ class MeasurementFailed(Exception):
     """The process ended without a result; the message is its last line on stderr."""
 
 
-def measure(module: str, request: dict[str, Any], *, loop: str = "asyncio") -> Any:
+def measure(module: str, request: dict[str, Any], *, loop: str = "asyncio") -> dict[str, Any]:
     """What ``bench.<module>.measure(request)`` returns in a process of its own, on *loop* (asyncio or uvloop).
 
     Raises: MeasurementFailed.
@@ -25,7 +25,8 @@ def measure(module: str, request: dict[str, Any], *, loop: str = "asyncio") -> A
     )
     if done.returncode != 0:
         raise MeasurementFailed(f"the process of bench.{module} ended with exit code {done.returncode}, see above")
-    return json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def progress(text: str) -> None:

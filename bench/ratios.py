@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from bench.contenders import LABELS
+
 OURS = "dbpool"
 
 
@@ -29,12 +31,16 @@ class Line:
 
 
 def lines(blocks: Iterable[Mapping[str, Any]], tasks: int) -> list[Line]:
-    """One line for each contender that was measured with *tasks* tasks, in the order in which they are named first."""
+    """One line for each contender that was measured with *tasks* tasks, in the order of LABELS."""
     by_contender: dict[str, dict[int, Mapping[str, Any]]] = {}
     for block in blocks:
         if block["tasks"] == tasks:
             by_contender.setdefault(block["contender"], {})[block["number"]] = block
-    return [_line(name, rounds, by_contender[OURS]) for name, rounds in by_contender.items()]
+    return [_line(name, rounds, by_contender[OURS]) for name, rounds in sorted(by_contender.items(), key=_place)]
+
+
+def _place(item: tuple[str, object]) -> int:
+    return list(LABELS).index(item[0])
 
 
 def _line(name: str, rounds: Mapping[int, Mapping[str, Any]], ours: Mapping[int, Mapping[str, Any]]) -> Line:

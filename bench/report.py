@@ -53,7 +53,7 @@ def _judged_waiters(results: Results) -> Iterator[Judged]:
             yield judge(what, bytes_each - of_place["future"]["bytes"], WAITER)
         for order, (few_s, many_s) in _pairs(of_place.get(place, {})):
             yield judge(f"cancelling {count:,} in {_place(place)}, {order}", many_s, CANCEL)
-            yield judge(f"the same over {count // 10:,}", many_s / few_s, LINEAR)
+            yield judge(f"the same, {count:,} over {count // 10:,}", many_s / few_s, LINEAR)
 
 
 def _judged_import(results: Results) -> Iterator[Judged]:

@@ -74,18 +74,18 @@ async def _asyncpg_pool(dsn: str) -> AsyncIterator[Wait]:
 PLACES: Final = {"future": _future, "fetchrow": _fetchrow, "gate": _gate, "asyncpg.Pool": _asyncpg_pool}
 
 
-async def measure(request: dict[str, Any]) -> Any:
+async def measure(request: dict[str, Any]) -> dict[str, float]:
     """One figure.
 
     Args:
         request: ``dsn``, ``place`` to wait in, ``waiters``; ``repeats``, 0 for bytes instead of seconds.
-    Returns: bytes a waiting task takes, itself included; or the median of the seconds for each of ORDERS.
+    Returns: ``bytes`` that a waiting task takes, itself included; or the median of the seconds by each of ORDERS.
     """
     waiters = request["waiters"]
     async with PLACES[request["place"]](request["dsn"]) as wait:
         if request["repeats"] == 0:
             progress(f"bytes of {waiters} waiting in {request['place']}")
-            return await _bytes_each(wait, waiters)
+            return {"bytes": await _bytes_each(wait, waiters)}
         progress(f"cancelling {waiters} waiting in {request['place']}")
         return {
             order: median([await _seconds_to_cancel(wait, waiters, order) for _ in range(request["repeats"])])
@@ -124,7 +124,7 @@ async def _seconds_to_cancel(wait: Wait, waiters: int, order: str) -> float:
 async def _cancel(tasks: Sequence[asyncio.Task[object]]) -> None:
     for task in tasks:
         task.cancel()
-    while not all(map(asyncio.Task.done, tasks)):
+    while not all(map(asyncio.Task.done, tasks)):  # noqa: ASYNC110 - a callback on each would be measured too
         await asyncio.sleep(0)
 
 

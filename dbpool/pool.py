@@ -9,7 +9,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from enum import Enum
-from typing import Any, LiteralString, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want, one_line, told_as_ours
@@ -17,9 +17,12 @@ from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, Transaction
 from dbpool.leases import Leases, is_impatient
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
-from dbpool.settings import Dsn, Options, PoolSettings, positive_seconds, whole_number
+from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import PoolStats
 from dbpool.transaction import Transaction, TransactionOptions
+
+if TYPE_CHECKING:
+    from dbpool.options import Options
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dbpool.errors import SettingsError
@@ -104,7 +104,7 @@ class Dsn:
         raise TypeError("a Dsn holds a password and cannot be pickled")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PoolSettings:
     """Everything a pool can be told. Times are seconds; every one of them is finite.
 
@@ -201,28 +201,6 @@ class PoolSettings:
         if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
             values["trusted_functions"] = frozenset(part.strip() for part in text.split(","))
         return cls.from_mapping(values)
-
-
-class Options(TypedDict, total=False):
-    """The keyword arguments of ``DatabasePool``: the fields of PoolSettings but for the two positional ones."""
-
-    min_connections: int
-    max_waiting: int | None
-    name: str
-    acquire_timeout: float
-    query_timeout: float
-    connect_timeout: float
-    reset_timeout: float
-    close_timeout: float
-    outage_patience: float
-    max_connecting: int
-    max_lifetime: float
-    max_idle: float
-    reset: Reset | str
-    trusted_functions: frozenset[str]
-    statement_cache_size: int
-    server_settings: Mapping[str, str]
-    ssl: ssl.SSLContext | str | bool | None
 
 
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")

@@ -14,7 +14,6 @@ from dbpool import DatabasePool, DbPoolError
 from dbpool.demo.plan import DemoError, Plan
 from dbpool.driver import PostgresError, one_line, sqlstate
 from dbpool.embedded import EmbeddedPostgres
-from dbpool.errors import EmbeddedError
 from dbpool.finish import finish
 
 SIDE_CONNECTIONS = (
@@ -50,15 +49,8 @@ async def server(plan: Plan) -> AsyncIterator[str]:
         yield plan.dsn
         return
     room = {"max_connections": str(max(100, plan.connections + 2 * SIDE_CONNECTIONS))}
-    embedded = EmbeddedPostgres(settings=room)
-    try:
-        await embedded.__aenter__()
-    except EmbeddedError as error:
-        raise DemoError(str(error)) from error
-    try:
+    async with EmbeddedPostgres(settings=room) as embedded:
         yield embedded.dsn()
-    finally:
-        await embedded.__aexit__(None, None, None)
 
 
 @asynccontextmanager
@@ -101,7 +93,7 @@ async def _create(watcher: DatabasePool, name: str) -> None:
     # the server's own defaults may be an encoding that cannot hold the customers' names
     sql = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
     try:
-        await watcher.execute(_trusted(sql))
+        await watcher.execute(sql)
     except PostgresError as error:
         if sqlstate(error) == "42501":
             role = await watcher.fetchval("SELECT current_user")
@@ -115,7 +107,7 @@ async def _create(watcher: DatabasePool, name: str) -> None:
 async def _drop(watcher: DatabasePool, name: str) -> None:
     try:
         async with asyncio.timeout(DROP_TIMEOUT_S):
-            await watcher.execute(_trusted(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            await watcher.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     except (DbPoolError, PostgresError, OSError, TimeoutError) as error:
         raise DemoError(
             f"The demo's database could not be dropped ({one_line(error)}): DROP DATABASE {name};"

@@ -47,5 +47,6 @@ async def watching(watcher: DatabasePool, application_name: str) -> AsyncIterato
     finally:
         task.cancel()
         await asyncio.wait([task])
-    if not task.cancelled():
-        task.result()
+        failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        raise failure

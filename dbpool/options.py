@@ -1,0 +1,31 @@
+"""The keyword arguments of DatabasePool, for type checkers."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import TypedDict
+
+from dbpool.settings import Reset
+
+
+class Options(TypedDict, total=False):
+    """The fields of PoolSettings but for the two that DatabasePool takes by position."""
+
+    min_connections: int
+    max_waiting: int | None
+    name: str
+    acquire_timeout: float
+    query_timeout: float
+    connect_timeout: float
+    reset_timeout: float
+    close_timeout: float
+    outage_patience: float
+    max_connecting: int
+    max_lifetime: float
+    max_idle: float
+    reset: Reset | str
+    trusted_functions: frozenset[str]
+    statement_cache_size: int
+    server_settings: Mapping[str, str]
+    ssl: ssl.SSLContext | str | bool | None
