@@ -20,7 +20,8 @@ class ListingPool:
     async def query(self, sql: str, *args: object) -> list[asyncpg.Record]:
         async with self.semaphore:
             async with self.pool.acquire() as connection:
-                return await connection.fetch(sql, *args)
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+                return rows
 
     async def close(self) -> None:
         await self.pool.close()

@@ -21,8 +21,8 @@ from dbpool.embedded import database_server
 
 # Every contender keeps its connections for the whole run, so that each round meets all of them warm.
 _SERVER_SETTINGS = {"max_connections": "150"}
-# Leaving asyncpg's queue takes time that grows with its length: with ten times as many it would take minutes.
-_SHORT_LINES = ("asyncpg.Pool",)
+# Leaving asyncpg's queue takes the longer the longer it is: cancelling all of a long one would take minutes.
+_SLOW_TO_LEAVE = ("asyncpg.Pool",)
 
 
 def measure_all(options: Options) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def _waiters(options: Options, dsn: str) -> dict[str, dict[str, Any]]:
     for place in PLACES:
         of_place = figures[place] = {}
         asked = {"memory": (many, 0), "few": (few, repeats), "many": (many, repeats)}
-        if place in _SHORT_LINES:
-            asked = {"memory": (few, 0), "few": (few, 1)}
+        if place in _SLOW_TO_LEAVE:
+            asked = {"memory": (many, 0), "few": (few, 1)}
         for name, (count, times) in asked.items():
             request = {"dsn": dsn, "place": place, "waiters": count, "repeats": times}
             _put(of_place, name, partial(measure, "waiters", request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isnan, nan
 from typing import Any
 
 from bench.contenders import LABELS
@@ -47,13 +48,17 @@ def _judged_waiters(results: Results) -> Iterator[Judged]:
     if "waiters" not in results:
         return
     count, of_place = results["waiters"]["count"], results["waiters"]["places"]
+    futures = {order: many_s / few_s for order, few_s, many_s in _seconds(of_place, "future")}
     for place in ("fetchrow", "gate"):
-        if bytes_each := of_place.get(place, {}).get("bytes"):
-            what = f"{count:,} waiting in {_place(place)}: each beyond its task"
-            yield judge(what, bytes_each - of_place["future"]["bytes"], WAITER)
-        for order, (few_s, many_s) in _pairs(of_place.get(place, {})):
+        beyond = _bytes(of_place, place) - _bytes(of_place, "future")
+        if not isnan(beyond):
+            yield judge(f"{count:,} waiting in {_place(place)}: each beyond its task", beyond, WAITER)
+        for order, few_s, many_s in _seconds(of_place, place):
+            if isnan(many_s):
+                continue
             yield judge(f"cancelling {count:,} in {_place(place)}, {order}", many_s, CANCEL)
-            yield judge(f"the same, {count:,} over {count // 10:,}", many_s / few_s, LINEAR)
+            if not isnan(growth := many_s / few_s / futures.get(order, nan)):
+                yield judge(f"its growth from {count // 10:,}, over that of bare futures", growth, LINEAR)
 
 
 def _judged_import(results: Results) -> Iterator[Judged]:
@@ -99,33 +104,35 @@ def _waiter_tables(results: Results) -> Iterator[Table]:
     if "waiters" not in results:
         return
     count, of_place = results["waiters"]["count"], results["waiters"]["places"]
-    least = of_place["future"].get("bytes")
+    least = _bytes(of_place, "future")
     rows = [
-        (_place(place), f"{figures['bytes']:.0f}", f"{figures['bytes'] - least:.0f}" if least else "")
-        for place, figures in of_place.items()
-        if "bytes" in figures
+        (_place(place), _shown(_bytes(of_place, place), ".0f"), _shown(_bytes(of_place, place) - least, ".0f"))
+        for place in of_place
     ]
     yield Table(f"Bytes of each of {count:,} waiting tasks", ("waiting in", "with the task", "beyond a future"), rows)
     columns = ("waiting in", "order", f"{count // 10:,}", f"{count:,}", "ratio")
     cancels = [
-        (
-            _place(place),
-            order,
-            f"{few_s:.3f} s",
-            f"{many_s:.3f} s" if many_s else "",
-            f"{many_s / few_s:.1f}" if many_s else "",
-        )
-        for place, figures in of_place.items()
-        for order, (few_s, many_s) in _pairs(figures)
+        (_place(place), order, _shown(few_s, ".3f"), _shown(many_s, ".3f"), _shown(many_s / few_s, ".1f"))
+        for place in of_place
+        for order, few_s, many_s in _seconds(of_place, place)
     ]
     yield Table("Seconds to cancel everyone in line", columns, cancels)
 
 
-def _pairs(figures: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """For each order, the seconds of a tenth of the waiters and of all; 0 where these were not measured."""
+def _bytes(of_place: Results, place: str) -> float:
+    return float(of_place.get(place, {}).get("memory", {}).get("bytes", nan))
+
+
+def _seconds(of_place: Results, place: str) -> Iterator[tuple[str, float, float]]:
+    """For each order, the seconds of a tenth of the waiters and of all; NaN where these were not measured."""
+    figures = of_place.get(place, {})
     if "few" in figures:
         for order in ORDERS:
-            yield order, (figures["few"][order], figures.get("many", {}).get(order, 0.0))
+            yield order, figures["few"][order], figures.get("many", {}).get(order, nan)
+
+
+def _shown(figure: float, how: str) -> str:
+    return "" if isnan(figure) else format(figure, how)
 
 
 def _place(place: str) -> str:

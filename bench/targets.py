@@ -37,9 +37,9 @@ FASTER_THAN: Final = {
 IDLE: Final = Target(at_most=10.0, unit=" µs")
 WAITER: Final = Target(at_most=1024.0, unit=" B")
 CANCEL: Final = Target(at_most=1.0, unit=" s")
-# Ten times as many take ten times as long, and a little more as they leave the processor's caches; were it quadratic,
-# they would take a hundred times as long.
-LINEAR: Final = Target(at_most=20.0, unit=" x")
+# Ten times as many tasks take more than ten times as long, whatever they wait in, since they leave the processor's
+# caches: so the growth is told from that of tasks that wait for a bare future. A quadratic one would be 5 to 10 times it.
+LINEAR: Final = Target(at_most=2.0, unit=" x")
 IMPORT: Final = Target(at_most=30.0, unit=" ms")
 
 

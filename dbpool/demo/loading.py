@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from time import perf_counter
 
 from dbpool import DatabasePool
 from dbpool.demo.orders import ORDER_COLUMNS, OrderRow, Skew, batches
 from dbpool.demo.people import CUSTOMER_COLUMNS, customers
-from dbpool.demo.plan import Plan
+from dbpool.demo.plan import DemoError, Plan
 from dbpool.driver import Record
 
 LOADERS = 4  # making the rows keeps one processor busy, so more connections would not make it faster
@@ -42,11 +43,11 @@ _FACTS = """
 _CHECKSUM = """
     SELECT sum(('x' || left(md5(line), 16))::bit(64)::bigint)
     FROM (
-        SELECT concat_ws('|', id, customer_id, extract(epoch FROM placed_at)::bigint, status, amount_cents, note) AS line
+        SELECT concat_ws('|', id, customer_id, extract(epoch FROM placed_at)::bigint, status, amount_cents, note)
         FROM orders
         UNION ALL
         SELECT concat_ws('|', id, email, name, region, extract(epoch FROM created_at)::bigint) FROM customers
-    ) AS lines
+    ) AS stored (line)
 """
 
 
@@ -73,7 +74,9 @@ class Loading:
         self._db = db
         self._plan = plan
         self._batches = batches(plan.seed, plan.orders, Skew(plan.seed, plan.customers))
+        self._started_at = perf_counter()
         self.rows = 0
+        self.took_s = 0.0
 
     async def load_first(self) -> list[Record]:
         """Copy the customers with the first orders; return the best three customers so far."""
@@ -90,12 +93,15 @@ class Loading:
                 loaders.create_task(self._copy_all(self._batches))
         for statement in _FINISH:
             await self._db.execute(statement)
+        self.took_s = perf_counter() - self._started_at
 
     async def facts(self) -> Facts:
         """Ask the server what it has."""
         best = -(-self._plan.customers // 100)
         row = await self._db.fetchrow(_FACTS, best)
         assert row is not None
+        if row["orders"] != self._plan.orders:
+            raise DemoError(f"{self._plan.orders} orders were sent, and the server has {row['orders']}.")
         checksum = int(await self._db.fetchval(_CHECKSUM)) % 2**64
         return Facts(**row, best_customers=best, checksum=f"{checksum:016x}")
 

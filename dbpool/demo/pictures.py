@@ -61,7 +61,11 @@ class WorkloadPicture:
         stats, work, server = self._db.stats(), self._workload, self._server_count
         finished, elapsed_s = len(work.finished_s), work.elapsed_s
         recent = work.recent()
-        latency = "" if recent is None else f"p50 {milliseconds(recent.p50_s)}   p99 {milliseconds(recent.p99_s)}"
+        latency = (
+            ""
+            if recent is None
+            else f"p50 {milliseconds(recent.p50_s * 1000)}   p99 {milliseconds(recent.p99_s * 1000)}"
+        )
         is_over = elapsed_s > self._plan.seconds
         clock = "serving those in line" if is_over else f"{elapsed_s:.1f} of {self._plan.seconds:g} s"
         facts = facts_table(
@@ -75,7 +79,7 @@ class WorkloadPicture:
             ]
         )
         progress = _progress(min(elapsed_s, self._plan.seconds), self._plan.seconds, clock)
-        return Group(progress, Padding(facts, (0, 0, 0, INDENT)))
+        return Group(progress, Padding(facts, (0, 0, 0, INDENT), expand=False))
 
     def _beat(self, finished: int) -> str:
         """The queries of the last seconds as a row of bars, one for each picture."""
@@ -90,4 +94,4 @@ def _progress(done: float, total: float, text: str) -> RenderableType:
     bar = ProgressBar(total=total, completed=done, width=24, complete_style="green", finished_style="green")
     row = Table.grid(padding=(0, 2))
     row.add_row(bar, Text(text))
-    return Padding(row, (0, 0, 0, INDENT))
+    return Padding(row, (0, 0, 0, INDENT), expand=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
@@ -22,19 +24,47 @@ SAY_EVERY_S = 2.0  # where there is no live part
 SPINNER = "|/-\\"
 
 
+@dataclass(slots=True)
+class Going:
+    """Something that is going on."""
+
+    picture: Callable[[], RenderableType]
+    line: Callable[[], str]
+    """The same in words, for where there is no live part."""
+    said_at: float
+
+
 class Screen:
     """Prints what is done for good, and below it, on a terminal, what is going on.
 
+    Used as ``async with``: a task of its own shows what is going on, so that showing it never has to be waited for.
     No colour carries a meaning alone, and none is used that a light or a dark background would swallow.
     """
 
     def __init__(self, console: Console) -> None:
         if console.width > WIDEST:
             console.width = WIDEST
-        self.console = console
-        self.is_live = console.file.isatty() and not console.is_dumb_terminal
+        self._console = console
+        self._going: Going | None = None
+        is_live = console.file.isatty() and not console.is_dumb_terminal
+        # refreshed from here and not by rich's own thread: nothing changes while a picture is made of it
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+            if is_live
+            else None
+        )
         is_unicode = console.encoding.lower().startswith("utf")
         self._tick, self._cross = ("✓", "✗") if is_unicode else ("+", "!")
+
+    async def __aenter__(self) -> Self:
+        self._shower = asyncio.create_task(self._show())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._shower.cancel()
+        await asyncio.wait([self._shower])
+        if not self._shower.cancelled():
+            self._shower.result()
 
     def title(self, text: str, detail: str) -> None:
         self._print(Text.assemble((text, "bold"), "  ", detail))
@@ -53,7 +83,7 @@ class Screen:
 
     def quote(self, text: str) -> None:
         """Show a message word by word."""
-        self._print(Padding(Text(text, style="italic"), (0, 0, 0, 2 * INDENT)))
+        self._print(Padding(Text(text, style="italic"), (0, 0, 0, 2 * INDENT), expand=False))
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a few rows; every column but the first two is of numbers."""
@@ -62,60 +92,57 @@ class Screen:
             table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=number > 0)
         for row in rows:
             table.add_row(*map(Text, row))
-        self._print(Padding(table, (0, 0, 0, 2 * INDENT)))
+        self._print(Padding(table, (0, 0, 0, 2 * INDENT), expand=False))
 
     def facts(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Show values under their names."""
-        self._print(Padding(facts_table(pairs), (0, 0, 0, INDENT)))
+        self._print(Padding(facts_table(pairs), (0, 0, 0, INDENT), expand=False))
 
-    @asynccontextmanager
-    async def busy(self, text: str) -> AsyncIterator[None]:
+    @contextmanager
+    def busy(self, text: str) -> Iterator[None]:
         """Show that *text* is going on, for the length of the block."""
         started_at = perf_counter()
 
         def line() -> str:
-            return f"{text} ({perf_counter() - started_at:.0f} s)"
+            lasted_s = perf_counter() - started_at
+            return text if lasted_s < SAY_EVERY_S else f"{text} ({lasted_s:.0f} s)"
 
         def picture() -> RenderableType:
             beat = int((perf_counter() - started_at) / REFRESH_S) % len(SPINNER)
-            return _marked(Text(SPINNER[beat], style="bold"), Text(line() if beat_is_late(started_at) else text))
+            return _marked(Text(SPINNER[beat], style="bold"), Text(line()))
 
-        async with self.live(picture, line):
+        with self.live(picture, line):
             yield
 
-    @asynccontextmanager
-    async def live(self, picture: Callable[[], RenderableType], line: Callable[[], str]) -> AsyncIterator[None]:
+    @contextmanager
+    def live(self, picture: Callable[[], RenderableType], line: Callable[[], str]) -> Iterator[None]:
         """Show *picture* again and again for the length of the block; without a terminal, print *line* now and then."""
-        shower = asyncio.create_task(self._show(picture) if self.is_live else self._say(line))
+        self._going = Going(picture, line, perf_counter())
         try:
             yield
         finally:
-            shower.cancel()
-            await asyncio.wait([shower])
-            failure = None if shower.cancelled() else shower.exception()
-        if failure is not None:
-            raise failure
+            self._going = None
 
-    async def _show(self, picture: Callable[[], RenderableType]) -> None:
-        # refreshed from here and not by rich's own thread: nothing changes while a picture is made of it
-        with Live(picture(), console=self.console, auto_refresh=False, transient=True) as live:
+    async def _show(self) -> None:
+        with self._live or nullcontext():
             while True:
-                live.update(picture(), refresh=True)
+                if self._live is not None:
+                    self._live.update(self._going.picture() if self._going else Group(), refresh=True)
+                elif self._going and perf_counter() - self._going.said_at > SAY_EVERY_S:
+                    self._going.said_at = perf_counter()
+                    self._print(Padding(Text(self._going.line()), (0, 0, 0, 2 * INDENT), expand=False))
                 await asyncio.sleep(REFRESH_S)
 
-    async def _say(self, line: Callable[[], str]) -> None:
-        while True:
-            await asyncio.sleep(SAY_EVERY_S)
-            self._print(Padding(Text(line()), (0, 0, 0, 2 * INDENT)))
-
     def _print(self, content: RenderableType) -> None:
-        self.console.print(content, highlight=False)
-        self.console.file.flush()
-
-
-def beat_is_late(started_at: float) -> bool:
-    """Whether it has lasted long enough to tell how long."""
-    return perf_counter() - started_at > SAY_EVERY_S
+        if self._live is not None:
+            self._live.update(Group())  # what is said now is news; the picture comes back with the next beat
+            self._console.print(content)
+            return
+        with self._console.capture() as capture:
+            self._console.print(content)
+        # cells are filled up with blanks, which nobody wants in a file
+        self._console.out("\n".join(line.rstrip() for line in capture.get().splitlines()), highlight=False)
+        self._console.file.flush()
 
 
 def facts_table(pairs: Sequence[tuple[str, RenderableType]]) -> Table:
@@ -133,4 +160,4 @@ def _marked(mark: Text, content: RenderableType) -> RenderableType:
     table.add_column(width=1)
     table.add_column(overflow="fold")
     table.add_row(mark, content)
-    return Padding(table, (0, 0, 0, INDENT))
+    return Padding(table, (0, 0, 0, INDENT), expand=False)

@@ -8,8 +8,8 @@ from random import Random
 from dbpool import DatabasePool, Transaction
 from dbpool.demo.plan import Plan
 
-TRANSFERS = 60
-TELLERS = 6  # more would only conflict more often: two accounts bear one transfer at a time
+TRANSFERS = 100
+TELLERS = 5  # more would only conflict more often: two accounts bear one transfer at a time
 ATTEMPTS = 100
 THINKING_S = 0.002  # between reading and writing, as an application that computes; the moment for a conflict
 OPENING_CENTS = 1_000_000
@@ -61,9 +61,10 @@ class Transfers:
             rows = await tx.fetch("SELECT id, balance_cents FROM accounts WHERE id = ANY($1::bigint[])", self._accounts)
             balance = {row["id"]: row["balance_cents"] for row in rows}
             await asyncio.sleep(THINKING_S)
-            change = "UPDATE accounts SET balance_cents = $2 WHERE id = $1"
-            await tx.execute(change, source, balance[source] - cents)
-            await tx.execute(change, target, balance[target] + cents)
+            for account, change in sorted({source: -cents, target: cents}.items()):  # in one order: no deadlocks
+                await tx.execute(
+                    "UPDATE accounts SET balance_cents = $2 WHERE id = $1", account, balance[account] + change
+                )
 
         await self._db.run(work, isolation="serializable", attempts=ATTEMPTS)
         self.done += 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 
 def seconds(value: float) -> str:
-    """Such as ``0.32 s`` or ``12.3 s``."""
+    """Such as ``0.17 ms``, ``0.32 s`` or ``12.3 s``."""
+    if value < 0.01:
+        return milliseconds(value * 1000)
     return f"{value:.2f} s" if value < 10 else f"{value:,.1f} s"
 
 
-def milliseconds(value_s: float) -> str:
-    """Such as ``0.42 ms`` or ``163 ms``, from seconds."""
-    value = value_s * 1000
+def milliseconds(value: float) -> str:
+    """Such as ``0.42 ms`` or ``163 ms``."""
     return f"{value:.2f} ms" if value < 10 else f"{value:,.0f} ms"
 
 

@@ -12,7 +12,8 @@ from time import perf_counter
 
 from dbpool import DatabasePool
 from dbpool.demo.orders import DAYS, FIRST_DAY, Skew
-from dbpool.demo.plan import Plan
+from dbpool.demo.plan import DemoError, Plan
+from dbpool.demo.report import Work
 from dbpool.driver import Record
 
 _ORDER = "SELECT id, customer_id, placed_at, status, amount_cents FROM orders WHERE id = $1"
@@ -73,14 +74,30 @@ class Workload:
                 callers.create_task(self._ask_until(ends_at))
         self.took_s = perf_counter() - self.started_at
 
+    def outcome(self) -> Work:
+        """The numbers of all that has finished.
+
+        Raises:
+            DemoError: nothing has.
+        """
+        latency = Latency.of(self.finished_s)
+        if latency is None:
+            raise DemoError("No query finished: give the callers more --seconds.")
+        return Work(
+            queries=len(self.finished_s),
+            queries_s=self.elapsed_s,
+            throughput_per_s=len(self.finished_s) / self.elapsed_s,
+            p50_ms=latency.p50_s * 1000,
+            p90_ms=latency.p90_s * 1000,
+            p99_ms=latency.p99_s * 1000,
+            longest_ms=latency.longest_s * 1000,
+            waited=self._db.stats().waited_total - self._before.waited_total,
+            waited_share=self.waited_share(),
+        )
+
     @property
     def elapsed_s(self) -> float:
         return self.took_s or perf_counter() - self.started_at
-
-    @property
-    def waited(self) -> int:
-        """Queries that had to stand in line."""
-        return self._db.stats().waited_total - self._before.waited_total
 
     def waited_share(self) -> float:
         """Of all the time that finished queries took, the part that was spent in line: 0..1."""

@@ -89,23 +89,18 @@ async def test_a_write_asked_for_one_row_is_applied_to_all(database: Database) -
         assert await db.fetchval("select count(*) from t") == 6
 
 
-@pytest.mark.parametrize(
-    ("sql", "args", "status"),
-    [
-        ("create table u (a int)", (), "CREATE TABLE"),
-        ("insert into t values (1), (2)", (), "INSERT 0 2"),
-        ("insert into t select $1::int", (3,), "INSERT 0 1"),
-        ("update t set a = a + $1", (1,), "UPDATE 0"),
-        ("select 1", (), "SELECT 1"),
-        ("insert into t values (1); update t set a = 5; select * from t", (), "SELECT 1"),
-    ],
-)
-async def test_execute_returns_the_status_of_the_last_statement(
-    database: Database, sql: str, args: tuple[object, ...], status: str
-) -> None:
+async def test_execute_returns_the_status_of_the_last_statement(database: Database) -> None:
+    uses: list[tuple[str, str, tuple[object, ...]]] = [
+        ("CREATE TABLE", "create table t (a int)", ()),
+        ("INSERT 0 2", "insert into t values (1), (2)", ()),
+        ("INSERT 0 1", "insert into t select $1::int", (3,)),
+        ("UPDATE 3", "update t set a = a + $1", (1,)),
+        ("SELECT 3", "select * from t", ()),
+        ("DELETE 4", "insert into t values (1); update t set a = 5; delete from t", ()),
+    ]
     async with pool_of(database) as db:
-        await db.execute("create table t (a int)")
-        assert await db.execute(sql, *args) == status
+        for status, sql, args in uses:
+            assert await db.execute(sql, *args) == status
 
 
 async def test_a_prepared_statement_gives_the_same_status_again(database: Database) -> None:

@@ -111,6 +111,10 @@ class Proxy:
             self._listener.close()
             self._listener = None
 
+    @property
+    def is_stalled(self) -> bool:
+        return not self._go_on.is_set()
+
     def stall(self) -> None:
         """Let nothing through in any direction, as a network that swallows all."""
         self._go_on.clear()

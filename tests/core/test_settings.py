@@ -1,0 +1,232 @@
+"""What a pool is told: checked once, whole, with a message that says which setting is wrong."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, fields
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbpool.errors import SettingsError
+from dbpool.options import Options
+from dbpool.settings import Dsn, PoolSettings, Reset, positive_seconds, whole_number
+
+DSN = "postgresql://app:s3cret@localhost/shop"
+SECONDS = [
+    "acquire_timeout",
+    "close_timeout",
+    "connect_timeout",
+    "max_idle",
+    "max_lifetime",
+    "outage_patience",
+    "query_timeout",
+    "reset_timeout",
+]
+COUNTS = {
+    "max_connections": 1,
+    "max_connecting": 1,
+    "max_waiting": 0,
+    "min_connections": 0,
+    "statement_cache_size": 0,
+}
+
+
+def settings(**values: Any) -> PoolSettings:
+    return PoolSettings.from_mapping({"dsn": DSN, **values})
+
+
+def test_defaults_make_a_pool_of_five_named_after_its_database() -> None:
+    defaults = settings()
+    assert (defaults.max_connections, defaults.min_connections, defaults.max_waiting) == (5, 0, None)
+    assert defaults.name == "shop"
+    assert defaults.reset is Reset.SMART
+
+
+@pytest.mark.parametrize("name", SECONDS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 0.0, -0.0, -1, -1e-9, math.nan, math.inf, -math.inf, True, False, "1", None, [], 1j, b"1"),
+        pytest.param(10**400, id="more than a float can hold"),
+    ],
+)
+def test_a_time_must_be_finite_seconds_above_zero(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: value})
+
+
+@given(value=st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.integers(1, 10**300))
+def test_any_finite_time_above_zero_is_taken(value: float) -> None:
+    assert positive_seconds(value, "timeout") == float(value)
+
+
+@pytest.mark.parametrize("name", SECONDS)
+def test_a_time_may_be_a_whole_number(name: str) -> None:
+    value = getattr(settings(**{name: 7}), name)
+    assert value == 7.0
+    assert isinstance(value, float)
+
+
+@pytest.mark.parametrize(("name", "least"), COUNTS.items())
+@pytest.mark.parametrize("value", [-1, 1.0, 1.5, math.nan, math.inf, True, False, "1", [], b"1"])
+def test_a_count_must_be_a_whole_number(name: str, least: int, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"{name}.* at least {least}"):
+        settings(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "least"), COUNTS.items())
+def test_a_count_has_a_least_value(name: str, least: int) -> None:
+    assert getattr(settings(**{name: least}), name) == least
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: least - 1})
+
+
+@pytest.mark.parametrize("name", sorted(set(COUNTS) - {"max_waiting"}))
+def test_only_max_waiting_may_be_without_limit(name: str) -> None:
+    assert settings(max_waiting=None).max_waiting is None
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: None})
+
+
+@given(value=st.integers(), least=st.integers(-5, 5))
+def test_a_whole_number_is_taken_from_its_least_value_on(value: int, least: int) -> None:
+    if value >= least:
+        assert whole_number(value, "count", least) == value
+    else:
+        with pytest.raises(SettingsError, match="count"):
+            whole_number(value, "count", least)
+
+
+def test_more_connections_kept_than_allowed_is_a_contradiction() -> None:
+    assert settings(min_connections=3, max_connections=3).min_connections == 3
+    with pytest.raises(SettingsError, match=r"min_connections \(4\).*max_connections \(3\)"):
+        settings(min_connections=4, max_connections=3)
+
+
+@pytest.mark.parametrize("reset", [*Reset, *(reset.value for reset in Reset)])
+def test_reset_is_given_by_member_or_by_value(reset: Reset | str) -> None:
+    assert settings(reset=reset).reset in Reset
+
+
+@pytest.mark.parametrize("reset", ["", "SMART", "sometimes", 1, None, True, []])
+def test_another_reset_is_refused(reset: object) -> None:
+    with pytest.raises(SettingsError, match="reset must be"):
+        settings(reset=reset)
+
+
+def test_trusted_functions_are_names_not_one_string() -> None:
+    assert settings(trusted_functions=["f", "s.g"]).trusted_functions == frozenset({"f", "s.g"})
+    with pytest.raises(SettingsError, match="trusted_functions"):
+        settings(trusted_functions="f")
+
+
+@pytest.mark.parametrize("dsn", [1, b"postgresql://app@localhost/shop", ["x"], 1.5, True, object()])
+def test_a_dsn_of_another_type_is_refused(dsn: object) -> None:
+    with pytest.raises(SettingsError, match="DSN"):
+        PoolSettings(dsn=dsn)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("trusted_functions", value) for value in (5, None, [1])),
+        *(("server_settings", value) for value in (5, None, ["a"], "a", {"work_mem": 64})),
+        *(("name", value) for value in (5, ["a"], b"a")),
+    ],
+)
+def test_a_value_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: value})
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        settings().max_connections = 6  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("dsn", [None, ""])
+def test_settings_without_a_dsn_say_what_to_give(dsn: str | None) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        PoolSettings.from_mapping({"dsn": dsn})
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        PoolSettings.from_mapping({})
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"'max_conections', 'pool_size'.*max_connections") as error:
+        settings(max_conections=5, pool_size=3)
+    assert "s3cret" not in str(error.value)
+
+
+def test_the_environment_gives_every_number() -> None:
+    environ = {"DATABASE_URL": DSN, "DBPOOL_NAME": "web", "DBPOOL_RESET": "always"}
+    environ |= {f"DBPOOL_{name.upper()}": "2.5" for name in SECONDS}
+    environ |= {f"DBPOOL_{name.upper()}": "2" for name in COUNTS}
+    read = PoolSettings.from_env(environ)
+    assert [getattr(read, name) for name in SECONDS] == [2.5] * len(SECONDS)
+    assert [getattr(read, name) for name in COUNTS] == [2] * len(COUNTS)
+    assert (read.name, read.reset, read.dsn.reveal()) == ("web", Reset.ALWAYS, DSN)
+
+
+def test_the_environment_gives_trusted_functions_with_commas_between() -> None:
+    read = PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_TRUSTED_FUNCTIONS": "f, s.g"})
+    assert read.trusted_functions == frozenset({"f", "s.g"})
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_MAX_CONNECTIONS": ""}).max_connections == 5
+
+
+def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", DSN)
+    monkeypatch.setenv("APP_MAX_CONNECTIONS", "9")
+    assert PoolSettings.from_env(prefix="APP_").max_connections == 9
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DBPOOL_MAX_CONNECTIONS": "many"},
+        {"DBPOOL_MAX_CONNECTIONS": "2.5"},
+        {"DBPOOL_MAX_CONNECTIONS": "0"},
+        {"DBPOOL_QUERY_TIMEOUT": "soon"},
+        {"DBPOOL_QUERY_TIMEOUT": "nan"},
+        {"DBPOOL_QUERY_TIMEOUT": "inf"},
+        {"DBPOOL_QUERY_TIMEOUT": "-1"},
+        {"DBPOOL_RESET": "sometimes"},
+        {"DBPOOL_MIN_CONNECTIONS": "6"},
+    ],
+)
+def test_a_wrong_variable_is_named(environ: Mapping[str, str]) -> None:
+    (variable,) = environ
+    with pytest.raises(SettingsError, match=rf"(?i){variable.removeprefix('DBPOOL_')}") as error:
+        PoolSettings.from_env({"DATABASE_URL": DSN, **environ})
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["ssl", "server_settings"])
+def test_a_variable_for_a_setting_that_the_environment_cannot_give_is_not_ignored(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"DBPOOL_{name.upper()}"):
+        PoolSettings.from_env({"DATABASE_URL": DSN, f"DBPOOL_{name.upper()}": "verify-full"})
+
+
+def test_the_options_of_a_pool_are_the_settings() -> None:
+    hints = get_type_hints(PoolSettings)
+    options = get_type_hints(Options)
+    assert set(options) == {f.name for f in fields(PoolSettings)} - {"dsn", "max_connections"}
+    differing = {name for name in options if options[name] != hints[name]}
+    assert differing == {"reset"}  # where its value will do as well
+    assert options["reset"] == Reset | str
+    assert Options.__total__ is False
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_dsn_does_not_leave_the_process_by_copy_or_pickle(duplicate: Any) -> None:
+    with pytest.raises(TypeError, match="password"):
+        duplicate(Dsn(DSN))

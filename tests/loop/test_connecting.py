@@ -1,0 +1,321 @@
+"""Connecting: on the pool's time, a few at once, one prober while it fails, and the cause told at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from dbpool.errors import AcquireTimeout, PoolClosed, ServerUnavailable
+from tests.support.fakes import NEVER, Pool, Script, new_pool, open_pool
+from tests.support.loops import now, settle
+
+REFUSED = ConnectionRefusedError(111, "nobody listens")
+PATIENCE_S = 1.0
+
+
+async def outcomes(*tasks: asyncio.Task[Any]) -> list[Any]:
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def open_and_lost(max_connections: int = 1, **options: Any) -> Pool:
+    """A pool whose server has just gone away, taking every connection with it."""
+    pool = await open_pool(max_connections, **options)
+    pool.driver.script.connect_error = REFUSED
+    for connection in list(pool.driver.open_now):
+        connection.lose()
+    return pool
+
+
+async def hold(pool: Pool, seconds: float, timeout: float = 30.0) -> int:
+    """Lease for some time; the number of the connection."""
+    async with pool.leases.lease(timeout) as connection:
+        await asyncio.sleep(seconds)
+        return pool.driver.opened.index(connection)  # type: ignore[arg-type]
+
+
+async def test_connecting_goes_on_for_a_caller_that_was_cancelled_and_leaves_a_spare() -> None:
+    pool = await open_pool(2)
+    async with pool.leases.lease(1):
+        task = asyncio.create_task(hold(pool, 0))
+        await settle()
+        assert pool.leases.connector.opening == 1
+        task.cancel()
+        await outcomes(task)
+        assert pool.leases.gate.held == 1
+        assert pool.leases.connector.opening == 1
+        await asyncio.sleep(0.1)
+        assert pool.leases.idle == 1
+    pool.check_at_rest()
+    assert pool.driver.connects_tried == 2
+
+
+async def test_the_next_caller_takes_over_the_connect_of_one_that_was_cancelled() -> None:
+    pool = await open_pool(2)
+    async with pool.leases.lease(1):
+        first = asyncio.create_task(hold(pool, 0))
+        await settle()
+        first.cancel()
+        assert await hold(pool, 0) == 1
+    assert pool.driver.connects_tried == 2
+    pool.check_at_rest()
+
+
+async def test_a_caller_cancelled_in_the_instant_its_connection_comes_leaves_it_as_a_spare() -> None:
+    pool = await open_pool(2)
+    async with pool.leases.lease(1):
+        task = asyncio.create_task(hold(pool, 0))
+        await settle()
+        while pool.leases.connector.opening:
+            await asyncio.sleep(0)
+            if len(pool.driver.opened) == 2:
+                break
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
+        task.cancel()
+        await outcomes(task)
+        await settle()
+    pool.check_at_rest()
+    assert pool.leases.idle == 2
+
+
+async def test_a_caller_closed_while_it_waits_for_a_connect_takes_none() -> None:
+    pool = await open_pool(2)
+    async with pool.leases.lease(1):
+        work = pool.leases.connector.obtain()
+        work.send(None)
+        work.close()  # GeneratorExit
+        await asyncio.sleep(1)
+        assert pool.leases.idle == 1
+    pool.check_at_rest()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+async def test_no_more_connects_at_once_than_allowed(most: int) -> None:
+    pool = await open_pool(10, max_connecting=most)
+    await asyncio.gather(*(hold(pool, 1) for _ in range(10)))
+    assert pool.driver.most_connecting == most
+    assert pool.driver.size == 10
+    pool.check_at_rest()
+
+
+async def test_opening_with_connections_to_keep_connects_no_more_at_once_than_allowed() -> None:
+    pool = await open_pool(10, min_connections=8, max_connecting=2)
+    await asyncio.sleep(1)
+    assert pool.driver.most_connecting <= 2
+    assert pool.leases.idle == pool.driver.size == 8
+    pool.check_at_rest()
+
+
+async def test_a_connection_given_back_goes_to_the_caller_that_waits_for_a_connect() -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_faults.append(5.0)
+    first = asyncio.create_task(hold(pool, 1))
+    await settle()
+    began = now()
+    assert await hold(pool, 0) == 0
+    assert now() - began == pytest.approx(1)
+    await first
+    await asyncio.sleep(10)
+    assert pool.leases.idle == 2  # the connect went on
+    pool.check_at_rest()
+
+
+async def test_a_hiccup_is_waited_out() -> None:
+    pool = await open_and_lost()
+    asyncio.get_running_loop().call_later(0.5, setattr, pool.driver.script, "connect_error", None)
+    assert await hold(pool, 0) == 1
+    assert now() < PATIENCE_S + 1
+    pool.check_at_rest()
+
+
+async def test_a_caller_waits_for_as_long_as_the_patience_and_then_fails_with_the_cause() -> None:
+    pool = await open_and_lost()
+    began = now()
+    with pytest.raises(ServerUnavailable, match=r"shop.*fake.*nobody listens.*failed connects") as failure:
+        await hold(pool, 0)
+    assert PATIENCE_S <= now() - began <= PATIENCE_S + 1.1  # the backoff before the last try, and that try
+    assert failure.value.__cause__ is REFUSED
+    await settle()
+    assert pool.leases.gate.held == 0
+
+
+async def test_once_patience_is_over_callers_fail_at_once() -> None:
+    pool = await open_and_lost(3)
+    callers = [asyncio.create_task(hold(pool, 0)) for _ in range(20)]
+    results = await outcomes(*callers)
+    assert {type(error) for error in results} == {ServerUnavailable}
+    assert len({id(error) for error in results}) == 20  # one each: a traceback is not shared
+    await asyncio.sleep(1.1)  # the next try is due
+    pool.driver.script.connect_s = 3.0  # but hangs
+    probing = asyncio.create_task(hold(pool, 0))
+    await asyncio.sleep(2)
+    for _ in range(10):
+        began = now()
+        with pytest.raises(ServerUnavailable):
+            await hold(pool, 0)
+        assert now() == began
+    await outcomes(probing)
+
+
+async def test_one_prober_goes_on_during_an_outage() -> None:
+    pool = await open_and_lost(10, max_connecting=5)
+    pool.driver.most_connecting = 0
+    callers = [asyncio.create_task(hold(pool, 0)) for _ in range(10)]
+    await asyncio.sleep(0.02)  # the first ones have failed
+    assert pool.leases.connector.opening == 1
+    pool.driver.most_connecting = 0
+    await outcomes(*callers)
+    assert pool.driver.most_connecting == 1
+
+
+async def test_probing_backs_off() -> None:
+    pool = await open_and_lost(outage_patience=1000.0)
+    tried = pool.driver.connects_tried
+    with pytest.raises(AcquireTimeout, match="failed connects"):
+        await hold(pool, 0, timeout=100)
+    assert 100 <= pool.driver.connects_tried - tried <= 400  # at most a second between, half a second on average
+
+
+async def test_nobody_probes_when_nobody_waits() -> None:
+    pool = await open_and_lost()
+    with pytest.raises(ServerUnavailable):
+        await hold(pool, 0)
+    await asyncio.sleep(5)
+    tried = pool.driver.connects_tried
+    await asyncio.sleep(100)
+    assert pool.driver.connects_tried == tried
+    assert pool.leases.connector.opening == 0
+
+
+async def test_after_an_outage_the_first_caller_connects_and_all_is_well() -> None:
+    pool = await open_and_lost(5)
+    await outcomes(*(asyncio.create_task(hold(pool, 0)) for _ in range(5)))
+    pool.driver.script.connect_error = None
+    await asyncio.sleep(1.1)
+    assert await hold(pool, 0) == 5
+    await asyncio.gather(*(hold(pool, 0.1) for _ in range(50)))
+    pool.check_at_rest()
+    assert pool.driver.size == 5
+
+
+async def test_those_who_wait_when_the_server_comes_back_are_served() -> None:
+    pool = await open_and_lost(3, outage_patience=60.0)
+    callers = [asyncio.create_task(hold(pool, 0.1)) for _ in range(12)]
+    await asyncio.sleep(10)
+    pool.driver.script.connect_error = None
+    results = await outcomes(*callers)
+    assert set(results) <= {1, 2, 3}
+    assert now() < 10 + 3
+    pool.check_at_rest()
+
+
+async def test_with_a_live_connection_left_nobody_is_refused() -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_error = REFUSED
+    holder = asyncio.create_task(hold(pool, 20))
+    await settle()
+    assert await hold(pool, 0) == 0  # waits 20 s for the one that is left, far beyond the patience
+    await holder
+    assert now() >= 20
+
+
+async def test_when_the_last_connection_dies_those_who_waited_for_it_fail() -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_error = REFUSED
+    holder = asyncio.create_task(hold(pool, 20))
+    waiting = asyncio.create_task(hold(pool, 0))
+    await asyncio.sleep(5)
+    assert not waiting.done()
+    for connection in list(pool.driver.open_now):
+        connection.lose()
+    (error,) = await outcomes(waiting)
+    assert isinstance(error, ServerUnavailable)
+    assert now() < 7
+    await outcomes(holder)
+
+
+@pytest.mark.parametrize("error", [asyncpg.InvalidPasswordError("no"), asyncpg.InvalidCatalogNameError("no")])
+async def test_a_server_that_denies_fails_callers_at_once(error: Exception) -> None:
+    pool = await open_and_lost(3)
+    pool.driver.script.connect_error = error
+    began = now()
+    results = await outcomes(*(asyncio.create_task(hold(pool, 0)) for _ in range(10)))
+    assert {type(result) for result in results} == {ServerUnavailable}
+    assert {result.__cause__ for result in results} == {error}
+    assert now() - began < 0.1
+    assert "Check the user" in str(results[0])
+
+
+async def test_a_server_with_no_room_is_waited_for() -> None:
+    pool = await open_and_lost()
+    pool.driver.script.connect_error = None
+    pool.driver.script.connect_faults.append(asyncpg.TooManyConnectionsError("sorry, too many clients already"))
+    assert await hold(pool, 0) == 1
+
+
+async def test_an_acquire_timeout_while_connecting_tells_the_last_connect_error() -> None:
+    pool = await open_and_lost(outage_patience=60.0)
+    began = now()
+    with pytest.raises(AcquireTimeout, match="nobody listens"):
+        await hold(pool, 0, timeout=2)
+    assert now() - began == pytest.approx(2)
+    assert pool.leases.gate.held == 0
+
+
+async def test_a_connect_that_hangs_costs_its_caller_no_more_than_its_timeout() -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_faults.append(NEVER)
+    async with pool.leases.lease(1):
+        began = now()
+        with pytest.raises(AcquireTimeout):
+            await hold(pool, 0, timeout=2)
+        assert now() - began == pytest.approx(2)
+        assert pool.leases.gate.held == 1
+    await pool.leases.close(1)
+
+
+async def test_opening_a_pool_without_a_server_says_so() -> None:
+    pool = new_pool(3, Script(connect_error=REFUSED))
+    with pytest.raises(ServerUnavailable) as failure:
+        await pool.leases.open()
+    assert failure.value.__cause__ is REFUSED
+    assert now() < 3
+    await pool.leases.close(1)
+    pool.check_at_rest()
+
+
+async def test_closing_fails_those_who_wait_for_a_connect_and_stops_it() -> None:
+    pool = await open_pool(3)
+    pool.driver.script.connect_s = NEVER
+    async with pool.leases.lease(1):
+        callers = [asyncio.create_task(hold(pool, 0)) for _ in range(2)]
+        await settle()
+        closing = asyncio.create_task(pool.leases.close(5))
+        began = now()
+        results = await outcomes(*callers)
+        assert [type(result) for result in results] == [PoolClosed] * 2
+        assert now() == began
+        assert pool.driver.connecting == 0
+    await closing
+    assert pool.driver.size == 0
+
+
+async def test_no_connection_is_opened_once_the_pool_is_closed() -> None:
+    """A caller whose idle connection turns out to be dead while the pool closes must not leave a new one behind."""
+    pool = await open_pool(1)
+    await asyncio.sleep(2)  # so that it is pinged
+    pool.driver.opened[0].peer_is_gone = True
+    pool.driver.script.ping_s = 0.5
+    pool.driver.script.connect_s = 5.0
+    caller = asyncio.create_task(hold(pool, 0))
+    await settle()
+    await pool.leases.close(1)
+    (error,) = await outcomes(caller)
+    assert isinstance(error, PoolClosed)
+    await asyncio.sleep(100)
+    assert pool.driver.size == 0
+    assert pool.leases.gate.held == 0
+    pool.driver.check()
