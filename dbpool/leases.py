@@ -157,12 +157,14 @@ class Leases:
 
         The one way out of a lease, and of the line.
         """
-        connection, holder.connection = holder.connection, None
+        connection = holder.connection
+        if connection is not None and self.is_clean(connection):
+            self.pass_on(holder, connection)
+            return None
+        holder.connection = None
         if connection is None:
             if holder.place is not GONE:  # gone: refused
                 self.gate.leave(holder)
-        elif connection.is_quiet and not self._owes_reset(connection):
-            self._pass_on(holder, connection)
         elif connection.is_closed():
             self._drop(connection)
             self.gate.leave(holder)
@@ -193,19 +195,20 @@ class Leases:
             self.driver.terminate()
         await self._cleanups.wait_all()
 
-    def _pass_on(self, holder: Leaseholder, connection: PooledConnection) -> None:
-        """Give a clean connection, and the permit, to whoever is next."""
+    def is_clean(self, connection: PooledConnection) -> bool:
+        """Whether the next caller may have *connection* as it is."""
+        owes_reset = self._resets_always if connection.keeps_session else not self._resets_never
+        return not owes_reset and connection.is_quiet
+
+    def pass_on(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        """Give *holder*'s clean connection, and its permit, to whoever is next."""
+        holder.connection = None
         if self.connector.is_wanted and self.connector.offer(connection):
             self.gate.leave(holder)
         elif self.gate.leave(holder, connection):
             self.counters.handed_on_total += 1
         else:
             self._rest(connection)
-
-    def _owes_reset(self, connection: PooledConnection) -> bool:
-        if connection.keeps_session:
-            return self._resets_always
-        return not self._resets_never
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
         is_clean = False
@@ -218,7 +221,7 @@ class Leases:
             pass
         finally:
             if is_clean:
-                self._pass_on(holder, connection)
+                self.pass_on(holder, connection)
             else:
                 try:
                     await connection.discard(self._settings.reset_timeout)

@@ -107,8 +107,11 @@ class Call(Leaseholder):
                 self.wakeup.set_result(Driven.BY_CALLER)
                 return
             result = translated(result, connection, self._calls.name)
-        cleanup = self._calls.leases.settle(self)  # before the caller wakes: the next one's statement goes out first
-        if cleanup is None:
+        leases = self._calls.leases
+        if leases.is_clean(connection):
+            self._deliver(result)  # first, so that callers wake in the order in which they came
+            leases.pass_on(self, connection)
+        elif (cleanup := leases.settle(self)) is None:
             self._deliver(result)
         else:
             cleanup.add_done_callback(lambda _: self._deliver(result))

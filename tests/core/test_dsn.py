@@ -132,13 +132,19 @@ def test_a_quoted_password_of_any_characters_is_taken_and_not_shown(password: st
 
 
 # What a user, a password manager and a template make of a password that nobody has quoted
-nasty = st.sampled_from([*"@#/?[]%:;&=+ \\'\"<>^`{|}~,.$!*()", "%zz", "%", "%4", "%00", "@@", "://", "[::1]", "5", "12"])
+nasty = st.sampled_from(
+    [*"@#/?[]%:;&=+ \\'\"<>^`{|}~,.$!*()", "%zz", "%", "%4", "%00", "@@", "://", "[::1]", "5", "12"]
+)
 password_parts = st.lists(nasty | st.text(max_size=3), max_size=4).map("".join)
 hosts = st.sampled_from(
     ["localhost", "localhost:5432", "a:1,b:2", "[::1]:5432", "[::1", "h:port", "h:99999", "", "%2Ftmp", "h o", "h:"]
 )
-tails = st.sampled_from(["/shop", "", "/", "/shop?host=/tmp", "/shop?x", "?host=/tmp", "/a/b", "/shop#x", "/s%zz", "/ "])
-schemes = st.sampled_from(["postgresql://", "postgres://", "postgresql:", "postgresql:/", "", "mysql://", "PostgreSQL://"])
+tails = st.sampled_from(
+    ["/shop", "", "/", "/shop?host=/tmp", "/shop?x", "?host=/tmp", "/a/b", "/shop#x", "/s%zz", "/ "]
+)
+schemes = st.sampled_from(
+    ["postgresql://", "postgres://", "postgresql:", "postgresql:/", "", "mysql://", "PostgreSQL://"]
+)
 
 
 @settings(max_examples=400)

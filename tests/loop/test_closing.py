@@ -8,9 +8,8 @@ import logging
 import pytest
 
 from dbpool.errors import PoolClosed
-from tests.loop.test_leases import hold, outcomes
-from tests.support.fakes import NEVER, Pool, Reply, Script, new_pool, open_pool
-from tests.support.loops import now, settle
+from tests.support.fakes import NEVER, Pool, Reply, Script, hold, new_pool, open_pool
+from tests.support.loops import now, outcomes, settle
 
 
 def assert_ended(pool: Pool) -> None:
@@ -55,9 +54,8 @@ async def test_newcomers_are_refused_from_the_start() -> None:
     await settle()
     closing = asyncio.create_task(pool.leases.close(5))
     await settle()
-    for work in (hold(pool), pool.ask()):
-        with pytest.raises(PoolClosed):
-            await work
+    newcomers = [asyncio.create_task(hold(pool)), asyncio.create_task(pool.ask())]
+    assert [type(error) for error in await outcomes(*newcomers)] == [PoolClosed] * 2
     await outcomes(holder, closing)
     assert_ended(pool)
 

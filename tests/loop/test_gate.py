@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, SettingsError, UsageError
 from dbpool.gate import Gate, Waiter
-from tests.support.loops import JumpingLoop, now, run, settle
+from tests.support.loops import JumpingLoop, now, outcomes, run, settle
 
 
 class Line:
@@ -39,10 +38,6 @@ class Line:
 
 def assert_empty(gate: Gate) -> None:
     assert (gate.held, gate.waiting) == (0, 0)
-
-
-async def outcomes(*tasks: asyncio.Task[Any]) -> list[Any]:
-    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_caller_cancelled_in_line_just_before_the_release_passes_the_permit_on() -> None:

@@ -7,22 +7,10 @@ from typing import Any
 
 import pytest
 
+from dbpool.driver import Want
 from dbpool.errors import AcquireTimeout, LineFull
-from tests.support.fakes import NEVER, FakeConnection, Pool, Script, as_fake, open_pool
-from tests.support.loops import now, settle
-
-
-async def outcomes(*tasks: asyncio.Task[Any]) -> list[Any]:
-    return await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def hold(pool: Pool, seconds: float = 0.0, *, dirty: bool = False, timeout: float = 30.0) -> int:
-    """Lease for some time; the number of the connection."""
-    async with pool.leases.lease(timeout) as connection:
-        connection.keeps_session = connection.keeps_session and not dirty
-        if seconds:
-            await asyncio.sleep(seconds)
-        return as_fake(connection).number
+from tests.support.fakes import NEVER, FakeConnection, Pool, Script, hold, open_pool
+from tests.support.loops import now, outcomes, settle
 
 
 def lost(pool: Pool) -> list[FakeConnection]:
@@ -45,22 +33,18 @@ async def test_a_connection_passes_to_the_next_in_line_without_a_reset() -> None
 
 async def test_leases_and_statements_stand_in_one_line() -> None:
     pool = await open_pool(1)
-    order: list[int] = []
 
-    async def lease(number: int) -> None:
-        async with pool.leases.lease(30):
-            order.append(number)
-
-    async def statement(number: int) -> None:
-        await pool.ask("select", number)
-        order.append(number)
+    async def lease(sql: str) -> None:
+        async with pool.leases.lease(30) as connection:
+            await connection.run(sql, (), Want.ROWS, 1)
 
     async with pool.leases.lease(1):
-        tasks = [asyncio.create_task((lease if n % 2 else statement)(n)) for n in range(20)]
+        texts = [f"select {number}" for number in range(20)]
+        tasks = [asyncio.create_task(pool.ask(sql) if at % 2 else lease(sql)) for at, sql in enumerate(texts)]
         await settle()
         assert pool.leases.gate.waiting == 20
     await asyncio.gather(*tasks)
-    assert order == list(range(20))
+    assert [sql for _, sql in pool.driver.sent] == texts
     pool.check_at_rest()
 
 
@@ -284,7 +268,7 @@ async def test_a_lease_that_waits_too_long_says_so() -> None:
         began = now()
         with pytest.raises(AcquireTimeout, match="pool 'shop'.*1 of 1 permits held"):
             await hold(pool, timeout=2)
-        assert 2 <= now() - began <= 2.01
+        assert 1.999 < now() - began < 2.011
     pool.check_at_rest()
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from dbpool.driver import Driver, PooledConnection, Want
+from dbpool.driver import Driver, Want
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
@@ -372,7 +372,11 @@ async def open_pool(max_connections: int = 1, script: Script | None = None, **op
     return pool
 
 
-def as_fake(connection: PooledConnection) -> FakeConnection:
-    """The fake behind what a lease of a ``Pool`` gave."""
-    assert isinstance(connection, FakeConnection)
-    return connection
+async def hold(pool: Pool, seconds: float = 0.0, *, dirty: bool = False, timeout: float = 30.0) -> int:
+    """Lease for some time, and change the session if *dirty*; the number of the connection."""
+    async with pool.leases.lease(timeout) as connection:
+        connection.keeps_session = connection.keeps_session and not dirty
+        if seconds:
+            await asyncio.sleep(seconds)
+        assert isinstance(connection, FakeConnection)
+        return connection.number

@@ -155,6 +155,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def outcomes(*tasks: asyncio.Future[Any]) -> list[Any]:
+    """What each returned or raised, once all are done."""
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def cancel_at_suspension(work: Coroutine[Any, Any, T], at: int, *, times: int = 1) -> asyncio.Task[T]:
     """Run *work* and cancel it at its suspensions *at*, counted from 1, to *at* + *times* - 1; then let it end.
 
