@@ -53,8 +53,8 @@ def _method(settings: dict[str, Any]) -> str:
   loop.
 - {settings["rounds"]} rounds. In each, every contender makes the same {settings["lookups"]:,} lookups (a quarter of
   them where there is one task), shared evenly among the tasks, one contender after the other; the order changes from
-  round to round, so that each has other neighbours. "{OURS} is" is the median of the rounds' ratios, "in the rounds"
-  the smallest and the largest of them.
+  round to round, so that each has other neighbours. "{OURS} is" is the median of the rounds' ratios, "middle half"
+  what is left of those without their lowest and highest quarters.
 - "CPU/call" is processor time of the client's process, all its threads, a lookup; pgbench's includes connecting.
   "p99" is the 99th percentile of what one call took, waiting for a connection included: with more tasks than
   connections it is the length of the line, except for bare connections, where nobody waits in one.
@@ -66,11 +66,12 @@ def _method(settings: dict[str, Any]) -> str:
 - The article's listing and `asyncpg.Pool` reset the session after every call, {OURS} only after a statement that is not
   proven to leave it alone. SQLAlchemy begins and ends a transaction around each call, unless it is told AUTOCOMMIT, so
   it is there twice; psycopg has autocommit, and prepares at once.
-- pgbench (`-M prepared -c {CONNECTIONS} -j 2`, the same statement and table) stands for the server's own limit.
+- pgbench (`-M prepared -c {CONNECTIONS} -j 2`, the same statement and table, five times as many lookups on
+  connections of its own) stands for the server's own limit.
 - "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by
   block, which is why they are not quite those of the medians.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.
-- Import time: the median of {settings["import_runs"]} fresh processes, with compiled files there.
+- Import time: the median of {settings["import_runs"]} fresh processes, once Python has compiled the files.
 """

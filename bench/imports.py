@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from statistics import median
 
 from bench.process import MeasurementFailed, progress
@@ -24,12 +26,17 @@ def import_times(runs: int) -> dict[str, float]:
     Raises: MeasurementFailed.
     """
     progress(f"import time: {runs} fresh processes")
-    seen = [_import_once() for _ in range(runs + 1)][1:]  # the first may have had to compile
+    # Compiled files of our own: there may be none, and an environment may forbid to write them.
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled, "PYTHONDONTWRITEBYTECODE": ""}
+        seen = [_import_once(environment) for _ in range(runs + 1)][1:]  # the first compiles
     return {"asyncpg": median(first for first, _ in seen), "dbpool": median(second for _, second in seen)}
 
 
-def _import_once() -> tuple[float, float]:
-    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False)
+def _import_once(environment: dict[str, str]) -> tuple[float, float]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=False, env=environment
+    )
     if done.returncode != 0:
         raise MeasurementFailed(f"import dbpool failed: {done.stderr.strip().splitlines()[-1]}")
     asyncpg_s, dbpool_s = map(float, done.stdout.split())

@@ -16,6 +16,9 @@ from bench.order import order_of_round
 from bench.pgbench import find_pgbench, run_pgbench
 from bench.process import progress
 
+# Its connections are new each time, and a new server process is slow at first: the more lookups, the less it matters.
+_PGBENCH_TIMES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -48,8 +51,9 @@ async def measure(request: dict[str, Any]) -> dict[str, Any]:
                 for name in order_of_round(list(ready), number):
                     access = ready[name]
                     if isinstance(access, str):
-                        elapsed_s, cpu_s = run_pgbench(access, request["dsn"], tasks=tasks, lookups=lookups)
-                        blocks.append(Block(name, tasks, number, lookups, elapsed_s, cpu_s, None))
+                        more = lookups * _PGBENCH_TIMES
+                        elapsed_s, cpu_s = run_pgbench(access, request["dsn"], tasks=tasks, lookups=more)
+                        blocks.append(Block(name, tasks, number, more, elapsed_s, cpu_s, None))
                     else:
                         blocks.append(Block(name, tasks, number, lookups, *await _run_block(access, tasks, keys)))
     return {"blocks": [asdict(block) for block in blocks], "skipped": skipped}

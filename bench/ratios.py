@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 from bench.contenders import LABELS
@@ -18,14 +18,14 @@ class Line:
 
     Args:
         ratio: the median, over the rounds, of dbpool's lookups a second over this contender's.
-        least: the smallest of those ratios; most: the largest.
+        low, high: a quarter of those ratios are below low, a quarter above high.
     """
 
     contender: str
     per_s: float
     ratio: float
-    least: float
-    most: float
+    low: float
+    high: float
     cpu_us: float
     p99_ms: float | None
 
@@ -44,14 +44,19 @@ def _place(item: tuple[str, object]) -> int:
 
 
 def _line(name: str, rounds: Mapping[int, Mapping[str, Any]], ours: Mapping[int, Mapping[str, Any]]) -> Line:
-    ratios = [block["elapsed_s"] / ours[number]["elapsed_s"] for number, block in rounds.items()]
+    ratios = [_per_s(ours[number]) / _per_s(block) for number, block in rounds.items()]
+    low, _, high = quantiles(ratios, method="inclusive") if len(ratios) > 1 else ratios * 3
     p99s = [block["p99_s"] * 1e3 for block in rounds.values() if block["p99_s"] is not None]
     return Line(
         contender=name,
-        per_s=median(block["lookups"] / block["elapsed_s"] for block in rounds.values()),
+        per_s=median(map(_per_s, rounds.values())),
         ratio=median(ratios),
-        least=min(ratios),
-        most=max(ratios),
+        low=low,
+        high=high,
         cpu_us=median(block["cpu_s"] / block["lookups"] * 1e6 for block in rounds.values()),
         p99_ms=median(p99s) if p99s else None,
     )
+
+
+def _per_s(block: Mapping[str, Any]) -> float:
+    return float(block["lookups"] / block["elapsed_s"])

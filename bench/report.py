@@ -67,7 +67,7 @@ def _judged_import(results: Results) -> Iterator[Judged]:
 
 
 def _lookup_tables(results: Results) -> Iterator[Table]:
-    columns = ("contender", "lookups/s", "dbpool is", "in the rounds", "CPU/call", "p99", "target", "verdict")
+    columns = ("contender", "lookups/s", "dbpool is", "middle half", "CPU/call", "p99", "target", "verdict")
     for loop, measured in results.get("lookups", {}).items():
         for tasks in results["settings"]["tasks"]:
             rows = []
@@ -79,7 +79,7 @@ def _lookup_tables(results: Results) -> Iterator[Table]:
                         LABELS[line.contender],
                         f"{line.per_s:,.0f}",
                         "" if is_ours else f"{line.ratio:.2f} x",
-                        "" if is_ours else f"{line.least:.2f} - {line.most:.2f}",
+                        "" if is_ours else f"{line.low:.2f} - {line.high:.2f}",
                         f"{line.cpu_us:.0f} µs",
                         "" if line.p99_ms is None else f"{line.p99_ms:.2f} ms",
                         str(target or ""),

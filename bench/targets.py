@@ -38,7 +38,8 @@ IDLE: Final = Target(at_most=10.0, unit=" µs")
 WAITER: Final = Target(at_most=1024.0, unit=" B")
 CANCEL: Final = Target(at_most=1.0, unit=" s")
 # Ten times as many tasks take more than ten times as long, whatever they wait in, since they leave the processor's
-# caches: so the growth is told from that of tasks that wait for a bare future. A quadratic one would be 5 to 10 times it.
+# caches: so the growth is compared with that of tasks that wait for a bare future. A quadratic one would be 5 to 10
+# times as much.
 LINEAR: Final = Target(at_most=2.0, unit=" x")
 IMPORT: Final = Target(at_most=30.0, unit=" ms")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import ssl
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -20,7 +20,7 @@ def positive_seconds(value: object, what: str) -> float:
     Raises:
         SettingsError: it is zero, negative, NaN, infinite, a bool or not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
         raise SettingsError(f"{what} must be a finite number of seconds above 0, not {value!r}")
     return float(value)
 
@@ -82,15 +82,13 @@ class Dsn:
             return "it must begin with postgresql:// or postgres://"
         if not text.startswith(f"{parts.scheme}://"):
             return "two slashes must follow the scheme"
-        if parts.fragment or "#" in text:
-            return "it has a '#': in a password write %23"
         userinfo, _, hosts = parts.netloc.rpartition("@")
-        if "@" in userinfo or "/" in userinfo:
-            return "its user or password has a reserved character: write '@' as %40, '/' as %2F"
+        if "#" in text or "@" in userinfo + parts.path + parts.query:
+            return "a reserved character stands where it cannot: write '@' as %40, '/' as %2F, '?' as %3F, '#' as %23"
         for host in hosts.split(","):
             port = host.rpartition("]")[2].partition(":")[2] if "[" in host else host.partition(":")[2]
-            if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-                return "a port is not a number from 1 to 65535; in a password write ':' as %3A, '@' as %40, '/' as %2F"
+            if port and not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
+                return "a port is not a number from 1 to 65535; in a password write '@' as %40, '/' as %2F"
         self.parameters = frozenset(query)
         self.user = unquote(userinfo.partition(":")[0]) or query.get("user", "")
         self.host = unquote(hosts) or query.get("host", "")
@@ -147,7 +145,7 @@ class PoolSettings:
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: only here
-        if isinstance(self.dsn, str):
+        if not isinstance(self.dsn, Dsn):
             put(self, "dsn", Dsn(self.dsn))
         whole_number(self.max_connections, "max_connections", 1)
         whole_number(self.min_connections, "min_connections", 0)
@@ -165,9 +163,12 @@ class PoolSettings:
             put(self, "reset", Reset(self.reset))
         except ValueError:
             raise SettingsError(f"reset must be 'smart', 'always' or 'never', not {self.reset!r}") from None
-        if isinstance(self.trusted_functions, str):
-            raise SettingsError("trusted_functions must be a collection of names, not one string")
-        put(self, "trusted_functions", frozenset(self.trusted_functions))
+        put(self, "trusted_functions", _names(self.trusted_functions, "trusted_functions"))
+        if not isinstance(self.server_settings, Mapping):
+            raise SettingsError(f"server_settings must map names to strings, not {self.server_settings!r}")
+        _names([*self.server_settings, *self.server_settings.values()], "server_settings")
+        if not isinstance(self.name, str):
+            raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
 
     @classmethod
@@ -200,11 +201,23 @@ class PoolSettings:
                 values[name] = _number(text, prefix + name.upper(), name)
         if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
             values["trusted_functions"] = frozenset(part.strip() for part in text.split(","))
+        for variable in (prefix + "SSL", prefix + "SERVER_SETTINGS"):
+            if environ.get(variable):
+                raise SettingsError(f"{variable} is not read: put it into DATABASE_URL, as ?sslmode=verify-full")
         return cls.from_mapping(values)
 
 
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _COUNTS = tuple(f.name for f in fields(PoolSettings) if f.type in ("int", "int | None"))
+
+
+def _names(values: object, what: str) -> frozenset[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise SettingsError(f"{what} must be a collection of strings, not {values!r}")
+    names = list(values)
+    if not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"{what} must hold strings only, not {names!r}")
+    return frozenset(names)
 
 
 def _number(text: str, variable: str, name: str) -> str | int | float:

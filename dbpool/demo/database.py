@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from dbpool import DatabasePool, DbPoolError
-from dbpool.demo.plan import DemoError, Plan
+from dbpool.demo.plan import DemoError, LeftBehind, Plan
 from dbpool.driver import PostgresError, one_line, sqlstate
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.finish import finish
@@ -58,7 +58,8 @@ async def own_database(dsn: str, connections: int) -> AsyncIterator[OwnDatabase]
     """Make a database with a random name on the server at *dsn*, and drop it when the block ends, however it ends.
 
     Raises:
-        DemoError: the server has not room for *connections*, or the role may not make databases; or dropping failed.
+        DemoError: the server has not room for *connections*, or the role may not make databases.
+        LeftBehind: it could not be dropped.
         ServerUnavailable: there is no such server, or it refuses the role.
     """
     name = f"dbpool_demo_{secrets.token_hex(4)}"
@@ -68,11 +69,15 @@ async def own_database(dsn: str, connections: int) -> AsyncIterator[OwnDatabase]
     )
     async with watcher:
         version = await _check_server(watcher, connections)
+        failure: BaseException | None = None
         try:
             await _create(watcher, name)
             yield OwnDatabase(name, _address(dsn, name), version, watcher)
+        except BaseException as error:
+            failure = error
+            raise
         finally:  # cancelled while it was being made, it may be there all the same
-            await finish(_drop(watcher, name))
+            await finish(_drop(watcher, name, failure))
 
 
 async def _check_server(watcher: DatabasePool, connections: int) -> str:
@@ -104,14 +109,13 @@ async def _create(watcher: DatabasePool, name: str) -> None:
         raise DemoError(f"The demo could not make a database of its own: {one_line(error)}") from error
 
 
-async def _drop(watcher: DatabasePool, name: str) -> None:
+async def _drop(watcher: DatabasePool, name: str, failure: BaseException | None) -> None:
     try:
         async with asyncio.timeout(DROP_TIMEOUT_S):
             await watcher.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     except (DbPoolError, PostgresError, OSError, TimeoutError) as error:
-        raise DemoError(
-            f"The demo's database could not be dropped ({one_line(error)}): DROP DATABASE {name};"
-        ) from error
+        sentence = f"Its database could not be dropped ({one_line(error)}): DROP DATABASE {name};"
+        raise LeftBehind(sentence) from failure
 
 
 def _address(dsn: str, database: str) -> str:

@@ -26,3 +26,7 @@ class Plan:
 
 class DemoError(Exception):
     """The demo cannot go on; the message is one sentence for its user."""
+
+
+class LeftBehind(DemoError):
+    """The demo's database could not be dropped; the cause is what had ended the demo early, if anything had."""

@@ -38,10 +38,10 @@ async def until_told_to_stop(work: Coroutine[Any, Any, int]) -> int:
             asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         return await task
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
         if not told:
             raise
-        raise Stopped(told[0]) from None
+        raise Stopped(told[0]) from error.__cause__  # where dbpool.finish puts the failure of a cleanup
     except Exception as error:
         if not told:
             raise

@@ -186,8 +186,8 @@ def show_summary(screen: Screen, report: Report) -> None:
                 f"p50 {milliseconds(work.p50_ms)}   p90 {milliseconds(work.p90_ms)}   p99 {milliseconds(work.p99_ms)}",
             ),
             ("in line", f"{work.waited:,} of {work.queries:,} queries, {percent(work.waited_share)} of their time"),
-            ("handed on", f"{pool.handed_on:,} times from caller to caller, {count(pool.resets, 'reset')}"),
-            ("conflicts", f"{report.money.transfer_retries} run again, no cent lost" if not problems else "see below"),
+            ("handed on", f"{pool.handed_on:,} times from caller to caller, {count(pool.resets, 'session reset')}"),
+            ("conflicts", f"{report.money.transfer_retries} of them, run again"),
             ("connections", f"{pool.connects} opened; the bound is {setting.bound}"),
         ]
     )

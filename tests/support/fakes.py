@@ -24,7 +24,8 @@ class Reply:
     """How the server answers one statement."""
 
     after_s: float = 0.001
-    rows: Sequence[Any] = ()
+    rows: Sequence[Any] | None = None
+    """None: one row with the arguments, if there are any, so that each caller knows its own answer."""
     error: Exception | None = None
     kills: bool = False
     """The connection is cut in mid statement."""
@@ -198,7 +199,7 @@ class FakeConnection:
         self.sent.append(sql)
         self._driver.sent.append((self.number, sql))
         answer = self._begin_exchange()
-        self._answer_after(reply.after_s, answer, reply)
+        self._answer_after(reply.after_s, answer, reply, args)
         return answer
 
     def _begin_exchange(self) -> asyncio.Future[Any]:
@@ -206,7 +207,9 @@ class FakeConnection:
         self._idle_again.clear()
         return self._answer
 
-    def _answer_after(self, seconds: float, answer: asyncio.Future[Any], reply: Reply) -> None:
+    def _answer_after(
+        self, seconds: float, answer: asyncio.Future[Any], reply: Reply, args: Sequence[object] = ()
+    ) -> None:
         loop = asyncio.get_running_loop()
 
         def over(_: asyncio.Future[Any]) -> None:
@@ -218,7 +221,7 @@ class FakeConnection:
             else:
                 self._end_exchange(answer)
 
-        timer = loop.call_later(seconds, self._reply, answer, reply)
+        timer = loop.call_later(seconds, self._reply, answer, reply, args)
         answer.add_done_callback(over)
 
     def _end_exchange(self, answer: asyncio.Future[Any]) -> None:
@@ -226,7 +229,7 @@ class FakeConnection:
             self._answer = None
             self._idle_again.set()
 
-    def _reply(self, answer: asyncio.Future[Any], reply: Reply) -> None:
+    def _reply(self, answer: asyncio.Future[Any], reply: Reply, args: Sequence[object]) -> None:
         if answer.done():
             return
         if reply.kills or self.peer_is_gone:
@@ -237,8 +240,10 @@ class FakeConnection:
         self._end_exchange(answer)
         if reply.error is not None:
             answer.set_exception(reply.error)
-        else:
+        elif reply.rows is not None:
             answer.set_result(list(reply.rows))
+        else:
+            answer.set_result([list(args)] if args else [])
 
     def _close(self, error: Exception) -> None:
         if not self._is_open:
@@ -255,9 +260,10 @@ class FakeConnection:
 class FakeDriver:
     """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
 
-    def __init__(self, max_size: int, script: Script | None = None) -> None:
+    def __init__(self, max_size: int, script: Script | None = None, connect_timeout: float = 10.0) -> None:
         self.script = script or Script()
         self.max_size = max_size
+        self.connect_timeout = connect_timeout
         self.connecting = 0
         self.most_connecting = 0
         self.open_now: set[FakeConnection] = set()
@@ -281,7 +287,8 @@ class FakeDriver:
         try:
             self.check()
             fault = self.script.connect_faults.popleft() if self.script.connect_faults else None
-            await asyncio.sleep(fault if isinstance(fault, float) else self.script.connect_s)
+            async with asyncio.timeout(self.connect_timeout):
+                await asyncio.sleep(fault if isinstance(fault, float) else self.script.connect_s)
             if isinstance(fault, Exception):
                 raise fault
             if self.script.connect_error is not None:
@@ -360,7 +367,7 @@ def new_pool(max_connections: int = 1, script: Script | None = None, **options: 
     settings = PoolSettings.from_mapping(
         {"dsn": "postgresql://app@fake/shop", "max_connections": max_connections, **options}
     )
-    driver = FakeDriver(max_connections, script)
+    driver = FakeDriver(max_connections, script, settings.connect_timeout)
     leases = Leases(settings, driver=cast(Driver, driver))
     return Pool(driver, leases, Calls(leases, settings), settings)
 

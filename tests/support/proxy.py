@@ -30,7 +30,8 @@ class Do(Enum):
 
     PASS = "goes on"
     DROP = "is lost; what follows goes on"
-    STALL = "waits, and all behind it, for resume()"
+    STALL = "waits for resume(), as does all that follows in its session"
+    LAST = "goes on; all that follows in its session waits for resume()"
     RESET = "is lost, and both ends see a reset"
     FINISH = "is lost, and both ends see an orderly end"
 
@@ -66,6 +67,8 @@ class Session:
         self.bytes_out: Counter[Way] = Counter()
         self.messages: list[tuple[Way, str]] = []
         self.is_over = False
+        self.go_on = asyncio.Event()
+        self.go_on.set()
 
     def end(self, *, reset: bool) -> None:
         """Cut both ends off."""
@@ -113,14 +116,16 @@ class Proxy:
 
     @property
     def is_stalled(self) -> bool:
-        return not self._go_on.is_set()
+        return not all(event.is_set() for event in (self._go_on, *(session.go_on for session in self.sessions)))
 
     def stall(self) -> None:
-        """Let nothing through in any direction, as a network that swallows all."""
+        """Let nothing through in any session or direction, as a network that swallows all."""
         self._go_on.clear()
 
     def resume(self) -> None:
         self._go_on.set()
+        for session in self.sessions:
+            session.go_on.set()
 
     def end_all(self, *, reset: bool) -> None:
         for session in self.sessions:
@@ -168,25 +173,30 @@ class Proxy:
                     kind = "cancel"
                 session.bytes_in[way] += len(data)
                 session.messages.append((way, kind))
-                if await self._obey(session, Message(session, way, kind, data[len(head) :])):
+                is_first = False
+                todo = self.rule(Message(session, way, kind, data[len(head) :]))
+                if await self._may_go_on(session, todo):
                     writer.write(data)
                     await writer.drain()
                     session.bytes_out[way] += len(data)
-                is_first = False
+                    if todo is Do.LAST:
+                        session.go_on.clear()
         if not session.is_over:
-            await self._go_on.wait()  # the end of a connection is not seen through a stalled network
+            await self._way_is_free(session)  # the end of a connection is not seen through a stalled network
             with suppress(OSError, RuntimeError):
                 writer.write_eof()
 
-    async def _obey(self, session: Session, message: Message) -> bool:
-        """Do what the rule says; return whether the message goes on."""
-        todo = self.rule(message)
+    async def _may_go_on(self, session: Session, todo: Do) -> bool:
         if todo is Do.STALL:
-            self.stall()
-        await self._go_on.wait()
-        if todo in (Do.RESET, Do.FINISH):
+            session.go_on.clear()
+        await self._way_is_free(session)
+        if todo in (Do.RESET, Do.FINISH) and not session.is_over:
             session.end(reset=todo is Do.RESET)
         return not session.is_over and todo is not Do.DROP
+
+    async def _way_is_free(self, session: Session) -> None:
+        await self._go_on.wait()
+        await session.go_on.wait()
 
 
 _ASKS = {(Way.TO_SERVER, "Q"), (Way.TO_SERVER, "S")}
