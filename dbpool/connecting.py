@@ -53,8 +53,11 @@ class Connector:
         Raises:
             ServerUnavailable: connecting has failed for longer than ``outage_patience`` and no connection is left
                 that could come back.
+            PoolClosed: the pool was closed.
         Cancelling: leaves the line; a connection that came in the same instant becomes a spare.
         """
+        if self._is_closed:
+            raise self._closed()
         now = asyncio.get_running_loop().time()
         if self._is_hopeless(now) and (self.opening or now < self._outage.next_try_at):
             raise self._unavailable(now)
@@ -87,8 +90,7 @@ class Connector:
     async def close(self) -> None:
         """Stop opening; fail everyone who still wants a connection."""
         self._is_closed = True
-        name = self._settings.name
-        self._fail_all(lambda: PoolClosed(f"pool '{name}' was closed while this caller waited for a connection"))
+        self._fail_all(self._closed)
         self._tasks.cancel_all()
         await self._tasks.wait_all()
 
@@ -161,6 +163,9 @@ class Connector:
             if not want.done():
                 return want
         return None
+
+    def _closed(self) -> PoolClosed:
+        return PoolClosed(f"pool '{self._settings.name}' was closed while this caller waited for a connection")
 
     def _unavailable(self, now: float) -> ServerUnavailable:
         outage, dsn = self._outage, self._settings.dsn

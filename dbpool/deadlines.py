@@ -99,5 +99,8 @@ class Deadlines(Generic[M]):
             member.bucket = None
             if member.deadline > now:  # moved later since it was added
                 self.add(member, loop)  # type: ignore[arg-type]
-            else:
+                continue
+            try:
                 self._expire(member)  # type: ignore[arg-type]
+            except Exception as error:  # must not hold back the others
+                loop.call_exception_handler({"message": "a deadline's expiry failed", "exception": error})

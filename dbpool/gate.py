@@ -260,9 +260,13 @@ class Gate:
         """The error for a caller that waited *waited_s* seconds for nothing, with the numbers of this moment."""
         self.counters.timeouts_total += 1
         permits = self._permits
+        try:
+            advice = self._advice()
+        except Exception as error:  # the caller must be told all the same
+            advice = f"(No advice: {error!r})"
         return AcquireTimeout(
             f"nothing from {self.name} after {waited_s:.2f} s: {permits.held} of {permits.capacity} permits held, "
-            f"{permits.waiting} other callers in line. {self._advice()}",
+            f"{permits.waiting} other callers in line. {advice}",
             waited_s=waited_s,
             capacity=permits.capacity,
             held=permits.held,

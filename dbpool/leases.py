@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from dbpool.connecting import Connector
-from dbpool.core.permits import GONE, HOLDING
+from dbpool.core.permits import HOLDING, WAITING
 from dbpool.driver import Driver, PooledConnection
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate, Parcel, Waiter
@@ -118,11 +118,11 @@ class Leases:
         except BaseException as error:
             cleanup = self.settle(holder)
             if cleanup is not None and not is_impatient(error):
-                await asyncio.shield(cleanup)
+                await asyncio.wait([cleanup])
             raise
         cleanup = self.settle(holder)
         if cleanup is not None:
-            await asyncio.shield(cleanup)
+            await asyncio.wait([cleanup])  # not awaited itself: cut off by close(), it must not cancel its caller
 
     async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
@@ -163,7 +163,7 @@ class Leases:
             return None
         holder.connection = None
         if connection is None:
-            if holder.place is not GONE:  # gone: refused
+            if holder.place is WAITING or holder.place is HOLDING:  # else it was refused
                 self.gate.leave(holder)
         elif connection.is_closed():
             self._drop(connection)

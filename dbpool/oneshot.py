@@ -44,7 +44,7 @@ class Call(Leaseholder):
     _answer: asyncio.Future[Any] | None
     _work: Coroutine[Any, Any, Any]
     timeout: float | None  # the caller's own, for all of it
-    ends_at: float  # in seconds of the loop's clock, where there is one
+    ends_at: float  # of that time, or of acquire_timeout; in seconds of the loop's clock
 
     def __init__(self, calls: Calls, sql: str, args: Sequence[object], want: Want, keeps_session: bool) -> None:  # noqa: FBT001
         # Not through super(): three more calls for each statement.
@@ -144,13 +144,10 @@ class Calls:
         call = Call(self, sql, args, want, keeps_session)
         call.wakeup = loop.create_future()
         call.timeout = timeout
-        if timeout is None:
-            has_permit = self.gate.request(call, self._acquire_timeout, loop)
-        else:
-            call.ends_at = loop.time() + timeout
-            has_permit = self.gate.request(call, timeout, loop)
-        if has_permit:
-            now = loop.time()
+        now = loop.time()
+        patience = self._acquire_timeout if timeout is None else timeout
+        call.ends_at = now + patience
+        if self.gate.request(call, patience, loop):
             call.granted(self.leases.take_idle(now), now)
         try:
             result = await call.wakeup
@@ -166,11 +163,10 @@ class Calls:
     async def _drive(self, call: Call) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            ends_at = loop.time() + self._acquire_timeout if call.timeout is None else call.ends_at
-            connection = await self.leases.obtain(call, ends_at)
+            connection = await self.leases.obtain(call, call.ends_at)
             if not call.keeps_session:
                 connection.keeps_session = False
-            seconds = self.query_timeout if call.timeout is None else max(ends_at - loop.time(), 0.001)
+            seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)
             with told_as_ours(connection, self.name, seconds):
                 result = await connection.run(call.sql, call.args, call.want, seconds)
         except BaseException:
@@ -178,5 +174,5 @@ class Calls:
             raise
         cleanup = self.leases.settle(call)
         if cleanup is not None:
-            await asyncio.shield(cleanup)
+            await asyncio.wait([cleanup])
         return result

@@ -135,7 +135,7 @@ class Screen:
 
     def _print(self, content: RenderableType) -> None:
         if self._live is not None:
-            self._live.update(Group())  # what is said now is news; the picture comes back with the next beat
+            self._live.update(Group(), refresh=True)  # the picture comes back with the next beat
             self._console.print(content)
             return
         with self._console.capture() as capture:
