@@ -32,7 +32,8 @@ Answer: TypeAlias = (
 # round trip; prepared statements are kept.
 STRONG_RESET = (
     "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
-    "DISCARD SEQUENCES; DISCARD TEMP"
+    "DISCARD SEQUENCES; DISCARD TEMP; "
+    "SELECT setseed(hashtext(gen_random_uuid()::text) / 2147483648.0)"  # not even DISCARD ALL undoes a setseed
 )
 # asyncio's own loop allocates this much for every read. Its default of 256 KiB is above malloc's threshold for mapping
 # pages, so each answer, however small, costs page faults: 45 us of CPU a point lookup, and 27 us with 64 KiB. Large
@@ -89,8 +90,14 @@ class PooledConnection(asyncpg.Connection):
         statement = classify(sql, self.settings.trusted_functions)
         refuse_copy(statement)
         if not statement.keeps_session:
-            self.keeps_session = False
+            self.note_change(sql)
         return statement
+
+    def note_change(self, sql: str) -> None:
+        """*sql*, about to be sent, may change the session's state."""
+        self.keeps_session = False
+        if "prepare" in sql.lower():  # what SQL's PREPARE makes cannot be told apart from what the driver prepared
+            self.is_broken = True
 
     def get_reset_query(self) -> str:
         return STRONG_RESET
@@ -98,6 +105,16 @@ class PooledConnection(asyncpg.Connection):
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
+
+    async def set_type_codec(self, typename: str, **options: Any) -> None:
+        """As asyncpg's; the connection is closed when its lease ends, for the next caller is to know nothing of it."""
+        self.is_broken = True
+        await super().set_type_codec(typename, **options)
+
+    async def set_builtin_type_codec(self, typename: str, **options: Any) -> None:
+        """As asyncpg's; closed when its lease ends, as above."""
+        self.is_broken = True
+        await super().set_builtin_type_codec(typename, **options)
 
     async def add_listener(self, channel: str, callback: Any) -> None:
         self.keeps_session = False
@@ -136,9 +153,10 @@ class PooledConnection(asyncpg.Connection):
 
     async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
         """The same with waiting, for any statement: prepares it where needed."""
+        me: Any = self
+        me._check_open()
         if want.status:
             return await super().execute(sql, *args, timeout=timeout)
-        me: Any = self
         return await me._execute(sql, args, want.limit, timeout)
 
     def lend(self) -> Handle[Record]:
@@ -236,11 +254,11 @@ def is_stale_plan(error: BaseException) -> bool:
 def translated(error: BaseException, connection: PooledConnection, name: str) -> BaseException:
     """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
     state = sqlstate(error)
-    if isinstance(error, (asyncpg.OutdatedSchemaCacheError, asyncpg.InternalClientError)) or (
-        state is not None and verdict(state) is Verdict.DISCARD
-    ):
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError) or (state is not None and verdict(state) is Verdict.DISCARD):
         connection.is_broken = True
-    if not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
+    if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
+        connection.is_broken = True
+    elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
         return error
     cause = error.__cause__ or error
     lost = ConnectionLost(

@@ -83,7 +83,7 @@ class Call(Leaseholder):
         if begun is None:
             return False
         if not self.keeps_session:
-            connection.keeps_session = False
+            connection.note_change(self.sql)
         self._work, self._answer = begun
         self._answer.add_done_callback(self._answered)
         self._calls.gate.set_deadline(self, now + self._calls.query_timeout if self.timeout is None else self.ends_at)
@@ -165,7 +165,7 @@ class Calls:
         try:
             connection = await self.leases.obtain(call, call.ends_at)
             if not call.keeps_session:
-                connection.keeps_session = False
+                connection.note_change(call.sql)
             seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)
             with told_as_ours(connection, self.name, seconds):
                 result = await connection.run(call.sql, call.args, call.want, seconds)

@@ -139,11 +139,9 @@ class DatabasePool(Queries):
     ) -> None:
         """Run a statement for each of *args*, all or nothing, in few round trips."""
         self._check_usable()
-        statement = check_statement(sql, (), self._settings.trusted_functions)
+        check_statement(sql, (), self._settings.trusted_functions)
         seconds = checked_timeout(timeout) or self._settings.query_timeout
         async with self._leases.lease(checked_timeout(timeout) or self._settings.acquire_timeout) as connection:
-            if not statement.keeps_session:
-                connection.keeps_session = False
             with told_as_ours(connection, self._leases.gate.name, seconds):
                 await connection.executemany(sql, args, timeout=seconds)
 
@@ -155,6 +153,8 @@ class DatabasePool(Queries):
         Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
         only inside ``async with contextlib.aclosing(db.stream(...)) as rows``.
         """
+        check_statement(sql, args, self._settings.trusted_functions)
+        whole_number(prefetch, "prefetch", 1)
         async with self.transaction() as tx, aclosing(tx.stream(sql, *args, prefetch=prefetch, into=into)) as rows:
             async for row in rows:
                 yield row

@@ -122,7 +122,7 @@ class Transaction(Queries):
                 f"stored. Run it again."
             )
         if self.options.traceable and not self._savepoint:
-            self.xid = await self._connection.fetchval("SELECT pg_current_xact_id_if_assigned()::text")
+            self.xid = await self._ask_for_xid()
         try:
             await finish(self._release() if self._savepoint else self._commit())
         except asyncio.CancelledError as error:
@@ -161,6 +161,7 @@ class Transaction(Queries):
     ) -> None:
         """Run a statement for each of *args*, all or nothing, in few round trips."""
         check_statement(sql, (), self._settings.trusted_functions)
+        self._check_open("run a statement")
         seconds = self._seconds(timeout)
         with self._told(seconds):
             await self._connection.executemany(sql, args, timeout=seconds)
@@ -171,6 +172,7 @@ class Transaction(Queries):
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time."""
         check_statement(sql, args, self._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
+        self._check_open("run a statement")
         make: Callable[[Record], Any] | None = None
         with self._told(self._settings.query_timeout):
             async for record in self._connection.cursor(sql, *args, prefetch=prefetch):
@@ -189,12 +191,23 @@ class Transaction(Queries):
         statement = check(sql, args, want, self._settings.trusted_functions)
         self._check_open("run a statement")
         if not statement.keeps_session:
-            self._connection.keeps_session = False
+            self._connection.note_change(sql)
         return self._run(sql, args, want, self._seconds(timeout))
 
     async def _run(self, sql: str, args: Sequence[object], want: Want, seconds: float) -> Answer:
         with self._told(seconds):
             return await self._connection.run(sql, args, want, seconds)
+
+    async def _ask_for_xid(self) -> str | None:
+        try:
+            rows = await self._run(
+                "SELECT pg_current_xact_id_if_assigned()::text", (), Want.ROW, self._settings.query_timeout
+            )
+        except Exception as error:
+            if is_failed_transaction(error):  # COMMIT will tell
+                return None
+            raise
+        return rows[0][0]  # type: ignore[no-any-return]
 
     async def _commit(self) -> None:
         seconds = self._settings.query_timeout

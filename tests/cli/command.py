@@ -21,7 +21,7 @@ _AT_A_TERMINAL = f"import fcntl, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); 
 
 
 class Demo:
-    """A running ``dbpool demo``: what a terminal shows counts as its stdout, or beside a pipe as its stderr."""
+    """A running ``dbpool demo``; what is shown at a terminal counts as written to whatever is no pipe."""
 
     def __init__(self, process: asyncio.subprocess.Process, terminal: int | None) -> None:
         self._process = process
@@ -44,13 +44,6 @@ class Demo:
             while text.encode() not in self._shown:
                 await asyncio.sleep(0.02)
 
-    async def stop_reading(self) -> None:
-        """Close the reading end of its stdout when its first line is there."""
-        assert self._process.stdout is not None
-        await self._process.stdout.readline()
-        transport = self._process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
-        transport.close()
-
     async def end(self) -> tuple[int, str, str]:
         """Wait for its end; return exit code, stdout, stderr."""
         async with asyncio.timeout(PATIENCE_S):
@@ -59,7 +52,8 @@ class Demo:
                 await self._closed.wait()
         assert self._process.returncode is not None
         shown = self._shown.decode()
-        out, err = (part.decode() if part is not None else shown for part in (stdout, stderr))
+        is_piped = self._process.stdout is not None, self._process.stderr is not None
+        out, err = (part.decode() if piped else shown for part, piped in zip((stdout, stderr), is_piped, strict=True))
         return self._process.returncode, out, err
 
     async def kill(self) -> None:
@@ -83,13 +77,13 @@ class Demo:
 
 
 @asynccontextmanager
-async def demo(*arguments: str, dsn: str | None, columns: int = 0, is_piped: bool = False) -> AsyncIterator[Demo]:
+async def demo(*arguments: str, dsn: str | None, columns: int = 0, stdout: int | None = None) -> AsyncIterator[Demo]:
     """Run ``dbpool demo`` for the length of the block.
 
     Args:
         dsn: the DATABASE_URL that it sees.
         columns: the width of the terminal that it is run at; 0: pipes instead.
-        is_piped: whether stdout is a pipe all the same.
+        stdout: a file of its own for stdout, or PIPE.
     """
     hidden = ("DATABASE_URL", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
     env = {name: value for name, value in os.environ.items() if name not in hidden}
@@ -100,7 +94,7 @@ async def demo(*arguments: str, dsn: str | None, columns: int = 0, is_piped: boo
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PIPED if terminal is None else _AT_A_TERMINAL, "demo", *arguments),
         stdin=asyncio.subprocess.DEVNULL if terminal is None else its_end,
-        stdout=asyncio.subprocess.PIPE if is_piped else its_end,
+        stdout=its_end if stdout is None else stdout,
         stderr=its_end,
         env=env,
         start_new_session=True,

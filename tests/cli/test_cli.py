@@ -15,7 +15,8 @@ from tests.support.databases import Database
 
 def call(*arguments: str, code: str = "from dbpool.cli import main; main()") -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, as the console script does."""
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=20)
+    words = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
 
 
 def invoke(*arguments: str) -> Result:

@@ -63,7 +63,8 @@ def test_percentiles_are_values_that_were_measured() -> None:
 
 REPORT = Report(
     Setting(
-        dbpool_version="1", server_version="18", embedded=True, seed=1, bound=10, callers=1, first_result_s=1.0, total_s=2.0
+        dbpool_version="1", server_version="18", embedded=True, seed=1, bound=10, callers=1,
+        first_result_s=1.0, total_s=2.0,
     ),
     DataSet(orders=1, customers=1, load_s=1.0, load_rows_per_s=1.0, dataset_checksum="0"),
     Work(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, fields
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -37,7 +37,7 @@ COUNTS = {
 }
 
 
-def settings(**values: Any) -> PoolSettings:
+def settings(**values: object) -> PoolSettings:
     return PoolSettings.from_mapping({"dsn": DSN, **values})
 
 
@@ -227,6 +227,6 @@ def test_the_options_of_a_pool_are_the_settings() -> None:
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_dsn_does_not_leave_the_process_by_copy_or_pickle(duplicate: Any) -> None:
+def test_a_dsn_does_not_leave_the_process_by_copy_or_pickle(duplicate: Callable[[Dsn], object]) -> None:
     with pytest.raises(TypeError, match="password"):
         duplicate(Dsn(DSN))

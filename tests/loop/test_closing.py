@@ -149,6 +149,18 @@ async def test_a_cancelled_close_cuts_everything_off() -> None:
     assert_ended(pool)
 
 
+async def test_a_cleanup_started_in_the_instant_of_the_cut_off_frees_its_permit() -> None:
+    pool = await open_pool(1)
+    async with pool.leases.lease(1) as connection:
+        connection.keeps_session = False
+        closing = asyncio.create_task(pool.leases.close(50))
+        await settle()
+        closing.cancel()  # cuts off in its next turn, before the cleanup has had its first
+    await outcomes(closing)
+    await asyncio.sleep(1)
+    assert_ended(pool)
+
+
 async def test_idle_connections_that_do_not_close_are_cut_off() -> None:
     pool = await open_pool(3, Script(discard_s=NEVER))
     await asyncio.gather(*(hold(pool, 0.1) for _ in range(3)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import asyncpg
 import pytest
@@ -16,9 +15,9 @@ REFUSED = ConnectionRefusedError(111, "nobody listens")
 PATIENCE_S = 1.0
 
 
-async def open_and_lost(max_connections: int = 1, **options: Any) -> Pool:
+async def open_and_lost(max_connections: int = 1, **options: float) -> Pool:
     """A pool whose server has just gone away, taking every connection with it."""
-    pool = await open_pool(max_connections, **options)
+    pool = await open_pool(max_connections, None, **options)
     pool.driver.script.connect_error = REFUSED
     for connection in list(pool.driver.open_now):
         connection.lose()

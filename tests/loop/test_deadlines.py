@@ -114,7 +114,12 @@ async def test_what_has_expired_is_forgotten_already() -> None:
 async def test_what_an_earlier_expiry_forgets_does_not_expire() -> None:
     watch = Watch()
     first, second, third = watch.add(1), watch.add(1), watch.add(1)
-    watch.deadlines = Deadlines(lambda due: (watch.expire(due), forget(second))[0])
+
+    def expire(due: Due) -> None:
+        watch.expire(due)
+        forget(second)
+
+    watch.deadlines = Deadlines(expire)
     for due in (first, second, third):
         forget(due)
         watch.deadlines.add(due, watch.loop)

@@ -234,7 +234,7 @@ async def test_a_newcomer_never_overtakes_one_who_is_granted_but_not_awake() -> 
 
 
 async def test_callers_go_through_in_the_order_in_which_they_came() -> None:
-    line = Line(gate := Gate(3))
+    line = Line(Gate(3))
     names = [str(number) for number in range(200)]
     tasks = [asyncio.create_task(line.use(name, hold_s=0.01 + int(name) % 7 / 100)) for name in names]
     await outcomes(*tasks)

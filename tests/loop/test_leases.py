@@ -139,10 +139,9 @@ async def test_a_connection_that_does_not_even_close_is_cut_off() -> None:
 async def test_whatever_ends_a_lease_its_permit_comes_back(error: type[BaseException]) -> None:
     pool = await open_pool(1)
     for dirty in (False, True):
-        with pytest.raises(error):
-            async with pool.leases.lease(1) as connection:
-                connection.keeps_session = not dirty
-                raise error
+        lease = pool.leases.lease(1)
+        (await lease.__aenter__()).keeps_session = not dirty
+        assert not await lease.__aexit__(error, error(), None)
         assert await hold(pool) == 0
     pool.check_at_rest()
 
@@ -266,7 +265,7 @@ async def test_a_lease_that_waits_too_long_says_so() -> None:
     pool = await open_pool(1)
     async with pool.leases.lease(1):
         began = now()
-        with pytest.raises(AcquireTimeout, match="pool 'shop'.*1 of 1 permits held"):
+        with pytest.raises(AcquireTimeout, match=r"pool 'shop'.*1 of 1 permits held"):
             await hold(pool, timeout=2)
         assert 1.999 < now() - began < 2.011
     pool.check_at_rest()

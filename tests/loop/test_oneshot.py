@@ -316,7 +316,7 @@ async def test_two_thousand_in_line_that_are_all_cancelled_are_passed_over() -> 
             task.cancel()
         last = asyncio.create_task(pool.ask())
     assert await last == []
-    assert all([task.cancelled() for task in tasks])
+    assert all(task.cancelled() for task in tasks)
     pool.check_at_rest()
 
 

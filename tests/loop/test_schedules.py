@@ -16,14 +16,14 @@ import pytest
 
 from dbpool.driver import Want
 from dbpool.errors import AcquireTimeout, DbPoolError, QueryTimeout
-from tests.support.fakes import NEVER, Pool, Reply, Script, new_pool
+from tests.support.fakes import NEVER, Reply, Script, new_pool
 from tests.support.loops import JumpingLoop, SteppingLoop, now, outcomes, run
 
 SCHEDULES = int(os.environ.get("DBPOOL_SCHEDULES", "320"))
 BATCH = max(1, SCHEDULES // 8)
 FIRST = int(os.environ.get("DBPOOL_SEED", "0"))
 RESET_S = 0.5
-LEEWAY_S = 0.011  # a tick of the deadlines, and floating point
+LEEWAY_S = 0.0111  # a tick of the deadlines, and floating point
 
 ALLOWED = (DbPoolError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -64,7 +64,9 @@ class Schedule:
         self.cancelled_at: dict[asyncio.Task[Any], float] = {}
 
     async def ask(self, name: int) -> None:
-        sql = self.random.choice(["select"] * 6 + ["sets", "sets", "fails", "spoils", "slow", "dies", "numbers", "begin"])
+        sql = self.random.choice(
+            ["select"] * 6 + ["sets", "sets", "fails", "spoils", "slow", "dies", "numbers", "begin"]
+        )
         timeout = self.random.choice([None, None, 0.01, 0.3, 2.0])
         began = now()
         caller = f"caller {name}"
@@ -183,7 +185,9 @@ def play(seed: int) -> SteppingLoop:
 
 
 @pytest.mark.timeout(0 if SCHEDULES > 1000 else 60)
-@pytest.mark.parametrize("first", range(FIRST, FIRST + SCHEDULES if "DBPOOL_SEED" not in os.environ else FIRST + 1, BATCH))
+@pytest.mark.parametrize(
+    "first", range(FIRST, FIRST + SCHEDULES if "DBPOOL_SEED" not in os.environ else FIRST + 1, BATCH)
+)
 def test_no_schedule_breaks_what_must_always_be_true(first: int) -> None:
     for seed in range(first, first + (BATCH if "DBPOOL_SEED" not in os.environ else 1)):
         play(seed)
@@ -202,6 +206,6 @@ def test_the_schedules_meet_trouble() -> None:
         run(schedule.main(), lambda loop=loop: loop)  # type: ignore[misc]
         for caller in schedule.callers:
             met.add("cancelled" if caller.cancelled() else type(caller.exception()).__name__)
-    wanted = "AcquireTimeout ConnectionLost LineFull PoolClosed QueryTimeout ServerUnavailable UniqueViolationError cancelled"
-    assert set(wanted.split()) <= met
+    wanted = "AcquireTimeout ConnectionLost LineFull PoolClosed QueryTimeout ServerUnavailable cancelled"
+    assert {*wanted.split(), "UniqueViolationError"} <= met
     assert isinstance(loop, JumpingLoop)

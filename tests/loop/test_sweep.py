@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from dbpool.driver import Want
 from dbpool.errors import DbPoolError
 from tests.support.fakes import NEVER, Pool, Reply, Script, hold, open_pool
 from tests.support.loops import SteppingLoop, cancel_at_suspension, count_suspensions, outcomes, run, settle
@@ -65,8 +66,6 @@ async def lease(pool: Pool) -> None:
 
 
 async def lease_statement(pool: Pool) -> None:
-    from dbpool.driver import Want
-
     async with pool.leases.lease(20) as connection:
         await connection.run("select", (), Want.ROWS, 1)
 
@@ -108,7 +107,8 @@ async def assert_usable(pool: Pool) -> None:
     """The pool gives all that it has, to somebody who comes now, and loses nothing."""
     pool.driver.script.cancel_s = pool.driver.script.clean_s = pool.driver.script.discard_s = 0.001
     pool.driver.script.connect_faults.clear()
-    assert await asyncio.wait_for(pool.ask("select"), 10) == []
+    async with asyncio.timeout(10):
+        assert await pool.ask("select") == []
     await asyncio.sleep(3)
     pool.check_at_rest()
 

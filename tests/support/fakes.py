@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from dbpool.driver import Driver, Want
+from dbpool.driver import Answer, Driver, Want
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
@@ -107,7 +107,7 @@ class FakeConnection:
         work = self._wait(self._send(sql, args))
         return work, work.send(None)
 
-    async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Any:
+    async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
         async with asyncio.timeout(timeout):
             await self._idle_again.wait()
             answer = self._send(sql, args)
@@ -134,7 +134,7 @@ class FakeConnection:
         try:
             async with asyncio.timeout(timeout):
                 await self._take(self._script.ping_s)
-        except (TimeoutError, asyncpg.PostgresError):
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
 
@@ -166,11 +166,13 @@ class FakeConnection:
     def _is_cancelling(self) -> bool:
         return self._answer is not None and self._answer.cancelled()
 
-    async def _wait(self, answer: asyncio.Future[Any]) -> Any:
+    async def _wait(self, answer: asyncio.Future[Any]) -> Answer:
         return await _Answer(answer)
 
     async def _take(self, seconds: float) -> None:
         """Let a round trip pass that is no caller's statement."""
+        if not self._is_open:
+            raise asyncpg.InterfaceError("connection is closed")
         if self._answer is not None:
             self._driver.report(f"connection {self.number} was used by two at once")
         answer = self._begin_exchange()
@@ -187,7 +189,7 @@ class FakeConnection:
             raise asyncpg.InterfaceError("connection is closed")
         for arg in args:
             if not isinstance(arg, reply.takes):
-                raise asyncpg.DataError(f"{arg!r} is no {reply.takes.__name__}")  # type: ignore[attr-defined]
+                raise asyncpg.DataError(f"{arg!r} is no {reply.takes.__name__}")
         if self._answer is not None:
             self._driver.report(f"connection {self.number} was used by two at once")
             raise asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
@@ -327,7 +329,7 @@ class Pool:
     calls: Calls
     settings: PoolSettings
 
-    async def ask(self, sql: str = "select", *args: object, timeout: float | None = None) -> Any:
+    async def ask(self, sql: str = "select", *args: object, timeout: float | None = None) -> Answer:
         """Run a one-shot statement; one named ``sets`` may change the session."""
         return await self.calls.run(sql, args, Want.ROWS, keeps_session=sql != "sets", timeout=timeout)
 
@@ -362,7 +364,7 @@ class Pool:
         assert not self.leases.connector.is_wanted
 
 
-def new_pool(max_connections: int = 1, script: Script | None = None, **options: Any) -> Pool:
+def new_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
     """A pool on a fake server; not open yet."""
     settings = PoolSettings.from_mapping(
         {"dsn": "postgresql://app@fake/shop", "max_connections": max_connections, **options}
@@ -372,7 +374,7 @@ def new_pool(max_connections: int = 1, script: Script | None = None, **options: 
     return Pool(driver, leases, Calls(leases, settings), settings)
 
 
-async def open_pool(max_connections: int = 1, script: Script | None = None, **options: Any) -> Pool:
+async def open_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
     """The same, open: with one idle connection that has prepared ``select`` and ``sets``, unless *options* say more."""
     pool = new_pool(max_connections, script, **options)
     await pool.leases.open()

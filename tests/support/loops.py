@@ -1,4 +1,4 @@
-"""Event loops for tests: their clock jumps, a deadlock fails at once, and the order of what is ready can be shuffled."""
+"""Event loops for tests: their clock jumps, a deadlock fails at once, the order of what is ready can be shuffled."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import random
 import selectors
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Deadlock(AssertionError):
@@ -65,9 +66,15 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
-    def call_at(self, when: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         self.timers_started += 1
-        return super().call_at(when, *args, **kwargs)
+        return super().call_at(when, callback, *args, context=context)
 
     def settled(self) -> asyncio.Future[None]:
         """A future that is done once everything else is blocked, before the clock moves."""
@@ -106,13 +113,21 @@ class SteppingLoop(JumpingLoop):
         self._ready_calls: list[tuple[asyncio.Handle, Callable[[], object], Context | None]] = []
         super().__init__()
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready_calls.append((handle, lambda: callback(*args), context))
         super().call_soon(self._step)
         return handle
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         def due() -> None:
             if not timer.cancelled():
                 callback(*args)
@@ -201,22 +216,22 @@ class _Watched:
         self._work = work
         self._suspended = suspended
 
-    def __await__(self) -> _Watched:
+    def __await__(self) -> Any:  # noqa: ANN401 - an iterator that takes what is sent and thrown
         return self
 
     def __iter__(self) -> _Watched:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> object:
         return self.send(None)
 
-    def send(self, value: Any) -> Any:
+    def send(self, value: object) -> object:
         waited_for = self._work.send(value)
         self._suspended()
         return waited_for
 
-    def throw(self, *error: Any) -> Any:
-        waited_for = self._work.throw(*error)
+    def throw(self, error: BaseException) -> object:
+        waited_for = self._work.throw(error)
         self._suspended()
         return waited_for
 

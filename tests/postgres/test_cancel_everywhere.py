@@ -1,0 +1,292 @@
+"""A caller cancelled at any of its suspensions, once or again and again: nothing is lost, and nobody is lied to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import pytest
+
+from dbpool import AcquireTimeout, DatabasePool, Outcome, QueryTimeout, UsageError
+from tests.support.databases import Database
+from tests.support.pools import Witness, pool_of, settled, until, witness_of
+
+BOUND = 2
+MOST_SUSPENSIONS = 60  # more than any of the uses below has
+
+
+class Stepped:
+    """Awaits a coroutine, and has its own task cancelled at the n-th time that it suspends, and at the ones after."""
+
+    def __init__(self, work: Coroutine[Any, Any, object], at: int, times: int) -> None:
+        self._work = work
+        self._at = range(at, at + times)
+        self.suspensions = 0
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        work = self._work
+        step: Callable[[], Any] = lambda: work.send(None)  # noqa: E731 - replaced below
+        while True:
+            try:
+                waits_for = step()
+            except StopIteration as stop:
+                return stop.value
+            self.suspensions += 1
+            if self.suspensions in self._at:
+                loop.call_soon(task.cancel)
+            try:
+                came = yield waits_for
+            except BaseException as error:
+                thrown = error
+                step = lambda: work.throw(thrown)  # noqa: E731, B023 - called before the next turn
+            else:
+                step = lambda: work.send(came)  # noqa: E731, B023 - called before the next turn
+
+
+async def run_stepped(work: Coroutine[Any, Any, object], at: int, times: int) -> tuple[BaseException | None, int]:
+    """Run *work*, cancelled at its suspension *at*; return how it ended, and how often it was suspended."""
+    stepped = Stepped(work, at, times)
+
+    async def run() -> object:
+        return await stepped
+
+    task = asyncio.create_task(run())
+    await asyncio.wait([task], timeout=10)
+    assert task.done(), f"it hangs since it was cancelled at suspension {at}, {times} times"
+    if task.cancelled():
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            return error, stepped.suspensions
+    return task.exception(), stepped.suspensions
+
+
+async def acquired(db: DatabasePool, number: int) -> None:
+    async with db.acquire() as connection:
+        await connection.execute("set work_mem = '65kB'")
+        await connection.fetchval("select $1::int", number)
+
+
+async def acquired_and_released(db: DatabasePool, number: int) -> None:
+    connection = await db.acquire()
+    try:
+        await connection.fetchval("select $1::int", number)
+    finally:
+        await db.release(connection)
+
+
+async def fetched(db: DatabasePool, number: int) -> None:
+    await db.fetchval("select $1::int", number)
+
+
+async def fetched_and_owing(db: DatabasePool, number: int) -> None:
+    await db.fetchval("select set_config('app.leak', $1, false)", str(number))
+
+
+async def streamed(db: DatabasePool, number: int) -> None:
+    async with aclosing(db.stream("select generate_series(1, $1)", 10, prefetch=3)) as rows:
+        async for _ in rows:
+            pass
+
+
+async def stored_many(db: DatabasePool, number: int) -> None:
+    await db.executemany("select $1::int", [(n,) for n in range(number)])
+
+
+async def inserted(db: DatabasePool, number: int) -> None:
+    async with db.transaction(traceable=True) as tx:
+        await tx.execute("insert into t values ($1)", number)
+
+
+async def inserted_within(db: DatabasePool, number: int) -> None:
+    async with db.transaction() as tx:
+        async with tx.transaction() as inner:
+            await inner.execute("insert into t values ($1)", number)
+
+
+async def inserted_on_a_connection(db: DatabasePool, number: int) -> None:
+    async with db.acquire() as connection, connection.transaction():
+        await connection.execute("insert into t values ($1)", number)
+
+
+async def run_again(db: DatabasePool, number: int) -> None:
+    await db.run(lambda tx: tx.execute("insert into t values ($1)", number))
+
+
+READS = [acquired, acquired_and_released, fetched, fetched_and_owing, streamed, stored_many]
+WRITES = [inserted, inserted_within, inserted_on_a_connection, run_again]
+Use = Callable[[DatabasePool, int], Coroutine[Any, Any, None]]
+
+
+async def check_harmless(db: DatabasePool, witness: Witness) -> None:
+    """All is as if nobody had been here."""
+    await settled(db)
+    backends = await witness.backends()
+    assert len(backends) <= BOUND
+    assert {row["state"] for row in backends} <= {"idle"}
+    assert await db.fetchval("select current_setting('work_mem') <> '65kB'")
+    assert await db.fetchval("select coalesce(current_setting('app.leak', true), '') = ''")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("use", READS)
+async def test_a_caller_cancelled_anywhere_leaves_a_pool_that_works(
+    database: Database, use: Use, times: int
+) -> None:
+    async with pool_of(database, BOUND) as db, witness_of(database) as witness:
+        for at in range(1, MOST_SUSPENSIONS):
+            end, suspensions = await run_stepped(use(db, at), at, times)
+            await check_harmless(db, witness)
+            assert end is None or isinstance(end, asyncio.CancelledError), (at, end)
+            if suspensions < at:
+                break
+        assert 1 < at < MOST_SUSPENSIONS - 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("use", [fetched, acquired, inserted])
+async def test_a_caller_cancelled_anywhere_in_a_pool_without_a_connection_leaves_a_pool_that_works(
+    database: Database, use: Use, times: int
+) -> None:
+    async with witness_of(database) as witness:
+        await witness.run("create table t (a int primary key)")
+        for at in range(1, MOST_SUSPENSIONS):
+            async with pool_of(database, BOUND) as db:
+                await witness.terminate(*await witness.pids())
+                await until_no_connection(db)
+                end, suspensions = await run_stepped(use(db, at), at, times)
+                await check_harmless(db, witness)
+                assert end is None or isinstance(end, asyncio.CancelledError), (at, end)
+            if suspensions < at:
+                break
+        assert 1 < at < MOST_SUSPENSIONS - 1
+
+
+async def until_no_connection(db: DatabasePool) -> None:
+    async def look() -> bool:
+        return db.stats().connections == 0
+
+    await until(look)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_opening_a_pool_cancelled_anywhere_leaves_nothing_open(database: Database, times: int) -> None:
+    async with witness_of(database) as witness:
+        for at in range(1, MOST_SUSPENSIONS):
+            db = DatabasePool(database.dsn, BOUND)
+            end, suspensions = await run_stepped(db.open(), at, times)  # type: ignore[arg-type]
+            assert end is None or isinstance(end, asyncio.CancelledError), (at, end)
+            if end is not None:
+                with pytest.raises(UsageError, match="open"):
+                    await db.fetchval("select 1")
+                await until(lambda: none_there(witness))
+                await db.open()
+            assert await db.fetchval("select 1") == 1
+            await db.close()
+            assert (db.stats().held, db.stats().waiting, db.stats().connections) == (0, 0, 0)
+            if suspensions < at:
+                break
+        assert 1 < at < MOST_SUSPENSIONS - 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_closing_a_pool_cancelled_anywhere_still_closes_it(database: Database, times: int) -> None:
+    async with witness_of(database) as witness:
+        for at in range(1, MOST_SUSPENSIONS):
+            db = await DatabasePool(database.dsn, BOUND).open()
+            await asyncio.gather(db.fetch("select 1"), db.fetch("select 2"))
+            end, suspensions = await run_stepped(db.close(), at, times)
+            assert end is None or isinstance(end, asyncio.CancelledError), (at, end)
+            await db.close()
+            await until(lambda: none_there(witness))
+            assert (db.stats().held, db.stats().waiting, db.stats().connections) == (0, 0, 0)
+            if suspensions < at:
+                break
+        assert 1 < at < MOST_SUSPENSIONS - 1
+
+
+async def none_there(witness: Witness) -> bool:
+    return not await witness.backends()
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("use", WRITES)
+async def test_what_a_cancelled_writer_is_told_is_what_is_stored(database: Database, use: Use, times: int) -> None:
+    """Told that it committed: stored. Told nothing but that it was cancelled: not stored."""
+    async with pool_of(database, BOUND) as db, witness_of(database) as witness:
+        await witness.run("create table t (a int primary key)")
+        told: dict[int, str] = {}
+        for at in range(1, MOST_SUSPENSIONS):
+            end, suspensions = await run_stepped(use(db, at), at, times)
+            told[at] = outcome_told(end)
+            await check_harmless(db, witness)
+            if suspensions < at:
+                break
+        assert 1 < at < MOST_SUSPENSIONS - 1
+        stored = {number for (number,) in await witness.rows("select a from t")}
+    claims = {number for number, what in told.items() if what == "committed"}
+    assert claims <= stored
+    assert stored - claims <= {number for number, what in told.items() if what == "of unknown outcome"}
+    assert "rolled back" in told.values()
+
+
+def outcome_told(end: BaseException | None) -> str:
+    if end is None:
+        return Outcome.COMMITTED.value
+    assert isinstance(end, asyncio.CancelledError), end
+    notes: list[str] = getattr(end, "__notes__", [])
+    return notes[-1].rpartition(" is ")[2] if notes else "rolled back"
+
+
+# By the clock instead of by the step
+
+
+async def sweep(use: Callable[[], Awaitable[object]], *, steps: int = 40, longest_s: float = 0.008) -> int:
+    """Give *use* a little more time each time; return how often that was not enough."""
+    late = 0
+    for step in range(steps):
+        try:
+            async with asyncio.timeout(longest_s * step / steps):
+                await use()
+        except TimeoutError:
+            late += 1
+    return late
+
+
+@pytest.mark.parametrize("use", [*READS, *WRITES])
+async def test_a_caller_out_of_time_anywhere_leaves_a_pool_that_works(database: Database, use: Use) -> None:
+    async with pool_of(database, BOUND) as db, witness_of(database) as witness:
+        await witness.run("create table t (a int)")
+        numbers = iter(range(1, 1000))
+        assert await sweep(lambda: use(db, next(numbers))) > 0
+        await check_harmless(db, witness)
+
+
+async def test_timeouts_of_statements_at_any_moment_leave_a_pool_that_works(database: Database) -> None:
+    async with pool_of(database, BOUND) as db, witness_of(database) as witness:
+        ends: set[type] = set()
+        for step in range(1, 60):
+            try:
+                await db.fetchval("select 1 from pg_sleep(0.002)", timeout=0.0001 * step)
+            except (QueryTimeout, AcquireTimeout) as error:
+                ends.add(type(error))
+        assert QueryTimeout in ends
+        await check_harmless(db, witness)
+
+
+async def test_many_callers_out_of_time_together_leave_a_pool_that_works(database: Database) -> None:
+    async with pool_of(database, BOUND) as db, witness_of(database) as witness:
+        await witness.run("create table t (a int)")
+
+        async def hurried(number: int) -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.0005 * (number % 60)):
+                    await [*READS, *WRITES][number % 10](db, number)
+
+        await asyncio.gather(*(hurried(number) for number in range(400)))
+        await check_harmless(db, witness)
