@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
+
+import asyncpg
 
 from bench.document import as_document
 from bench.measuring import measure_all
@@ -12,11 +15,15 @@ from bench.process import progress
 from bench.report import judged, tables, targets_table
 from bench.tables import as_plain
 from bench.targets import summary
+from dbpool import DbPoolError
 
 
 def main() -> None:
     options = parse()
-    results = measure_all(options)
+    try:
+        results = measure_all(options)
+    except (OSError, asyncpg.PostgresError, DbPoolError) as error:
+        sys.exit(f"No server to measure on, or no right to make a database there: {type(error).__name__}: {error}")
     print(json.dumps(results, indent=1) if options.json else as_text(results))
     if options.write is not None:
         options.write.parent.mkdir(parents=True, exist_ok=True)

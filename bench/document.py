@@ -48,9 +48,9 @@ your own machine.
 
 def _method(settings: dict[str, Any]) -> str:
     return f"""\
-- `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run. Everybody has {CONNECTIONS}
-  connections, open and warm before the first round; all pools are open at the same time, in one process for each event
-  loop.
+- `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run.
+  Everybody has {CONNECTIONS} connections, open and warm before the first round; all pools are open at the same time, in
+  one process for each event loop.
 - {settings["rounds"]} rounds. In each, every contender makes the same {settings["lookups"]:,} lookups (a quarter of
   them where there is one task), shared evenly among the tasks, one contender after the other; the order changes from
   round to round, so that each has other neighbours. "{OURS} is" is the median of the rounds' ratios, "middle half"

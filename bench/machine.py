@@ -18,6 +18,7 @@ def describe_machine(postgresql: str, *, embedded: bool) -> dict[str, str]:
         else f"{os.cpu_count()} ({platform.machine()})",
         "memory": f"{_memory_gib():.0f} GiB",
         "system": platform.system(),
+        "load": f"{os.getloadavg()[0]:.1f} processes at the beginning, of others' making",
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "PostgreSQL": f"{postgresql}, {where}",
         **{name: _version(name) for name in _PACKAGES},

@@ -16,7 +16,6 @@ from bench.imports import import_times
 from bench.machine import describe_machine
 from bench.options import Options
 from bench.process import MeasurementFailed, measure, progress
-from bench.waiters import PLACES
 from dbpool.embedded import database_server
 
 # Every contender keeps its connections for the whole run, so that each round meets all of them warm.
@@ -63,7 +62,7 @@ def _rounds(options: Options, dsn: str, loop: str) -> dict[str, Any]:
 def _waiters(options: Options, dsn: str) -> dict[str, dict[str, Any]]:
     few, many, repeats = options.waiters // 10, options.waiters, options.cancel_repeats
     figures: dict[str, dict[str, Any]] = {}
-    for place in PLACES:
+    for place in options.waiting_in:
         of_place = figures[place] = {}
         asked = {"memory": (many, 0), "few": (few, repeats), "many": (many, repeats)}
         if place in _SLOW_TO_LEAVE:

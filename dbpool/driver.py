@@ -62,6 +62,7 @@ class PooledConnection(asyncpg.Connection):
         "expires_at",
         "idle_since",
         "is_broken",
+        "is_interrupted",
         "is_standard",
         "keeps_session",
         "record_class",
@@ -71,6 +72,7 @@ class PooledConnection(asyncpg.Connection):
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_broken: bool  # close it instead of cleaning it
+    is_interrupted: bool  # a caller gave up on it: between Parse and Sync, say, which asyncpg itself does not notice
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
     idle_since: float
@@ -130,7 +132,7 @@ class PooledConnection(asyncpg.Connection):
     def is_quiet(self) -> bool:
         """Whether it is fit for use, with no cancellation or transaction under way."""
         protocol: Any = self._protocol  # type: ignore[attr-defined]
-        if protocol is None or not protocol.is_connected() or self.is_broken:
+        if protocol is None or not protocol.is_connected() or self.is_broken or self.is_interrupted:
             return False
         return not (protocol.is_in_transaction() or protocol._is_cancelling())
 
@@ -179,6 +181,7 @@ class PooledConnection(asyncpg.Connection):
         Raises: whatever goes wrong; the connection is then only good for closing.
         """
         me: Any = self
+        me._check_open()
         async with asyncio.timeout(timeout):
             await me._protocol._wait_for_cancellation(timeout)
             me._listeners.clear()
@@ -187,6 +190,7 @@ class PooledConnection(asyncpg.Connection):
                 await super().execute("ROLLBACK", timeout=timeout)
             await super().execute(STRONG_RESET, timeout=timeout)
         self.keeps_session = self.is_standard
+        self.is_interrupted = False
 
     async def ping(self, timeout: float) -> bool:
         """Whether the server still answers."""
@@ -339,7 +343,7 @@ class Driver:
         connection._holder = handle._holder
         connection._holder._proxy = None
         handle._detach()
-        connection.is_broken = False
+        connection.is_broken = connection.is_interrupted = False
         connection.settings = self._settings
         connection.transactions = []
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]

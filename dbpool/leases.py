@@ -116,7 +116,7 @@ class Leases:
             finally:
                 connection.end_loan()
         except BaseException as error:
-            cleanup = self.settle(holder)
+            cleanup = self.settle(holder, interrupted=is_impatient(error))
             if cleanup is not None and not is_impatient(error):
                 await asyncio.wait([cleanup])
             raise
@@ -152,12 +152,14 @@ class Leases:
             return None
         return idle.pop()
 
-    def settle(self, holder: Leaseholder) -> asyncio.Task[None] | None:
+    def settle(self, holder: Leaseholder, *, interrupted: bool = False) -> asyncio.Task[None] | None:
         """End *holder*'s stay, wherever it stands; return the cleanup that still keeps its permit, if any.
 
-        The one way out of a lease, and of the line.
+        The one way out of a lease, and of the line. An *interrupted* one leaves a connection that owes a cleanup.
         """
         connection = holder.connection
+        if interrupted and connection is not None:
+            connection.is_interrupted = True
         if connection is not None and self.is_clean(connection):
             self.pass_on(holder, connection)
             return None

@@ -11,7 +11,7 @@ from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
 from dbpool.driver import Answer, Want, is_stale_plan, query_timeout, told_as_ours, translated
 from dbpool.gate import Parcel
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leases import Leaseholder, Leases, is_impatient
 from dbpool.settings import PoolSettings
 
 
@@ -169,8 +169,8 @@ class Calls:
             seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)
             with told_as_ours(connection, self.name, seconds):
                 result = await connection.run(call.sql, call.args, call.want, seconds)
-        except BaseException:
-            self.leases.settle(call)
+        except BaseException as error:
+            self.leases.settle(call, interrupted=is_impatient(error))
             raise
         cleanup = self.leases.settle(call)
         if cleanup is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from time import perf_counter
 from typing import TypeVar
 
@@ -41,6 +43,8 @@ class Story:
         people = f"{count(plan.callers, 'caller')} on {count(plan.connections, 'connection')}"
         screen.title("dbpool demo", f"{people}, {count(plan.orders, 'order')}, seed {plan.seed}")
         screen.act("1  A server, a schema, a first answer")
+        # while the server starts, mostly in a process of its own: they are half of what is needed until a first answer
+        imported = asyncio.get_running_loop().run_in_executor(None, _import_migrations)
         starting = "starting an embedded PostgreSQL" if plan.dsn is None else "connecting"
         async with (
             _shown(screen, server(plan), starting, "stopping the embedded PostgreSQL") as dsn,
@@ -49,6 +53,7 @@ class Story:
             kind = "an embedded" if plan.dsn is None else "your"
             screen.done(f"{kind} PostgreSQL {own.server_version}, in it a database for this demo only", self._clock_s())
             with screen.busy("migrating"):
+                await imported
                 await migrate.upgrade(own.dsn)
             screen.done("tables and indexes, made by dbpool.migrate", self._clock_s())
             return await self._tell_on(own)
@@ -199,6 +204,12 @@ def show_summary(screen: Screen, report: Report) -> None:
             f"in {count(pool.server_connections_looks, 'look')}"
         )
     screen.done(f"all of it took {seconds(setting.total_s)}")
+
+
+def _import_migrations() -> None:
+    with suppress(ImportError):  # dbpool.migrate will say it better
+        importlib.import_module("alembic.command")
+        importlib.import_module("sqlalchemy.ext.asyncio")
 
 
 def _needed(db: DatabasePool, server_count: ServerCount) -> Pool:

@@ -66,7 +66,7 @@ async def test_the_results_are_one_document_which_says_that_the_bound_held(datab
     assert document["balance_after_cents"] == document["balance_before_cents"]
     assert "2 of 2 permits held" in document["acquire_timeout_message"]
     assert "max_waiting" in document["line_full_message"]
-    assert document["first_result_s"] < 5
+    assert 0 < document["first_result_s"] < document["total_s"]
 
 
 async def test_the_same_seed_gives_the_same_data_set(database: Database) -> None:

@@ -141,7 +141,6 @@ async def test_a_session_ended_in_its_commit_leaves_the_outcome_unknown_until_as
         assert await db.outcome(caught.value) is Outcome.ABORTED
 
 
-@pytest.mark.xfail(raises=asyncpg.ConnectionDoesNotExistError, reason="bug: the driver's error comes through")
 async def test_the_connection_lost_while_the_id_is_asked_for_is_told_as_ours(database: Database) -> None:
     def no_answer_to_the_question(message: Message) -> Do:
         return Do.RESET if message.says("P", b"pg_current_xact_id") else Do.PASS

@@ -24,7 +24,7 @@ from dbpool import (
 )
 from dbpool.embedded import EmbeddedPostgres
 from tests.support.databases import Database
-from tests.support.pools import becomes, dsn_with, pool_of, role_in, settled, until, witness_of
+from tests.support.pools import becomes, pool_of, role_in, settled, until, witness_of
 from tests.support.proxy import Do, Message, Proxy, Way, proxy_before, proxy_to
 
 PID = "select pg_backend_pid()"
@@ -166,8 +166,8 @@ async def test_a_session_ended_while_it_rests_is_not_noticed_by_the_next_caller(
 
 
 @pytest.mark.xfail(
-    raises=asyncpg.InternalClientError,
-    reason="bug: a connection that was told its end, but whose end is not seen yet, is given out",
+    raises=ConnectionLost,
+    reason="bug: a connection that was told its end is given out until that end is seen, though nothing can be sent",
 )
 async def test_a_session_about_to_end_is_not_noticed_by_the_next_caller(database: Database) -> None:
     """As when a server is restarted: its farewell is read one turn of the loop before the end of the connection."""
@@ -381,27 +381,3 @@ async def test_a_password_that_was_changed_harms_new_connections_only_and_is_tol
         assert isinstance(caught.value.__cause__, asyncpg.InvalidPasswordError)
         await witness.run(f"alter role \"{role}\" password 'old'")
         await until(lambda: works(db))
-
-
-# The proxy itself
-
-
-async def test_the_proxy_passes_every_byte_on_and_knows_every_message(database: Database) -> None:
-    async with proxy_before(database.dsn) as proxy, pool_of(proxy.dsn(database.dsn), 3) as db:
-        await db.execute("create table t (a text)")
-        await db.executemany("insert into t values ($1)", [("x" * size,) for size in (0, 1, 8192, 300_000)])
-        await asyncio.gather(*(db.fetch("select * from t") for _ in range(20)))
-        with pytest.raises(QueryTimeout):
-            await db.fetch("select pg_sleep(9)", timeout=0.05)
-        await settled(db)
-        await db.close()
-        for session in proxy.sessions:
-            assert session.bytes_in == session.bytes_out
-            assert session.messages[0][1] in ("startup", "cancel")
-        assert {way for session in proxy.sessions for way, _ in session.messages} == set(Way)
-        assert sum(session.bytes_out[Way.TO_CLIENT] for session in proxy.sessions) > 20 * 300_000
-        assert [kind for _, kind in proxy.sessions[0].messages][-1] == "X"
-
-
-async def test_the_proxys_dsn_is_the_databases_by_another_address() -> None:
-    assert dsn_with("postgresql://a:b%20@h:1/d?x=y", address="g:2") == "postgresql://a:b%20@g:2/d?x=y"

@@ -46,18 +46,7 @@ async def test_a_block_that_raises_is_rolled_back_and_its_error_comes_out(databa
         assert await stored(db) == []
 
 
-@pytest.mark.parametrize(
-    "traceable",
-    [
-        False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                raises=asyncpg.InFailedSQLTransactionError, reason="bug: asks a failed transaction for its id"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("traceable", [False, True])
 async def test_a_swallowed_error_is_told_at_the_end_and_nothing_is_stored(database: Database, traceable: bool) -> None:
     async with pool_of(database, 1) as db:
         await db.execute(TABLE)
@@ -176,7 +165,6 @@ async def test_a_transaction_that_is_over_takes_no_more_statements(database: Dat
             await tx.commit()
 
 
-@pytest.mark.xfail(reason="bug: executemany and stream run in whatever transaction the connection is in by then")
 async def test_a_transaction_that_is_over_takes_no_rows_and_no_stream(database: Database) -> None:
     async with pool_of(database, 1) as db:
         await db.execute(TABLE)

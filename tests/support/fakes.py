@@ -86,7 +86,7 @@ class FakeConnection:
         """The server is gone, which nobody has noticed yet."""
         self.sent: list[str] = []
         self.cleaned_total = self.pinged_total = 0
-        self.is_broken = False
+        self.is_broken = self.is_interrupted = False
         self.keeps_session = True
         self.expires_at = self.idle_since = 0.0
 
@@ -94,10 +94,15 @@ class FakeConnection:
 
     @property
     def is_quiet(self) -> bool:
-        return self._is_open and not (self.is_broken or self._in_transaction or self._is_cancelling)
+        return self._is_open and not (
+            self.is_broken or self.is_interrupted or self._in_transaction or self._is_cancelling
+        )
 
     def is_closed(self) -> bool:
         return not self._is_open
+
+    def note_change(self, sql: str) -> None:
+        self.keeps_session = False
 
     def begin(
         self, sql: str, args: Sequence[object], want: Want
@@ -128,6 +133,7 @@ class FakeConnection:
         self._in_transaction = False
         self._state_of = None
         self.keeps_session = True
+        self.is_interrupted = False
 
     async def ping(self, timeout: float) -> bool:
         self.pinged_total += 1
