@@ -93,6 +93,7 @@ class Connector:
         self._fail_all(self._closed)
         self._tasks.cancel_all()
         await self._tasks.wait_all()
+        self.opening = 0  # a task cancelled before its first turn has not counted itself out
 
     def advice(self) -> str:
         """What a caller that timed out should do."""

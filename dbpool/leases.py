@@ -193,8 +193,7 @@ class Leases:
             )
         finally:  # also when cancelled
             self._idle.clear()
-            self._cleanups.cancel_all()
-            self.driver.terminate()
+            self.driver.terminate()  # which ends the cleanups, too
         await self._cleanups.wait_all()
 
     def is_clean(self, connection: PooledConnection) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import os
-import pickle
 import subprocess
 import sys
 import traceback
@@ -21,7 +20,6 @@ from dbpool import (
     DatabasePool,
     DbPoolError,
     PoolClosed,
-    PoolSettings,
     ServerUnavailable,
     SettingsError,
     StatementError,
@@ -92,13 +90,6 @@ async def test_copy_as_a_statement_is_refused_on_a_connection_too(database: Data
             with pytest.raises(StatementError, match="copy_"):
                 await use(connection)
         assert await connection.fetchval("select 1") == 1
-
-
-async def test_a_bad_statement_is_refused_while_all_others_wait(database: Database) -> None:
-    async with pool_of(database, 1) as db, db.acquire():
-        for use in BAD_STATEMENTS.values():
-            with pytest.raises(StatementError):
-                await use(db)
 
 
 async def test_executemany_and_stream_refuse_the_same(database: Database) -> None:
@@ -187,9 +178,9 @@ def test_a_malformed_dsn_is_told_without_being_quoted(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("dsn", [None, 5, b"postgresql://h/d"])
-def test_a_dsn_must_be_a_str(dsn: Any) -> None:
+def test_a_dsn_must_be_a_str(dsn: object) -> None:
     with pytest.raises(SettingsError, match="DSN"):
-        DatabasePool(dsn)
+        DatabasePool(dsn)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -399,11 +390,3 @@ async def test_errors_of_statements_do_not_tell_the_password(
             with pytest.raises((DbPoolError, asyncpg.PostgresError)) as caught:
                 await use()
             assert CANARY not in everything_said(caught.value, db, caplog)
-
-
-def test_settings_that_hold_a_password_show_none_and_cannot_be_pickled() -> None:
-    settings = PoolSettings.from_mapping({"dsn": f"postgresql://app:{CANARY}@localhost/shop"})
-    assert CANARY not in f"{settings!r} {settings.dsn!r} {settings.dsn}"
-    with pytest.raises(TypeError) as caught:
-        pickle.dumps(settings)
-    assert CANARY not in str(caught.value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 import asyncpg
@@ -68,7 +68,7 @@ async def closed_by_its_user(db: DatabasePool) -> None:
         await connection.close()
 
 
-USES: list[Callable[[DatabasePool], Awaitable[None]]] = [one_shot, lease, transaction, nap]
+USES: list[Callable[[DatabasePool], Coroutine[None, None, None]]] = [one_shot, lease, transaction, nap]
 
 
 async def test_uses_of_all_kinds_keep_to_the_bound(database: Database) -> None:
@@ -82,7 +82,7 @@ async def test_callers_cancelled_at_random_keep_to_the_bound(database: Database)
     rng = random.Random(2)
     async with role_in(database, limit=BOUND) as dsn, pool_of(dsn, BOUND) as db:
         loop = asyncio.get_running_loop()
-        tasks = [asyncio.create_task(rng.choice(USES)(db)) for _ in range(400)]  # type: ignore[arg-type]
+        tasks = [asyncio.create_task(rng.choice(USES)(db)) for _ in range(400)]
         for task in tasks:
             if rng.random() < 0.6:
                 loop.call_later(rng.random() * 0.5, task.cancel)
@@ -168,7 +168,7 @@ async def test_many_rounds_of_everything_keep_to_the_bound(database: Database) -
     async with role_in(database, limit=BOUND) as dsn, pool_of(dsn, BOUND, max_lifetime=0.05) as db:
         loop = asyncio.get_running_loop()
         for _ in range(5):
-            tasks = [asyncio.create_task(rng.choice([*USES, broken])(db)) for _ in range(100)]  # type: ignore[arg-type]
+            tasks = [asyncio.create_task(rng.choice([*USES, broken])(db)) for _ in range(100)]
             for task in tasks:
                 if rng.random() < 0.3:
                     loop.call_later(rng.random() * 0.2, task.cancel)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import os
 import signal
 import tempfile
@@ -115,11 +117,17 @@ async def works(db: DatabasePool) -> bool:
         return False
 
 
-@pytest.mark.parametrize("how", ["fast", "immediate"])
-async def test_a_server_restarted_in_the_middle_costs_what_was_under_way_and_no_more(how: str) -> None:
+@contextmanager
+def kept_server() -> Iterator[EmbeddedPostgres]:
+    """A server whose data outlive a restart; not started."""
     with tempfile.TemporaryDirectory(prefix="dbp-", dir="/tmp") as place:
         Path(place).chmod(0o1777)  # the server's user makes its data in it
-        server = EmbeddedPostgres(data_dir=Path(place) / "data", settings={"fsync": "off"})
+        yield EmbeddedPostgres(data_dir=Path(place) / "data", settings={"fsync": "off"})
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+async def test_a_server_restarted_in_the_middle_costs_what_was_under_way_and_no_more(how: str) -> None:
+    with kept_server() as server:
         await asyncio.to_thread(server.start)
         try:
             async with own_proxy(server) as proxy, pool_of(dsn_through(proxy), 4, outage_patience=0.5) as db:
@@ -326,27 +334,23 @@ async def short_life(db: DatabasePool, number: int) -> bool | None:
     return True
 
 
+def cut_one(todo: Do, number: int, numbers: Iterator[int], cuts: list[Message], message: Message) -> Do:
+    if next(numbers) != number:
+        return Do.PASS
+    cuts.append(message)
+    return todo
+
+
 @pytest.mark.parametrize("todo", [Do.RESET, Do.FINISH])
 async def test_a_connection_cut_at_any_message_lies_to_nobody(own: EmbeddedPostgres, todo: Do) -> None:
     async with witness_of(own.dsn()) as witness, own_proxy(own) as proxy:
         await witness.run("drop table if exists cut; create table cut (a int primary key)")
         wrong: list[object] = []
         outcomes = set()
-        cut_at = 0
-        is_cut = True
-        while is_cut:
-            cut_at += 1
-            seen, is_cut = 0, False
-
-            def rule(message: Message) -> Do:
-                nonlocal seen, is_cut
-                seen += 1
-                if seen == cut_at:
-                    is_cut = True
-                    return todo
-                return Do.PASS
-
-            proxy.rule = rule
+        for cut_at in itertools.count(1):
+            messages = itertools.count(1)
+            cuts: list[Message] = []
+            proxy.rule = functools.partial(cut_one, todo, cut_at, messages, cuts)
             db = DatabasePool(dsn_through(proxy), 1, outage_patience=0.5, reset_timeout=1.0, name=f"cut {cut_at}")
             async with asyncio.timeout(10):
                 claim = await short_life(db, cut_at)
@@ -360,6 +364,8 @@ async def test_a_connection_cut_at_any_message_lies_to_nobody(own: EmbeddedPostg
             if claim is not None and claim != is_stored:
                 wrong.append((cut_at, claim, is_stored))
             assert (db.stats().held, db.stats().waiting) == (0, 0)
+            if not cuts:
+                break
     assert wrong == []
     assert outcomes == {True, False, None}
     assert cut_at > 30

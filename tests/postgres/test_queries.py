@@ -273,9 +273,9 @@ async def test_closing_fails_those_in_line_and_waits_for_those_who_hold(database
 
 async def test_a_lease_that_outlasts_close_is_cut_off_and_its_permit_comes_back(database: Database) -> None:
     async with pool_of(database, 1) as db:
-        with pytest.raises(asyncpg.InterfaceError):
-            async with db.acquire() as connection:
-                await db.close(timeout=0.05)
+        async with db.acquire() as connection:
+            await db.close(timeout=0.05)
+            with pytest.raises(asyncpg.InterfaceError):
                 await connection.fetchval("select 1")
 
 
@@ -323,7 +323,7 @@ async def test_a_statement_whose_plan_went_stale_is_prepared_again(database: Dat
 
 
 # The end of the listing of Use Case 2, with our class in the place of its own.
-LISTING = '''
+LISTING = """
 import asyncio
 from dbpool import DatabasePool
 
@@ -337,7 +337,7 @@ async def main():
     await db.close()
 
 asyncio.run(main())
-'''
+"""
 
 
 async def test_the_articles_listing_runs_as_it_is(database: Database) -> None:

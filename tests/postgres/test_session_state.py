@@ -35,7 +35,8 @@ union all select 'user ' || session_user where session_user <> $1
 union all select 'lock ' || objid from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
 union all select 'cursor ' || name from pg_cursors where name <> ''
 union all select 'channel ' || channel from pg_listening_channels() as channel
-union all select 'temporary ' || relname from pg_class where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S')
+union all select 'temporary ' || relname from pg_class
+    where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S')
 """
 
 UNSYNCED = pytest.mark.xfail(
@@ -54,7 +55,7 @@ LEFT_BY: dict[str, str] = {
     "set time zone": "set time zone 'Asia/Tokyo'",
     "set_config": "select set_config('app.leak', 'yes', false)",
     "set_config in capitals": "SELECT Set_Config('app.leak', 'yes', false)",
-    "set_config by its full name": 'select pg_catalog."set_config"(\'app.leak\', \'yes\', false)',
+    "set_config by its full name": "select pg_catalog.\"set_config\"('app.leak', 'yes', false)",
     "set_config in a filter": "select 1 from t where set_config('app.leak', 'yes', false) = 'yes'",
     "set_config in a write": "update t set b = length(set_config('app.leak', 'yes', false))",
     "set_config in a with": "with w as (select set_config('app.leak', 'yes', false)) select * from w",
@@ -250,6 +251,17 @@ async def test_who_prepared_a_statement_and_did_not_run_it_leaves_no_lock_on_its
 
 # Who leaves nothing pays nothing
 
+
+async def fails(db: DatabasePool, sql: str) -> None:
+    with pytest.raises(asyncpg.PostgresError):
+        await db.fetch(sql)
+
+
+async def drain(db: DatabasePool) -> None:
+    async for _ in db.stream("select * from t"):
+        pass
+
+
 CLEAN: dict[str, Leave] = {
     "fetch": lambda db: db.fetch("select * from t where b = $1", 1),
     "a function known to be pure": lambda db: db.fetchval("select lower(now()::text), count(*) from t"),
@@ -264,18 +276,8 @@ CLEAN: dict[str, Leave] = {
     "a set_config of the text only": lambda db: db.fetchval("select 'set_config(1)' /* leaks() */"),
     "executemany": lambda db: db.executemany("insert into t (b) values ($1)", [(1,), (2,)]),
     "a transaction": lambda db: by_transaction(db, "insert into t (b) values (1)"),
-    "a stream": lambda db: drain(db),
+    "a stream": drain,
 }
-
-
-async def fails(db: DatabasePool, sql: str) -> None:
-    with pytest.raises(asyncpg.PostgresError):
-        await db.fetch(sql)
-
-
-async def drain(db: DatabasePool) -> None:
-    async for _ in db.stream("select * from t"):
-        pass
 
 
 async def test_a_clean_caller_costs_no_reset(database: Database) -> None:

@@ -77,7 +77,7 @@ class Witness:
     async def run(self, sql: str, *args: object) -> None:
         await self.connection.execute(sql, *args)
 
-    async def value(self, sql: str, *args: object) -> Any:
+    async def value(self, sql: str, *args: object) -> Any:  # noqa: ANN401 - whatever type the column has
         return await self.connection.fetchval(sql, *args)
 
     async def rows(self, sql: str, *args: object) -> list[tuple[object, ...]]:
