@@ -87,7 +87,7 @@ class Leases:
         Raises:
             ServerUnavailable: the first connect failed.
         """
-        self._time = asyncio.get_running_loop().time
+        self.loop = asyncio.get_running_loop()
         await self.driver.open()
         async with AsyncExitStack() as held:
             for _ in range(max(1, self._settings.min_connections)):
@@ -236,7 +236,7 @@ class Leases:
         return now - connection.idle_since <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout)
 
     def _rest(self, connection: PooledConnection) -> None:
-        connection.idle_since = self._time()
+        connection.idle_since = self.loop.time()
         self._idle.append(connection)
 
     def _drop(self, connection: PooledConnection) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
 from dbpool.driver import Answer, Want, is_stale_plan, query_timeout, told_as_ours, translated
+from dbpool.errors import QueryTimeout
 from dbpool.gate import Parcel
 from dbpool.leases import Leaseholder, Leases, is_impatient
 from dbpool.settings import PoolSettings
@@ -35,6 +36,7 @@ class Call(Leaseholder):
         "_work",
         "args",
         "ends_at",
+        "is_overdue",
         "keeps_session",
         "sql",
         "timeout",
@@ -50,14 +52,20 @@ class Call(Leaseholder):
         # Not through super(): three more calls for each statement.
         self.place = NEW
         self.bucket = self.connection = self._answer = None
+        self.is_overdue = False
         self._calls = calls
         self.sql, self.args, self.want, self.keeps_session = sql, args, want, keeps_session
 
     def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
-        if not self.wakeup.done() and not self._send(now):  # done: its caller was cancelled, and settles when it runs
+        if self.wakeup.done():  # its caller was cancelled, and settles when it runs
+            return
+        answer = self.send(now)
+        if answer is None:
             forget(self)
             self.wakeup.set_result(Driven.BY_CALLER)
+        else:
+            answer.add_done_callback(self._answered)
 
     def abandon(self) -> None:
         """The caller is gone: stop whatever is going on for it."""
@@ -68,37 +76,51 @@ class Call(Leaseholder):
 
     def overdue(self) -> None:
         assert self._answer is not None
+        self.is_overdue = True
         if not self.wakeup.done():
-            self.wakeup.set_result(query_timeout(self._calls.name, self.timeout or self._calls.query_timeout))
+            self.wakeup.set_result(self.timed_out())
         self._answer.cancel()
 
-    def _send(self, now: float) -> bool:
+    def timed_out(self) -> QueryTimeout:
+        return query_timeout(self._calls.name, self.timeout or self._calls.query_timeout)
+
+    def send(self, now: float) -> asyncio.Future[Any] | None:
+        """Send the statement if its connection has it prepared; return what is done when the answer is there."""
         connection = self.connection
         if connection is None:
-            return False
+            return None
         try:
             begun = connection.begin(self.sql, self.args, self.want)
         except BaseException:  # arguments that do not fit: nothing was sent, and its caller will meet the same error
-            return False
+            return None
         if begun is None:
-            return False
+            return None
         if not self.keeps_session:
             connection.note_change(self.sql)
         self._work, self._answer = begun
-        self._answer.add_done_callback(self._answered)
         self._calls.gate.set_deadline(self, now + self._calls.query_timeout if self.timeout is None else self.ends_at)
-        return True
+        return self._answer
 
-    def _answered(self, _: asyncio.Future[Any]) -> None:
+    def result(self) -> Answer:
+        """What the answer says: the rows or status, or the exception."""
+        forget(self)  # the time limit was the statement's; a cleanup has one of its own
         try:
             self._work.send(None)
         except StopIteration as stop:
-            self._end(stop.value)
+            return stop.value
         except BaseException as error:
-            self._end(error)
+            return error
+
+    def leave_behind(self) -> None:
+        """Its task ends without waiting for the answer: stop the statement, settle when it has stopped."""
+        assert self._answer is not None
+        self._answer.add_done_callback(self._answered)
+        self._answer.cancel()
+
+    def _answered(self, _: asyncio.Future[Any]) -> None:
+        self._end(self.result())
 
     def _end(self, result: Answer) -> None:
-        forget(self)  # the time limit was the statement's; a cleanup has one of its own
         connection = self.connection
         assert connection is not None
         if isinstance(result, BaseException):
@@ -140,7 +162,7 @@ class Calls:
             keeps_session: it is proven to leave the session as it was.
             timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
         """
-        loop = asyncio.get_running_loop()
+        loop = self.leases.loop
         call = Call(self, sql, args, want, keeps_session)
         call.wakeup = loop.create_future()
         call.timeout = timeout
@@ -148,7 +170,9 @@ class Calls:
         patience = self._acquire_timeout if timeout is None else timeout
         call.ends_at = now + patience
         if self.gate.request(call, patience, loop):
-            call.granted(self.leases.take_idle(now), now)
+            call.connection = self.leases.take_idle(now)
+            answer = call.send(now)
+            return await (self._drive(call) if answer is None else self._await(call, answer))
         try:
             result = await call.wakeup
         except BaseException:
@@ -160,8 +184,36 @@ class Calls:
             raise result
         return result
 
+    async def _await(self, call: Call, answer: asyncio.Future[Any]) -> Answer:
+        """Wait for the driver's own future: nobody was in line, so there is no need of another."""
+        stopped: BaseException | None = None
+        try:
+            await answer
+        except BaseException as error:
+            if not answer.done():
+                call.leave_behind()
+                raise
+            if not isinstance(error, Exception):
+                stopped = error
+        result = call.result()
+        connection = call.connection
+        assert connection is not None
+        if isinstance(result, Exception):
+            if is_stale_plan(result) and stopped is None:
+                return await self._drive(call)
+            result = translated(result, connection, self.name)
+        cleanup = self.leases.settle(call, interrupted=stopped is not None)
+        if stopped is not None:
+            task = asyncio.current_task()
+            raise call.timed_out() if call.is_overdue and not (task and task.cancelling()) else stopped
+        if cleanup is not None:
+            await asyncio.wait([cleanup])
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
     async def _drive(self, call: Call) -> Answer:
-        loop = asyncio.get_running_loop()
+        loop = self.leases.loop
         try:
             connection = await self.leases.obtain(call, call.ends_at)
             if not call.keeps_session:
