@@ -72,7 +72,7 @@ class PooledConnection(asyncpg.Connection):
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_broken: bool  # close it instead of cleaning it
-    is_interrupted: bool  # a caller gave up on it: between Parse and Sync, say, which asyncpg itself does not notice
+    is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
     idle_since: float
@@ -107,6 +107,12 @@ class PooledConnection(asyncpg.Connection):
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        """As asyncpg's; it leaves the server between Parse and Sync, holding locks, until something is run."""
+        self.is_interrupted = True
+        self.watch(query)
+        return await super().prepare(query, **options)
 
     async def set_type_codec(self, typename: str, **options: Any) -> None:
         """As asyncpg's; the connection is closed when its lease ends, for the next caller is to know nothing of it."""
@@ -219,7 +225,7 @@ def _watched(name: str) -> Callable[..., Any]:
     return watched
 
 
-_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany prepare cursor copy_from_query"
+_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany cursor copy_from_query"
 for _name in _SENDS_SQL.split():
     setattr(PooledConnection, _name, _watched(_name))
 
@@ -243,6 +249,23 @@ def is_lost(error: BaseException) -> bool:
 def sqlstate(error: BaseException) -> str | None:
     """The five characters of a server's error, None for anything else."""
     return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+
+
+def is_unfinished(error: BaseException) -> bool:
+    """Whether a statement that ended with *error* may have been given up between Parse and Sync.
+
+    So are arguments that do not fit: asyncpg asks for the statement to be parsed, then finds that it cannot encode
+    them, and the server goes on holding the locks that it took for parsing.
+    """
+    is_the_drivers_own = isinstance(error, asyncpg.InterfaceError) or (
+        isinstance(error, asyncpg.PostgresError) and error.severity is None  # it borrows DataError from the server
+    )
+    return is_impatient(error) or is_the_drivers_own
+
+
+def is_impatient(error: BaseException) -> bool:
+    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
+    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
 
 
 def is_failed_transaction(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from dbpool.connecting import Connector
 from dbpool.core.permits import HOLDING, WAITING
-from dbpool.driver import Driver, PooledConnection
+from dbpool.driver import Driver, PooledConnection, is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate, Parcel, Waiter
 from dbpool.settings import PoolSettings, Reset
@@ -20,11 +20,6 @@ log = logging.getLogger("dbpool")
 PING_AFTER_S = 1.0
 # How often idle connections are looked at for their age.
 SWEEP_S = 5.0
-
-
-def is_impatient(error: BaseException) -> bool:
-    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
-    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
 
 
 class Leaseholder(Waiter):
@@ -116,7 +111,7 @@ class Leases:
             finally:
                 connection.end_loan()
         except BaseException as error:
-            cleanup = self.settle(holder, interrupted=is_impatient(error))
+            cleanup = self.settle(holder, interrupted=is_unfinished(error))
             if cleanup is not None and not is_impatient(error):
                 await asyncio.wait([cleanup])
             raise

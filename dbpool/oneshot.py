@@ -9,10 +9,10 @@ from typing import Any
 
 from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
-from dbpool.driver import Answer, Want, is_stale_plan, query_timeout, told_as_ours, translated
+from dbpool.driver import Answer, Want, is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.errors import QueryTimeout
 from dbpool.gate import Parcel
-from dbpool.leases import Leaseholder, Leases, is_impatient
+from dbpool.leases import Leaseholder, Leases
 from dbpool.settings import PoolSettings
 
 
@@ -222,7 +222,7 @@ class Calls:
             with told_as_ours(connection, self.name, seconds):
                 result = await connection.run(call.sql, call.args, call.want, seconds)
         except BaseException as error:
-            self.leases.settle(call, interrupted=is_impatient(error))
+            self.leases.settle(call, interrupted=is_unfinished(error))
             raise
         cleanup = self.leases.settle(call)
         if cleanup is not None:

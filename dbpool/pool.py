@@ -13,9 +13,19 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want, one_line, told_as_ours
+from dbpool.driver import (
+    Answer,
+    Handle,
+    PooledConnection,
+    PostgresError,
+    Record,
+    Want,
+    is_impatient,
+    one_line,
+    told_as_ours,
+)
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
-from dbpool.leases import Leases, is_impatient
+from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number

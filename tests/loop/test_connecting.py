@@ -51,22 +51,34 @@ async def test_the_next_caller_takes_over_the_connect_of_one_that_was_cancelled(
     pool.check_at_rest()
 
 
-async def test_a_caller_cancelled_in_the_instant_its_connection_comes_leaves_it_as_a_spare() -> None:
-    pool = await open_pool(2)
+async def test_a_caller_cancelled_in_the_instant_a_connection_is_given_to_it_gives_it_on() -> None:
+    pool = await open_pool(3)
+    pool.driver.script.connect_s = 5.0
     async with pool.leases.lease(1):
-        task = asyncio.create_task(hold(pool, 0))
+        first, second = asyncio.create_task(hold(pool)), asyncio.create_task(hold(pool))
         await settle()
-        while pool.leases.connector.opening:
-            await asyncio.sleep(0)
-            if len(pool.driver.opened) == 2:
-                break
-            await asyncio.sleep(0.005)
-        await asyncio.sleep(0)
-        task.cancel()
-        await outcomes(task)
-        await settle()
+    first.cancel()  # the connection is its, but it is not awake
+    assert await second == 0
+    assert now() < 1
+    assert first.cancelled()
+    await asyncio.sleep(10)
     pool.check_at_rest()
-    assert pool.leases.idle == 2
+
+
+async def test_those_who_wait_for_a_connection_get_one_in_the_order_in_which_they_came() -> None:
+    pool = await open_pool(4)
+    pool.driver.script.connect_s = 5.0
+    order: list[int] = []
+
+    async def use(number: int) -> None:
+        async with pool.leases.lease(20):
+            order.append(number)
+
+    async with pool.leases.lease(1):
+        tasks = [asyncio.create_task(use(number)) for number in range(3)]
+        await settle()
+    await asyncio.gather(*tasks)
+    assert order == [0, 1, 2]
 
 
 async def test_a_caller_closed_while_it_waits_for_a_connect_takes_none() -> None:

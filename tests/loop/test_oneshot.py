@@ -329,6 +329,16 @@ async def test_a_statement_after_a_second_of_rest_is_asked_for_life_first() -> N
     pool.check_at_rest()
 
 
+async def test_a_statement_is_not_sent_on_a_connection_that_is_too_old() -> None:
+    pool = await prepared_pool()
+    pool.driver.opened[0].expires_at = now() + 0.5
+    await asyncio.sleep(0.6)  # less than what a ping would be due after
+    await pool.ask()
+    assert pool.driver.sent[-1] == (1, "select")
+    assert pool.driver.opened[0].is_closed()
+    pool.check_at_rest()
+
+
 async def test_a_statement_that_leaves_a_transaction_open_is_cleaned_up_after() -> None:
     pool = await prepared_pool()
     with pool.counting() as counts:

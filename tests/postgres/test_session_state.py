@@ -39,12 +39,6 @@ union all select 'temporary ' || relname from pg_class
     where relnamespace = pg_my_temp_schema() and relkind in ('r', 'S')
 """
 
-UNSYNCED = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="bug: the driver asks for a statement to be prepared without Sync; until something is run, the server counts"
-    " the session as in a statement, and the tables stay locked, however long the connection rests",
-)
-
 Leave = Callable[[DatabasePool], Awaitable[object]]
 
 # Each is one statement that leaves something in its session.
@@ -235,7 +229,6 @@ async def gives_too_little(db: DatabasePool) -> None:
         await db.fetch("select b from t where b = $1")
 
 
-@UNSYNCED
 @pytest.mark.parametrize("use", [prepares_only, gives_what_is_no_number, gives_too_little])
 async def test_who_prepared_a_statement_and_did_not_run_it_leaves_no_lock_on_its_tables(
     database: Database, use: Leave
