@@ -229,7 +229,15 @@ async def gives_too_little(db: DatabasePool) -> None:
         await db.fetch("select b from t where b = $1")
 
 
-@pytest.mark.parametrize("use", [prepares_only, gives_what_is_no_number, gives_too_little])
+async def gives_too_little_and_says_nothing(db: DatabasePool) -> None:
+    async with db.acquire() as connection:
+        with pytest.raises(asyncpg.InterfaceError):
+            await connection.fetch("select b from t where b = $1")
+
+
+@pytest.mark.parametrize(
+    "use", [prepares_only, gives_what_is_no_number, gives_too_little, gives_too_little_and_says_nothing]
+)
 async def test_who_prepared_a_statement_and_did_not_run_it_leaves_no_lock_on_its_tables(
     database: Database, use: Leave
 ) -> None:
