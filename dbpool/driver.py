@@ -16,8 +16,8 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 
 from dbpool.core.retry import Verdict, verdict
-from dbpool.core.statements import Statement, classify
-from dbpool.errors import ConnectionLost, QueryTimeout, StatementError
+from dbpool.core.statements import Statement, classify, refuse_copy
+from dbpool.errors import ConnectionLost, QueryTimeout
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -107,6 +107,10 @@ class PooledConnection(asyncpg.Connection):
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
+
+    def cursor(self, query: str, *args: Any, **options: Any) -> Any:
+        self.watch(query)
+        return super().cursor(query, *args, **options)
 
     async def prepare(self, query: str, **options: Any) -> Any:
         """As asyncpg's; it leaves the server between Parse and Sync, holding locks, until something is run."""
@@ -218,25 +222,21 @@ def _watched(name: str) -> Callable[..., Any]:
     method = getattr(asyncpg.Connection, name)
 
     @functools.wraps(method)
-    def watched(self: PooledConnection, sql: str, *args: Any, **options: Any) -> Any:
+    async def watched(self: PooledConnection, sql: str, *args: Any, **options: Any) -> Any:
         self.watch(sql)
-        return method(self, sql, *args, **options)
+        try:
+            return await method(self, sql, *args, **options)
+        except BaseException as error:
+            if is_unfinished(error):  # whether or not the holder lets it out
+                self.is_interrupted = True
+            raise
 
     return watched
 
 
-_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany cursor copy_from_query"
+_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany copy_from_query"
 for _name in _SENDS_SQL.split():
     setattr(PooledConnection, _name, _watched(_name))
-
-
-def refuse_copy(statement: Statement) -> None:
-    """Raise StatementError for a COPY that would wait for ever for data that cannot come."""
-    if statement.is_copy_stdio:
-        raise StatementError(
-            "COPY ... FROM STDIN / TO STDOUT as a statement would wait for ever: acquire() a connection and use its "
-            "copy_to_table, copy_records_to_table, copy_from_table or copy_from_query"
-        )
 
 
 def is_lost(error: BaseException) -> bool:

@@ -187,6 +187,8 @@ class Calls:
     async def _await(self, call: Call, answer: asyncio.Future[Any]) -> Answer:
         """Wait for the driver's own future: nobody was in line, so there is no need of another."""
         stopped: BaseException | None = None
+        task = asyncio.current_task()
+        cancels = task.cancelling() if task is not None else 0
         try:
             await answer
         except BaseException as error:
@@ -204,8 +206,8 @@ class Calls:
             result = translated(result, connection, self.name)
         cleanup = self.leases.settle(call, interrupted=stopped is not None)
         if stopped is not None:
-            task = asyncio.current_task()
-            raise call.timed_out() if call.is_overdue and not (task and task.cancelling()) else stopped
+            was_cancelled = task is not None and task.cancelling() > cancels
+            raise call.timed_out() if call.is_overdue and not was_cancelled else stopped
         if cleanup is not None:
             await asyncio.wait([cleanup])
         if isinstance(result, BaseException):

@@ -132,6 +132,8 @@ class DatabasePool(Queries):
             self._closing = asyncio.get_running_loop().create_task(self._leases.close(timeout))
         elif self._phase is Phase.NEW:
             self._phase = Phase.CLOSED
+        elif self._phase is Phase.OPENING:
+            raise self._refusal()
         if self._closing is not None:
             await asyncio.shield(self._closing)
 

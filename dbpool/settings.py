@@ -132,7 +132,7 @@ class PoolSettings:
 
     max_connecting: int = 3
     max_lifetime: float = 3600.0
-    """A connection older than this (less up to 10 % at random) is replaced when it is next idle."""
+    """A connection older than this (less up to 10 % at random) is closed when it is next idle."""
     max_idle: float = 300.0
     """A connection above ``min_connections`` that nobody used for so long is closed."""
 

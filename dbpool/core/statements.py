@@ -10,6 +10,7 @@ from itertools import pairwise
 from dbpool.core.calls import called_functions
 from dbpool.core.functions import PURE_FUNCTIONS, TRANSACTION_FUNCTIONS
 from dbpool.core.sqltext import Kind, SqlTextError, Token, tokens
+from dbpool.errors import StatementError
 
 _QUERIES = frozenset({"SELECT", "TABLE", "VALUES", "WITH"})
 _WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})
@@ -45,6 +46,15 @@ class Statement:
     is_copy_stdio: bool
     controls_transaction: bool
     reads_only: bool
+
+
+def refuse_copy(statement: Statement) -> None:
+    """Raise StatementError for a COPY that would wait for ever for data that cannot come."""
+    if statement.is_copy_stdio:
+        raise StatementError(
+            "COPY ... FROM STDIN / TO STDOUT as a statement would wait for ever: acquire() a connection and use its "
+            "copy_to_table, copy_records_to_table, copy_from_table or copy_from_query"
+        )
 
 
 def classify(sql: str, trusted_functions: frozenset[str] = frozenset()) -> Statement:

@@ -160,7 +160,7 @@ def test_closing_returns_the_line_in_order_and_leaves_holders_alone() -> None:
     assert permits.held == 0
 
 
-@pytest.mark.parametrize("callers", [1_000, 100_000])
+@pytest.mark.parametrize("callers", [100, 10_000])
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_cancelling_does_not_look_at_others_in_line(callers: int, newest_first: bool) -> None:
     looked_at = 0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import Any
 
 import pytest
 
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, SettingsError, UsageError
-from dbpool.gate import Gate, Waiter
-from tests.support.loops import JumpingLoop, now, outcomes, run, settle
+from dbpool.gate import Gate
+from tests.support.loops import now, outcomes, run, settle
 
 
 class Line:
@@ -384,39 +383,4 @@ async def test_a_timeout_out_of_range_takes_no_permit(timeout: float) -> None:
     with pytest.raises(SettingsError):
         async with gate.enter(timeout=timeout):
             pass
-    assert_empty(gate)
-
-
-@pytest.mark.parametrize("order", ["oldest first", "newest first", "random"])
-async def test_a_hundred_thousand_waiters_that_leave_in_any_order_leave_nothing_behind(order: str) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, JumpingLoop)
-    gate = Gate(1)
-    line = [Waiter() for _ in range(100_000)]
-    timers = loop.timers_started
-    async with gate:
-        for waiter in line:
-            assert not gate.request(waiter, 30.0, loop)
-        assert gate.waiting == 100_000
-        leaving = {"oldest first": line, "newest first": line[::-1], "random": random.Random(1).sample(line, len(line))}
-        for waiter in leaving[order]:
-            gate.leave(waiter)
-        assert (gate.held, gate.waiting) == (1, 0)
-    assert not any(waiter.bucket for waiter in line)
-    assert loop.timers_started - timers <= 2
-    assert_empty(gate)
-
-
-@pytest.mark.parametrize("step", [1, -1])
-async def test_thousands_of_tasks_cancelled_in_line_leave_the_others_order_alone(step: int) -> None:
-    line = Line(gate := Gate(1))
-    async with gate:
-        tasks = [asyncio.create_task(line.use(str(number))) for number in range(4_000)]
-        await settle()
-        for task in tasks[::2][::step]:
-            task.cancel()
-        await settle()
-        assert gate.waiting == 2_000
-    await outcomes(*tasks)
-    assert line.through == [str(number) for number in range(1, 4_000, 2)]
     assert_empty(gate)

@@ -146,6 +146,27 @@ async def test_whatever_ends_a_lease_its_permit_comes_back(error: type[BaseExcep
     pool.check_at_rest()
 
 
+@pytest.mark.parametrize("error", [None, ValueError, asyncio.CancelledError])
+async def test_a_lease_ends_its_loan(error: type[BaseException] | None) -> None:
+    pool = await open_pool(1)
+    ended = pool.driver.opened[0].loans_ended
+    lease = pool.leases.lease(1)
+    await lease.__aenter__()
+    await lease.__aexit__(error, None if error is None else error(), None)
+    assert pool.driver.opened[0].loans_ended == ended + 1
+    pool.check()
+
+
+async def test_a_lease_that_was_interrupted_is_cleaned_however_its_connection_looks() -> None:
+    pool = await open_pool(1)
+    holder = asyncio.create_task(hold(pool, 10))
+    await settle()
+    holder.cancel()
+    assert await hold(pool) == 0
+    assert pool.driver.opened[0].cleaned_total == 1
+    pool.check_at_rest()
+
+
 async def test_a_connection_lost_during_a_lease_is_replaced_for_the_next() -> None:
     pool = await open_pool(1)
     async with pool.leases.lease(1):

@@ -33,7 +33,6 @@ async def prepared_pool(connections: int = 1, script: Script | None = None, **op
 async def test_a_statement_gives_its_rows() -> None:
     pool = await prepared_pool(script=Script(replies={"select": Reply(rows=[[1], [2]])}))
     assert await pool.ask() == [[1], [2]]
-    pool.check_at_rest()
 
 
 async def test_a_prepared_statement_is_sent_before_its_caller_is_suspended() -> None:
@@ -82,6 +81,18 @@ async def test_a_caller_waits_for_the_cleanup_of_its_statement() -> None:
     pool.driver.script.clean_s = 2.0
     began = now()
     await pool.ask("sets")
+    assert now() - began == pytest.approx(2, abs=0.01)
+    pool.check_at_rest()
+
+
+async def test_a_caller_that_stood_in_line_waits_for_the_cleanup_of_its_statement_too() -> None:
+    pool = await prepared_pool()
+    pool.driver.script.clean_s = 2.0
+    async with pool.leases.lease(1):
+        asking = asyncio.create_task(pool.ask("sets"))
+        await settle()
+        began = now()
+    await asking
     assert now() - began == pytest.approx(2, abs=0.01)
     pool.check_at_rest()
 
@@ -181,6 +192,32 @@ async def test_a_statement_out_of_time_is_cancelled_and_keeps_its_permit_until_a
     pool.check_at_rest()
 
 
+@pytest.mark.parametrize("is_prepared", [True, False])
+async def test_a_statement_out_of_time_says_so_in_the_cleanup_of_a_cancelled_task(is_prepared: bool) -> None:
+    pool = await prepared_pool() if is_prepared else await open_pool()
+    pool.driver.script.replies["select"] = Reply(NEVER)
+
+    told: list[type[BaseException]] = []
+
+    async def clean_up_when_cancelled() -> None:
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            try:
+                await pool.ask(timeout=1)
+            except BaseException as error:
+                told.append(type(error))
+            raise
+
+    task = asyncio.create_task(clean_up_when_cancelled())
+    await settle()
+    task.cancel()
+    await outcomes(task)
+    assert told == [QueryTimeout]
+    await asyncio.sleep(1)
+    pool.check_at_rest()
+
+
 async def test_a_cancel_that_is_never_acknowledged_costs_the_connection() -> None:
     pool = await prepared_pool(reset_timeout=2.0)
     pool.driver.script.replies["select"] = Reply(NEVER)
@@ -239,9 +276,8 @@ async def test_a_caller_cancelled_in_the_instant_of_its_answer_loses_nothing(can
         asking = asyncio.create_task(pool.ask())
         behind = asyncio.create_task(pool.ask())
         await settle()
-        loop = asyncio.get_running_loop()
         cancel_at = now() + 0.001 + (-1e-7 if cancel_first else 1e-7)
-        loop.call_at(cancel_at, lambda turns=turns, asking=asking: cancel_after(turns, asking))  # type: ignore[misc]
+        asyncio.get_running_loop().call_at(cancel_at, lambda turns=turns, asking=asking: cancel_after(turns, asking))  # type: ignore[misc]
         await outcomes(asking)
         assert await behind == []
         await asyncio.sleep(0.1)
@@ -258,7 +294,6 @@ def cancel_after(turns: int, task: asyncio.Task[object]) -> None:
 
 async def test_a_cancelled_caller_returns_at_once_and_its_statement_is_cancelled_on_the_server() -> None:
     pool = await prepared_pool(script=Script(replies={"slow": Reply(100.0)}))
-    await asyncio.gather(hold(pool))
     for _ in range(2):  # not prepared yet, then prepared
         asking = asyncio.create_task(pool.ask("slow"))
         await asyncio.sleep(1)

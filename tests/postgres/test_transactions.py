@@ -104,9 +104,10 @@ async def test_settings_last_as_long_as_the_transaction(database: Database) -> N
     async with pool_of(database, 1) as db:
         async with db.transaction(settings={"app.tenant": "7", "work_mem": "65kB"}) as tx:
             assert await tx.fetchval("select current_setting('app.tenant')") == "7"
-            assert await tx.fetchval("show work_mem") == "65kB"
+            assert await tx.fetchval("select current_setting('work_mem')") == "65kB"
         assert await db.fetchval("select current_setting('app.tenant', true)") in (None, "")
         assert await db.fetchval("select current_setting('work_mem')") != "65kB"
+        assert db.stats().resets_total == 0
 
 
 async def test_a_setting_that_does_not_exist_ends_the_transaction_before_it_begins(database: Database) -> None:

@@ -85,7 +85,7 @@ class FakeConnection:
         self.peer_is_gone = False
         """The server is gone, which nobody has noticed yet."""
         self.sent: list[str] = []
-        self.cleaned_total = self.pinged_total = 0
+        self.cleaned_total = self.pinged_total = self.loans_ended = 0
         self.is_broken = self.is_interrupted = False
         self.keeps_session = True
         self.expires_at = self.idle_since = 0.0
@@ -155,7 +155,7 @@ class FakeConnection:
             self.terminate()
 
     def end_loan(self) -> None:
-        pass
+        self.loans_ended += 1
 
     def terminate(self) -> None:
         self._close(asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"))
