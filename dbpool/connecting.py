@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Driver, PooledConnection, one_line, sqlstate
+from dbpool.driver import Driver, PooledConnection
 from dbpool.errors import PoolClosed, ServerUnavailable
+from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
 from dbpool.settings import PoolSettings
 
@@ -37,10 +38,15 @@ class Connector:
         self._tasks = Cleanups()
         self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
         self._is_closed = False
-        self.opening = 0
+        self._openers: set[asyncio.Task[None]] = set()
         self.connects_total = 0
         self.connect_failures_total = 0
         self.last_error: Exception | None = None
+
+    @property
+    def opening(self) -> int:
+        """Connects under way."""
+        return len(self._openers)
 
     @property
     def is_wanted(self) -> bool:
@@ -93,7 +99,6 @@ class Connector:
         self._fail_all(self._closed)
         self._tasks.cancel_all()
         await self._tasks.wait_all()
-        self.opening = 0  # a task cancelled before its first turn has not counted itself out
 
     def advice(self) -> str:
         """What a caller that timed out should do."""
@@ -107,14 +112,15 @@ class Connector:
             self._open_one()
 
     def _open_one(self) -> None:
-        self.opening += 1
-        self._tasks.start(self._open())
+        opener = self._tasks.start(self._open())
+        self._openers.add(opener)
+        opener.add_done_callback(self._openers.discard)  # also if it is cancelled before its first turn
 
     async def _open(self) -> None:
-        try:
-            connection = await self._connect_for_whoever_waits()
-        finally:
-            self.opening -= 1
+        connection = await self._connect_for_whoever_waits()
+        opener = asyncio.current_task()
+        assert opener is not None
+        self._openers.discard(opener)
         if connection is not None:
             self.give(connection)
             self._start_opening()  # more at once again, now that it works

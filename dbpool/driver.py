@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,9 +14,8 @@ from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 
-from dbpool.core.retry import Verdict, verdict
 from dbpool.core.statements import Statement, classify, refuse_copy
-from dbpool.errors import ConnectionLost, QueryTimeout
+from dbpool.faults import is_unfinished
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -59,12 +57,15 @@ class PooledConnection(asyncpg.Connection):
 
     __slots__ = (
         "_holder",
+        "at_work",
+        "callers_error",
         "expires_at",
         "idle_since",
         "is_broken",
         "is_interrupted",
         "is_standard",
         "keeps_session",
+        "loan",
         "record_class",
         "settings",
         "transactions",
@@ -76,6 +77,9 @@ class PooledConnection(asyncpg.Connection):
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
     idle_since: float
+    callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
+    at_work: int  # statements that a holder has under way
+    loan: int  # counts the leases, so that what one of them made is of no use in the next
     settings: PoolSettings
     record_class: type[Record]
     transactions: list[Any]  # those under way on it, the outermost first
@@ -107,6 +111,26 @@ class PooledConnection(asyncpg.Connection):
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
+
+    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
+        """As asyncpg's, but what goes wrong in *args* is raised as it is, and a cancellation is never swallowed.
+
+        asyncpg swallows it while the server is slow to read, and leaves the connection of no use: it is cut.
+        """
+        source = _Source(args)
+        sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
+        try:
+            await asyncio.wait([sending])
+        except BaseException:
+            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self.terminate()
+            raise
+        if source.error is not None:
+            sending.exception()
+            self.is_interrupted = True
+            self.callers_error = source.error
+            raise source.error
+        sending.result()
 
     def cursor(self, query: str, *args: Any, **options: Any) -> Any:
         self.watch(query)
@@ -142,7 +166,7 @@ class PooledConnection(asyncpg.Connection):
     def is_quiet(self) -> bool:
         """Whether it is fit for use, with no cancellation or transaction under way."""
         protocol: Any = self._protocol  # type: ignore[attr-defined]
-        if protocol is None or not protocol.is_connected() or self.is_broken or self.is_interrupted:
+        if protocol is None or not protocol.is_connected() or self.is_broken or self.is_interrupted or self.at_work:
             return False
         return not (protocol.is_in_transaction() or protocol._is_cancelling())
 
@@ -179,6 +203,9 @@ class PooledConnection(asyncpg.Connection):
 
     def end_loan(self) -> None:
         me: Any = self
+        self.loan += 1
+        me._query_loggers.clear()
+        me._termination_listeners.clear()
         if me._proxy is not None:
             me._on_release()
             self._holder._proxy = None
@@ -218,111 +245,49 @@ class PooledConnection(asyncpg.Connection):
             self.terminate()
 
 
-def _watched(name: str) -> Callable[..., Any]:
-    method = getattr(asyncpg.Connection, name)
+def _watched(name: str, *, takes_sql: bool) -> Callable[..., Any]:
+    method = getattr(PooledConnection, name)
 
     @functools.wraps(method)
-    async def watched(self: PooledConnection, sql: str, *args: Any, **options: Any) -> Any:
-        self.watch(sql)
+    async def watched(self: PooledConnection, what: str, *args: Any, **options: Any) -> Any:
+        if takes_sql:
+            self.watch(what)
+        elif options.get("where"):
+            self.note_change(options["where"])
+        self.at_work += 1
         try:
-            return await method(self, sql, *args, **options)
+            return await method(self, what, *args, **options)
         except BaseException as error:
             if is_unfinished(error):  # whether or not the holder lets it out
                 self.is_interrupted = True
             raise
+        finally:
+            self.at_work -= 1
 
     return watched
 
 
-_SENDS_SQL = "execute executemany fetch fetchrow fetchval fetchmany copy_from_query"
-for _name in _SENDS_SQL.split():
-    setattr(PooledConnection, _name, _watched(_name))
+for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany", "copy_from_query"]:
+    setattr(PooledConnection, _name, _watched(_name, takes_sql=True))
+for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
+    setattr(PooledConnection, _name, _watched(_name, takes_sql=False))
 
 
-def is_lost(error: BaseException) -> bool:
-    """Whether *error* says that the connection is gone."""
-    if isinstance(error, asyncpg.PostgresError):
-        return verdict(error.sqlstate) is Verdict.LOST
-    return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+class _Source:
+    """Rows for executemany; keeps what goes wrong in making them, which asyncpg would report as its own or swallow."""
 
+    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
+        self._rows = rows
+        self.error: BaseException | None = None
 
-def sqlstate(error: BaseException) -> str | None:
-    """The five characters of a server's error, None for anything else."""
-    return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
-
-
-def is_unfinished(error: BaseException) -> bool:
-    """Whether a statement that ended with *error* may have been given up between Parse and Sync.
-
-    So are arguments that do not fit: asyncpg asks for the statement to be parsed, then finds that it cannot encode
-    them, and the server goes on holding the locks that it took for parsing.
-    """
-    is_the_drivers_own = isinstance(error, asyncpg.InterfaceError) or (
-        isinstance(error, asyncpg.PostgresError) and error.severity is None  # it borrows DataError from the server
-    )
-    return is_impatient(error) or is_the_drivers_own
-
-
-def is_impatient(error: BaseException) -> bool:
-    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
-    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
-
-
-def is_failed_transaction(error: BaseException) -> bool:
-    """Whether a statement was refused because an earlier one of its transaction had failed."""
-    return isinstance(error, asyncpg.InFailedSQLTransactionError)
-
-
-def is_stale_plan(error: BaseException) -> bool:
-    """Whether the statement was not run because its prepared form is out of date: preparing it again mends that."""
-    return isinstance(error, asyncpg.InvalidCachedStatementError)
-
-
-def translated(error: BaseException, connection: PooledConnection, name: str) -> BaseException:
-    """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
-    state = sqlstate(error)
-    if isinstance(error, asyncpg.OutdatedSchemaCacheError) or (state is not None and verdict(state) is Verdict.DISCARD):
-        connection.is_broken = True
-    if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
-        connection.is_broken = True
-    elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
-        return error
-    cause = error.__cause__ or error
-    lost = ConnectionLost(
-        f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have been "
-        f"applied: check before you repeat it; a read can be repeated at once."
-    )
-    lost.__cause__ = error
-    return lost
-
-
-@contextmanager
-def told_as_ours(connection: PooledConnection, name: str, timeout: float) -> Iterator[None]:
-    """Raise what goes wrong in the block as this package reports it."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise query_timeout(name, timeout) from error
-    except Exception as error:
-        ours = translated(error, connection, name)
-        if ours is error:
+    def __iter__(self) -> Iterator[Sequence[object]]:
+        try:
+            yield from self._rows
+        except GeneratorExit:
             raise
-        raise ours from error
-
-
-def query_timeout(name: str, timeout: float) -> QueryTimeout:
-    """The error for a statement that was cancelled after *timeout* seconds."""
-    return QueryTimeout(
-        f"a statement on {name} was cancelled after {timeout:.2f} s; if it writes, it may or may not have been "
-        f"applied. Give it a longer timeout=, or see what it waits for in pg_stat_activity.",
-        timeout_s=timeout,
-    )
-
-
-def one_line(error: BaseException) -> str:
-    """An error's class and first line."""
-    text = str(error).strip().split("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        except BaseException as error:
+            self.error = error
+            raise ValueError("the rows could not be made") from error
 
 
 class Driver:
@@ -367,6 +332,8 @@ class Driver:
         connection._holder._proxy = None
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
+        connection.at_work = connection.loan = 0
+        connection.callers_error = None
         connection.settings = self._settings
         connection.transactions = []
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]

@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from dbpool.connecting import Connector
 from dbpool.core.permits import HOLDING, WAITING
-from dbpool.driver import Driver, PooledConnection, is_impatient, is_unfinished
+from dbpool.driver import Driver, PooledConnection
+from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate, Parcel, Waiter
 from dbpool.settings import PoolSettings, Reset
@@ -166,7 +167,9 @@ class Leases:
             self._drop(connection)
             self.gate.leave(holder)
         else:
-            return self._cleanups.start(self._clean(holder, connection))
+            cleanup = self._cleanups.start(self._clean(holder, connection))
+            cleanup.add_done_callback(lambda _: self._unless_cleaned(holder, connection))
+            return cleanup
         return None
 
     async def close(self, timeout: float) -> None:
@@ -224,6 +227,12 @@ class Leases:
                 finally:
                     self._drop(connection)
                     self.gate.leave(holder)
+
+    def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        """Somebody cancelled the cleanup before its first turn: every task of the loop, say."""
+        if holder.place is HOLDING:
+            self._drop(connection)
+            self.gate.leave(holder)
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
         if connection.is_closed() or now >= connection.expires_at:

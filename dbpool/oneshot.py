@@ -9,8 +9,9 @@ from typing import Any
 
 from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
-from dbpool.driver import Answer, Want, is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
+from dbpool.driver import Answer, Want
 from dbpool.errors import QueryTimeout
+from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.gate import Parcel
 from dbpool.leases import Leaseholder, Leases
 from dbpool.settings import PoolSettings

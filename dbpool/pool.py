@@ -13,18 +13,9 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import (
-    Answer,
-    Handle,
-    PooledConnection,
-    PostgresError,
-    Record,
-    Want,
-    is_impatient,
-    one_line,
-    told_as_ours,
-)
+from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
+from dbpool.faults import is_impatient, one_line, told_as_ours
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
@@ -155,7 +146,10 @@ class DatabasePool(Queries):
         self._check_usable()
         check_statement(sql, (), self._settings.trusted_functions)
         seconds = checked_timeout(timeout) or self._settings.query_timeout
+        ends_at = self._leases.loop.time() + seconds
         async with self._leases.lease(checked_timeout(timeout) or self._settings.acquire_timeout) as connection:
+            if timeout is not None:
+                seconds = max(ends_at - self._leases.loop.time(), 0.001)
             with told_as_ours(connection, self._leases.gate.name, seconds):
                 await connection.executemany(sql, args, timeout=seconds)
 
@@ -360,19 +354,19 @@ class DatabasePool(Queries):
 class Acquiring:
     """What ``DatabasePool.acquire`` returns: awaitable, and an async context manager."""
 
-    __slots__ = ("_lease", "_pool", "_timeout")
+    __slots__ = ("_is_used", "_lease", "_pool", "_timeout")
 
     def __init__(self, pool: DatabasePool, timeout: float | None) -> None:
         self._pool = pool
         self._timeout = timeout
+        self._is_used = False
         self._lease: AbstractAsyncContextManager[PooledConnection] | None = None
 
     def __await__(self) -> Generator[Any, None, Handle[Record]]:
         return self._acquire().__await__()
 
     async def __aenter__(self) -> Handle[Record]:
-        if self._lease is not None:
-            raise UsageError("this acquire() is in use already: call acquire() for each connection")
+        self._use()
         lease = self._pool._lease(self._timeout)
         connection = await lease.__aenter__()
         self._lease = lease
@@ -383,7 +377,13 @@ class Acquiring:
         lease, self._lease = self._lease, None
         return await lease.__aexit__(*exc)
 
+    def _use(self) -> None:
+        if self._is_used:
+            raise UsageError("this acquire() was used already: call acquire() for each connection")
+        self._is_used = True
+
     async def _acquire(self) -> Handle[Record]:
+        self._use()
         lease = self._pool._lease(self._timeout)
         handle = (await lease.__aenter__()).lend()
         self._pool._loans[handle] = lease

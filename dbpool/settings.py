@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
@@ -13,6 +12,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dbpool.errors import SettingsError
 
+LONGEST_S = 1e9  # thirty years: what an event loop's clock can surely add
+
 
 def positive_seconds(value: object, what: str) -> float:
     """Check a time-out: a finite number of seconds above zero.
@@ -20,8 +21,8 @@ def positive_seconds(value: object, what: str) -> float:
     Raises:
         SettingsError: it is zero, negative, NaN, infinite, a bool or not a number.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
-        raise SettingsError(f"{what} must be a finite number of seconds above 0, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LONGEST_S:
+        raise SettingsError(f"{what} must be a finite number of seconds above 0, at most 1e9, not {value!r}")
     return float(value)
 
 

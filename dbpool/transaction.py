@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
-from dbpool.driver import Answer, PooledConnection, Record, Want, is_failed_transaction, is_lost, one_line, told_as_ours
+from dbpool.driver import Answer, PooledConnection, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
+from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
@@ -74,7 +75,7 @@ class Transaction(Queries):
     Cancelling: a COMMIT already sent is waited for, and the cancellation delivered when its outcome is known.
     """
 
-    __slots__ = ("_connection", "_savepoint", "_settings", "_where", "options", "state", "xid")
+    __slots__ = ("_connection", "_loan", "_savepoint", "_settings", "_where", "options", "state", "xid")
 
     def __init__(self, connection: PooledConnection, options: TransactionOptions) -> None:
         self._connection = connection
@@ -82,6 +83,7 @@ class Transaction(Queries):
         self._settings = connection.settings
         self._where = f"pool '{connection.settings.name}'"
         self._savepoint = ""
+        self._loan = connection.loan
         self.state = State.NEW
         self.xid: str | None = None
 
@@ -92,6 +94,7 @@ class Transaction(Queries):
         """
         if self.state is not State.NEW:
             raise UsageError(f"this transaction is {self.state.value}: it starts once")
+        self._check_lease()
         outer = self._connection.transactions
         if outer:
             self._check_nesting(outer[0].options)
@@ -107,7 +110,7 @@ class Transaction(Queries):
         except BaseException:
             outer.remove(self)
             if self.state is State.NEW:
-                self._connection.is_broken = True
+                self._connection.terminate()  # at once: whatever its holder did next would be in that transaction
             else:
                 await self._roll_back_quietly()
             raise
@@ -122,7 +125,11 @@ class Transaction(Queries):
                 f"stored. Run it again."
             )
         if self.options.traceable and not self._savepoint:
-            self.xid = await self._ask_for_xid()
+            try:
+                self.xid = await self._ask_for_xid()
+            except BaseException:
+                await self._roll_back_quietly()
+                raise
         try:
             await finish(self._release() if self._savepoint else self._commit())
         except asyncio.CancelledError as error:
@@ -135,7 +142,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException:
-            self._connection.is_broken = True
+            self._connection.terminate()
             raise
         finally:
             self._over(State.ROLLED_BACK)
@@ -176,11 +183,10 @@ class Transaction(Queries):
         make: Callable[[Record], Any] | None = None
         with self._told(self._settings.query_timeout):
             async for record in self._connection.cursor(sql, *args, prefetch=prefetch):
-                if into is None:
-                    yield record
-                    continue
-                make = make or mapper_of(into, record)
-                yield make(record)
+                if into is not None:
+                    make = make or mapper_of(into, record)
+                yield record if make is None else make(record)
+                self._check_open("go on reading")
 
     def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:
         """A transaction inside this one: a savepoint. Its *settings* last until the outermost one ends."""
@@ -215,7 +221,9 @@ class Transaction(Queries):
             tag = await self._connection.run("COMMIT", (), Want.STATUS, seconds)
         except BaseException as error:
             if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
-                self._over(State.ROLLED_BACK)  # the server's own answer: a deferred constraint, a conflict
+                if is_unfinished(error):  # not sent: another statement was under way
+                    self._connection.terminate()
+                self._over(State.ROLLED_BACK)  # else the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
             self._connection.is_broken = True
@@ -267,8 +275,10 @@ class Transaction(Queries):
         """Roll back, and let the exception that is under way be the one that is seen."""
         try:
             await finish(self._roll_back())
-        except Exception:
-            self._connection.is_broken = True  # closing it rolls back too
+        except BaseException as error:
+            self._connection.terminate()  # which rolls back, too, and whatever is around this one
+            if not isinstance(error, Exception):
+                raise
         finally:
             self._over(State.ROLLED_BACK)
 
@@ -293,6 +303,11 @@ class Transaction(Queries):
     def _check_open(self, doing: str) -> None:
         if self.state is not State.OPEN:
             raise UsageError(f"cannot {doing}: this transaction is {self.state.value}")
+        self._check_lease()
+
+    def _check_lease(self) -> None:
+        if self._loan != self._connection.loan:
+            raise UsageError("this transaction's connection was given back to the pool: use it inside its block only")
 
     def _check_nesting(self, outer: TransactionOptions) -> None:
         mine = self.options
@@ -301,8 +316,12 @@ class Transaction(Queries):
 
     def _over(self, state: State) -> None:
         self.state = state
-        if self in self._connection.transactions:
-            self._connection.transactions.remove(self)
+        under_way = self._connection.transactions
+        if self in under_way:
+            inner = under_way[under_way.index(self) :]
+            del under_way[under_way.index(self) :]
+            for transaction in inner[1:]:  # left open inside this one
+                transaction.state = state
 
     def __repr__(self) -> str:
         return f"<Transaction on {self._where}: {self.state.value}>"

@@ -13,8 +13,9 @@ from dbpool.demo.plan import DemoError, LeftBehind, Plan
 from dbpool.demo.screen import Screen
 from dbpool.demo.stopping import Stopped, until_told_to_stop
 from dbpool.demo.story import Story, show_summary
-from dbpool.driver import PostgresError, one_line
+from dbpool.driver import PostgresError
 from dbpool.errors import DbPoolError, EmbeddedError
+from dbpool.faults import one_line
 
 DONE, FAILED, NOT_INSTALLED, INTERRUPTED = 0, 1, 2, 130
 

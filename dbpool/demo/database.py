@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from dbpool import DatabasePool, DbPoolError
 from dbpool.demo.plan import DemoError, LeftBehind, Plan
-from dbpool.driver import PostgresError, one_line, sqlstate
+from dbpool.driver import PostgresError
 from dbpool.embedded import EmbeddedPostgres
+from dbpool.faults import one_line, sqlstate
 from dbpool.finish import finish
 
 SIDE_CONNECTIONS = (

@@ -1,5 +1,4 @@
 """Transactions: what they say is what is stored."""
-# ruff: noqa: PT012 - it is the end of a block that raises
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from dbpool.driver import PooledConnection, Want, is_stale_plan
+from dbpool.driver import PooledConnection, Want
+from dbpool.faults import is_stale_plan
 from dbpool.leases import Leases
 
 NUMBER = "select $1::int"

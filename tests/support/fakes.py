@@ -87,6 +87,7 @@ class FakeConnection:
         self.sent: list[str] = []
         self.cleaned_total = self.pinged_total = self.loans_ended = 0
         self.is_broken = self.is_interrupted = False
+        self.callers_error: BaseException | None = None
         self.keeps_session = True
         self.expires_at = self.idle_since = 0.0
 

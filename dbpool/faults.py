@@ -1,0 +1,109 @@
+"""What an error of the driver means, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import asyncpg
+
+from dbpool.core.retry import Verdict, verdict
+from dbpool.errors import ConnectionLost, QueryTimeout
+
+
+class Breakable(Protocol):
+    """A connection, as far as its errors are concerned."""
+
+    is_broken: bool
+    callers_error: BaseException | None
+
+    def is_closed(self) -> bool: ...
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether *error* says that the connection is gone."""
+    if isinstance(error, asyncpg.PostgresError):
+        return verdict(error.sqlstate) is Verdict.LOST
+    return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters of a server's error, None for anything else."""
+    return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
+
+
+def is_unfinished(error: BaseException) -> bool:
+    """Whether a statement that ended with *error* may have been given up between Parse and Sync.
+
+    So are arguments that do not fit: asyncpg asks for the statement to be parsed, then finds that it cannot encode
+    them, and the server goes on holding the locks that it took for parsing.
+    """
+    is_the_drivers_own = isinstance(error, asyncpg.InterfaceError) or (
+        isinstance(error, asyncpg.PostgresError) and error.severity is None  # it borrows DataError from the server
+    )
+    return is_impatient(error) or is_the_drivers_own
+
+
+def is_impatient(error: BaseException) -> bool:
+    """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
+    return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
+
+
+def is_failed_transaction(error: BaseException) -> bool:
+    """Whether a statement was refused because an earlier one of its transaction had failed."""
+    return isinstance(error, asyncpg.InFailedSQLTransactionError)
+
+
+def is_stale_plan(error: BaseException) -> bool:
+    """Whether the statement was not run because its prepared form is out of date: preparing it again mends that."""
+    return isinstance(error, asyncpg.InvalidCachedStatementError)
+
+
+def translated(error: BaseException, connection: Breakable, name: str) -> BaseException:
+    """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
+    state = sqlstate(error)
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError) or (state is not None and verdict(state) is Verdict.DISCARD):
+        connection.is_broken = True
+    if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
+        connection.is_broken = True
+    elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
+        return error
+    cause = error.__cause__ or error
+    lost = ConnectionLost(
+        f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have been "
+        f"applied: check before you repeat it; a read can be repeated at once."
+    )
+    lost.__cause__ = error
+    return lost
+
+
+@contextmanager
+def told_as_ours(connection: Breakable, name: str, timeout: float) -> Iterator[None]:
+    """Raise what goes wrong in the block as this package reports it."""
+    try:
+        yield
+    except Exception as error:
+        if error is connection.callers_error:
+            raise
+        if isinstance(error, TimeoutError):
+            raise query_timeout(name, timeout) from error
+        ours = translated(error, connection, name)
+        if ours is error:
+            raise
+        raise ours from error
+
+
+def query_timeout(name: str, timeout: float) -> QueryTimeout:
+    """The error for a statement that was cancelled after *timeout* seconds."""
+    return QueryTimeout(
+        f"a statement on {name} was cancelled after {timeout:.2f} s; if it writes, it may or may not have been "
+        f"applied. Give it a longer timeout=, or see what it waits for in pg_stat_activity.",
+        timeout_s=timeout,
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """An error's class and first line."""
+    text = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

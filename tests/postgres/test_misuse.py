@@ -1,0 +1,130 @@
+"""What a caller does wrong must hurt nobody else, and must not be answered as if it were right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from dbpool import ConnectionLost, DatabasePool, UsageError
+from tests.support.databases import Database
+from tests.support.pools import pool_of
+
+
+async def fails() -> None:
+    raise ValueError("on purpose")
+
+
+async def numbers(db: DatabasePool) -> list[int]:
+    return [row["n"] for row in await db.fetch("select n from t order by n")]
+
+
+async def test_a_transaction_is_of_no_use_once_its_connection_was_given_back(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        await db.execute("create table t (n int)")
+        async with db.transaction() as tx:
+            inner = tx.transaction()
+            await inner.start()
+        async with db.transaction() as other:
+            for old in (tx, inner):
+                with pytest.raises(UsageError):
+                    await old.execute("insert into t values (777)")
+            await other.execute("insert into t values (1)")
+        assert await numbers(db) == [1]
+
+
+async def test_a_transaction_never_begun_cannot_begin_on_somebody_elses_connection(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        async with db.acquire() as connection:
+            old = connection.transaction()
+        async with db.acquire():
+            with pytest.raises(UsageError):
+                await old.start()
+
+
+async def test_a_savepoint_that_cannot_be_rolled_back_takes_the_whole_transaction_with_it(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        await db.execute("create table t (n int)")
+        with pytest.raises(ConnectionLost):
+            async with db.transaction() as tx:
+                with pytest.raises(ValueError, match="on purpose"):
+                    async with tx.transaction() as inner:
+                        await inner.execute("insert into t values (4321)")
+                        await asyncio.gather(inner.fetch("select pg_sleep(0.3)"), fails())
+        assert await numbers(db) == []
+
+
+async def test_after_a_begin_that_was_cancelled_nothing_is_acknowledged_on_that_connection(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        await db.execute("create table t (n int)")
+        async with db.acquire() as connection:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    async with connection.transaction():
+                        pass
+            with pytest.raises(asyncpg.InterfaceError):
+                await connection.execute("insert into t values (1)")
+        assert await numbers(db) == []
+
+
+async def test_a_connection_given_back_with_a_statement_under_way_is_not_handed_on(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        with pytest.raises(ValueError, match="on purpose"):
+            async with db.acquire() as connection:
+                await asyncio.gather(connection.fetchval("select pg_sleep(30)"), fails())
+        assert await db.fetchval("select 1") == 1
+
+
+async def test_executemany_that_is_cancelled_while_the_server_is_slow_to_read_ends_at_once(database: Database) -> None:
+    def many() -> Iterator[tuple[int]]:
+        for number in range(10_000_000):
+            yield (number,)
+
+    async with pool_of(database, 1, query_timeout=30) as db:
+        await db.execute("create table t (n int)")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await db.executemany("insert into t values ($1)", many())
+        assert await numbers(db) == []
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError("rows.csv"), TimeoutError("a clock of its own"), KeyboardInterrupt()]
+)
+async def test_what_goes_wrong_in_the_rows_of_executemany_is_raised_as_it_is(
+    database: Database, error: BaseException
+) -> None:
+    def rows() -> Iterator[tuple[int]]:
+        yield (1,)
+        raise error
+
+    async def send(db: DatabasePool) -> BaseException | None:
+        try:
+            await db.executemany("insert into t values ($1)", rows())
+        except BaseException as raised:  # a KeyboardInterrupt let out of a task would end the loop
+            return raised
+        return None
+
+    async with pool_of(database, 1) as db:
+        await db.execute("create table t (n int)")
+        assert await send(db) is error
+        assert await numbers(db) == []
+
+
+async def test_a_query_logger_is_gone_with_its_lease(database: Database) -> None:
+    seen: list[str] = []
+    async with pool_of(database, 1) as db:
+        async with db.acquire() as connection:
+            connection.add_query_logger(lambda record: seen.append(record.query))
+        await db.fetchval("select 'secret'")
+    assert seen == []
+
+
+async def test_an_acquire_is_used_once(database: Database) -> None:
+    async with pool_of(database, 2) as db:
+        acquiring = db.acquire()
+        async with acquiring:
+            with pytest.raises(UsageError):
+                await acquiring
