@@ -62,6 +62,7 @@ class PooledConnection(asyncpg.Connection):
         "expires_at",
         "idle_since",
         "is_broken",
+        "is_doomed",
         "is_interrupted",
         "is_standard",
         "keeps_session",
@@ -73,6 +74,7 @@ class PooledConnection(asyncpg.Connection):
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_broken: bool  # close it instead of cleaning it
+    is_doomed: bool  # nothing more may be sent: it is in a transaction that nobody knows the state of
     is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
@@ -93,11 +95,25 @@ class PooledConnection(asyncpg.Connection):
         Raises:
             StatementError: it can never work.
         """
+        self.check_fit()
         statement = classify(sql, self.settings.trusted_functions)
         refuse_copy(statement)
         if not statement.keeps_session:
             self.note_change(sql)
         return statement
+
+    def doom(self) -> None:
+        """Let nothing more be sent on it, and have it closed when its lease ends, which rolls back."""
+        self.is_broken = self.is_doomed = True
+
+    def check_fit(self) -> None:
+        """Raise asyncpg's errors for a connection that is closed or doomed."""
+        me: Any = self
+        me._check_open()
+        if self.is_doomed:
+            raise asyncpg.ConnectionDoesNotExistError(
+                "a BEGIN or ROLLBACK on this connection went wrong: it is closed when its lease ends, nothing is stored"
+            )
 
     def note_change(self, sql: str) -> None:
         """*sql*, about to be sent, may change the session's state."""
@@ -190,7 +206,7 @@ class PooledConnection(asyncpg.Connection):
     async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
         """The same with waiting, for any statement: prepares it where needed."""
         me: Any = self
-        me._check_open()
+        self.check_fit()
         if want.status:
             return await super().execute(sql, *args, timeout=timeout)
         return await me._execute(sql, args, want.limit, timeout)
@@ -252,8 +268,10 @@ def _watched(name: str, *, takes_sql: bool) -> Callable[..., Any]:
     async def watched(self: PooledConnection, what: str, *args: Any, **options: Any) -> Any:
         if takes_sql:
             self.watch(what)
-        elif options.get("where"):
-            self.note_change(options["where"])
+        else:
+            self.check_fit()
+            if options.get("where"):
+                self.note_change(options["where"])
         self.at_work += 1
         try:
             return await method(self, what, *args, **options)
@@ -331,7 +349,7 @@ class Driver:
         connection._holder = handle._holder
         connection._holder._proxy = None
         handle._detach()
-        connection.is_broken = connection.is_interrupted = False
+        connection.is_broken = connection.is_interrupted = connection.is_doomed = False
         connection.at_work = connection.loan = 0
         connection.callers_error = None
         connection.settings = self._settings

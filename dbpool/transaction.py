@@ -110,7 +110,7 @@ class Transaction(Queries):
         except BaseException:
             outer.remove(self)
             if self.state is State.NEW:
-                self._connection.terminate()  # at once: whatever its holder did next would be in that transaction
+                self._connection.doom()  # whatever its holder did next would be in that transaction
             else:
                 await self._roll_back_quietly()
             raise
@@ -118,7 +118,7 @@ class Transaction(Queries):
     async def commit(self) -> None:
         """COMMIT, or RELEASE SAVEPOINT; see the class for what it raises."""
         self._check_open("commit")
-        if self._connection.is_closed():
+        if self._connection.is_closed() or self._connection.is_doomed:
             self._over(State.ROLLED_BACK)
             raise ConnectionLost(
                 f"the connection of {self._where} was lost before COMMIT was sent: nothing of this transaction is "
@@ -133,7 +133,8 @@ class Transaction(Queries):
         try:
             await finish(self._release() if self._savepoint else self._commit())
         except asyncio.CancelledError as error:
-            error.add_note(f"cancelled during COMMIT: the transaction is {self.state.value}")
+            if not self._savepoint:  # a savepoint's fate is that of the transaction around it
+                error.add_note(f"cancelled during COMMIT: the transaction is {self.state.value}")
             raise
 
     async def rollback(self) -> None:
@@ -142,7 +143,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException:
-            self._connection.terminate()
+            self._connection.doom()
             raise
         finally:
             self._over(State.ROLLED_BACK)
@@ -222,7 +223,7 @@ class Transaction(Queries):
         except BaseException as error:
             if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
                 if is_unfinished(error):  # not sent: another statement was under way
-                    self._connection.terminate()
+                    self._connection.doom()
                 self._over(State.ROLLED_BACK)  # else the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
@@ -262,7 +263,7 @@ class Transaction(Queries):
 
     async def _roll_back(self) -> None:
         seconds = self._settings.reset_timeout
-        if self._connection.is_closed():
+        if self._connection.is_closed() or self._connection.is_doomed:
             return  # the server rolled back when the session ended
         if self._savepoint:
             await self._command(
@@ -276,7 +277,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException as error:
-            self._connection.terminate()  # which rolls back, too, and whatever is around this one
+            self._connection.doom()  # and with it whatever transaction is around this one
             if not isinstance(error, Exception):
                 raise
         finally:

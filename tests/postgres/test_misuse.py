@@ -64,7 +64,7 @@ async def test_after_a_begin_that_was_cancelled_nothing_is_acknowledged_on_that_
                 async with asyncio.timeout(0):
                     async with connection.transaction():
                         pass
-            with pytest.raises(asyncpg.InterfaceError):
+            with pytest.raises(asyncpg.ConnectionDoesNotExistError):
                 await connection.execute("insert into t values (1)")
         assert await numbers(db) == []
 

@@ -300,7 +300,7 @@ async def test_a_begin_cancelled_on_a_connection_of_ones_own_fakes_no_later_succ
                 async with connection.transaction():
                     await connection.execute("insert into t values (1)")
                 claims = True
-            except (UsageError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (UsageError, ConnectionLost, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pass
         await settled(db)
         assert await stored(db) == ([1] if claims else [])
