@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -230,10 +230,14 @@ def outcome_told(error: asyncio.CancelledError | None) -> str:
     return notes[-1].rpartition(" is ")[2] if notes else "rolled back"
 
 
-async def test_a_cancelled_statement_ends_on_the_server_too(database: Database) -> None:
+@pytest.mark.parametrize("waits_in_line", [False, True])
+async def test_a_cancelled_statement_ends_on_the_server_too(database: Database, waits_in_line: bool) -> None:
     async with pool_of(database, 1) as db, witness_of(database) as witness, witness.holding():
         for _ in "unprepared", "prepared":
-            call = asyncio.create_task(db.fetch("select pg_advisory_xact_lock(1)"))
+            async with db.acquire() if waits_in_line else nullcontext():
+                call = asyncio.create_task(db.fetch("select pg_advisory_xact_lock(1)"))
+                if waits_in_line:
+                    await becomes(lambda: db.stats().waiting)
             await witness.until_blocked()
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
