@@ -140,6 +140,7 @@ class PooledConnection(asyncpg.Connection):
         except BaseException:
             sending.add_done_callback(lambda done: done.cancelled() or done.exception())
             self.terminate()
+            sending.cancel()  # it may be waiting to write on
             raise
         if source.error is not None:
             sending.exception()
