@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +14,7 @@ from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 
+from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.faults import is_unfinished
 
@@ -57,12 +58,13 @@ class PooledConnection(asyncpg.Connection):
 
     __slots__ = (
         "_holder",
+        "_sending",
         "at_work",
         "callers_error",
+        "doomed_by",
         "expires_at",
         "idle_since",
         "is_broken",
-        "is_doomed",
         "is_interrupted",
         "is_standard",
         "keeps_session",
@@ -74,7 +76,7 @@ class PooledConnection(asyncpg.Connection):
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_broken: bool  # close it instead of cleaning it
-    is_doomed: bool  # nothing more may be sent: it is in a transaction that nobody knows the state of
+    doomed_by: str  # what left it in a state that nobody knows, so that nothing more may be sent; mostly empty
     is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
@@ -86,6 +88,7 @@ class PooledConnection(asyncpg.Connection):
     record_class: type[Record]
     transactions: list[Any]  # those under way on it, the outermost first
     _holder: Any
+    _sending: asyncio.Task[None] | None  # an executemany that was given up
 
     make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
 
@@ -102,17 +105,19 @@ class PooledConnection(asyncpg.Connection):
             self.note_change(sql)
         return statement
 
-    def doom(self) -> None:
+    def doom(self, by: str) -> None:
         """Let nothing more be sent on it, and have it closed when its lease ends, which rolls back."""
-        self.is_broken = self.is_doomed = True
+        self.is_broken = True
+        self.doomed_by = by
 
     def check_fit(self) -> None:
         """Raise asyncpg's errors for a connection that is closed or doomed."""
         me: Any = self
         me._check_open()
-        if self.is_doomed:
+        if self.doomed_by:
             raise asyncpg.ConnectionDoesNotExistError(
-                "a BEGIN or ROLLBACK on this connection went wrong: it is closed when its lease ends, nothing is stored"
+                f"{self.doomed_by} on this connection was cut short: it is closed when its lease ends, and the "
+                f"transaction is not stored"
             )
 
     def note_change(self, sql: str) -> None:
@@ -131,16 +136,19 @@ class PooledConnection(asyncpg.Connection):
     async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
         """As asyncpg's, but what goes wrong in *args* is raised as it is, and a cancellation is never swallowed.
 
-        asyncpg swallows it while the server is slow to read, and leaves the connection of no use: it is cut.
+        asyncpg swallows it while the server is slow to read. Here the task that sends goes on, with no more rows, until
+        the connection is closed, which cancels the statement first: a server that is writing reads its socket's end
+        only later, behind a proxy perhaps never.
         """
-        source = _Source(args)
+        source = RowSource(args)
         sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
         try:
             await asyncio.wait([sending])
         except BaseException:
             sending.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self.terminate()
-            sending.cancel()  # it may be waiting to write on
+            source.is_stopped = True
+            self._sending = sending
+            self.doom("an executemany")
             raise
         if source.error is not None:
             sending.exception()
@@ -211,6 +219,11 @@ class PooledConnection(asyncpg.Connection):
         if want.status:
             return await super().execute(sql, *args, timeout=timeout)
         return await me._execute(sql, args, want.limit, timeout)
+
+    def terminate(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()  # it may be waiting to write on
+        super().terminate()
 
     def lend(self) -> Handle[Record]:
         """A fresh handle for one lease: unusable after ``end_loan``."""
@@ -292,23 +305,6 @@ for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
     setattr(PooledConnection, _name, _watched(_name, takes_sql=False))
 
 
-class _Source:
-    """Rows for executemany; keeps what goes wrong in making them, which asyncpg would report as its own or swallow."""
-
-    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
-        self._rows = rows
-        self.error: BaseException | None = None
-
-    def __iter__(self) -> Iterator[Sequence[object]]:
-        try:
-            yield from self._rows
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self.error = error
-            raise ValueError("the rows could not be made") from error
-
-
 class Driver:
     """The asyncpg pool behind the gate: it never has anyone waiting, for the gate's capacity is its ``max_size``."""
 
@@ -350,7 +346,8 @@ class Driver:
         connection._holder = handle._holder
         connection._holder._proxy = None
         handle._detach()
-        connection.is_broken = connection.is_interrupted = connection.is_doomed = False
+        connection.is_broken = connection.is_interrupted = False
+        connection.doomed_by, connection._sending = "", None
         connection.at_work = connection.loan = 0
         connection.callers_error = None
         connection.settings = self._settings

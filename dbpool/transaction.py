@@ -110,7 +110,7 @@ class Transaction(Queries):
         except BaseException:
             outer.remove(self)
             if self.state is State.NEW:
-                self._connection.doom()  # whatever its holder did next would be in that transaction
+                self._connection.doom("a BEGIN")  # whatever its holder did next would be in that transaction
             else:
                 await self._roll_back_quietly()
             raise
@@ -118,7 +118,7 @@ class Transaction(Queries):
     async def commit(self) -> None:
         """COMMIT, or RELEASE SAVEPOINT; see the class for what it raises."""
         self._check_open("commit")
-        if self._connection.is_closed() or self._connection.is_doomed:
+        if self._connection.is_closed() or self._connection.doomed_by:
             self._over(State.ROLLED_BACK)
             raise ConnectionLost(
                 f"the connection of {self._where} was lost before COMMIT was sent: nothing of this transaction is "
@@ -143,7 +143,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException:
-            self._connection.doom()
+            self._connection.doom("a ROLLBACK")
             raise
         finally:
             self._over(State.ROLLED_BACK)
@@ -223,7 +223,7 @@ class Transaction(Queries):
         except BaseException as error:
             if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
                 if is_unfinished(error):  # not sent: another statement was under way
-                    self._connection.doom()
+                    self._connection.doom("a COMMIT")
                 self._over(State.ROLLED_BACK)  # else the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
@@ -263,7 +263,7 @@ class Transaction(Queries):
 
     async def _roll_back(self) -> None:
         seconds = self._settings.reset_timeout
-        if self._connection.is_closed() or self._connection.is_doomed:
+        if self._connection.is_closed() or self._connection.doomed_by:
             return  # the server rolled back when the session ended
         if self._savepoint:
             await self._command(
@@ -277,7 +277,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException as error:
-            self._connection.doom()  # and with it whatever transaction is around this one
+            self._connection.doom("a ROLLBACK")  # and with it whatever transaction is around this one
             if not isinstance(error, Exception):
                 raise
         finally:

@@ -84,10 +84,24 @@ async def test_executemany_that_is_cancelled_while_the_server_is_slow_to_read_en
 
     async with pool_of(database, 1, query_timeout=30) as db:
         await db.execute("create table t (n int)")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await db.executemany("insert into t values ($1)", many())
-        assert await numbers(db) == []
+        for moment in (0.5, 0.1, 0.01, 0):  # seconds
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(moment):
+                    await db.executemany("insert into t values ($1)", many())
+            assert await numbers(db) == []
+
+
+async def test_a_connection_whose_executemany_was_given_up_takes_nothing_more(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        async with db.acquire() as connection:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await connection.executemany("select pg_sleep($1)", [(30.0,)])
+            with pytest.raises(
+                asyncpg.ConnectionDoesNotExistError, match="an executemany on this connection was cut short"
+            ):
+                await connection.fetchval("select 1")
+        assert await db.fetchval("select 1") == 1
 
 
 @pytest.mark.parametrize(
