@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ PATIENCE_S = 20.0
 # an owner in a process of its own: says where its server is, then does what the test wants to see;
 # it takes only this part of the package, since another Python may not have the driver
 OWNER = """
-import os, signal, sys, types
+import os, sys, time, types
 sys.modules["dbpool"] = types.ModuleType("dbpool")
 sys.modules["dbpool"].__path__ = [os.environ["PACKAGE"]]
 from dbpool.embedded import EmbeddedPostgres
@@ -93,14 +94,21 @@ def ask(dsn: str, sql: str) -> str:
     return done.stdout.strip()
 
 
-def owner(script: str, user: str | None = None, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def owner(script: str, user: str | None = None, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that starts a server and then does as *script* says; killed when the test fails."""
+    with subprocess.Popen(
         [environment.pop("python", sys.executable), "-c", OWNER + script],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
         env={**os.environ, "PACKAGE": str(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1", **environment},
         user=user, group=None if user is None else server_account().gid, extra_groups=None if user is None else [],
         start_new_session=True,
-    )  # fmt: skip
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def where(process: subprocess.Popen[str]) -> tuple[int, Path]:
@@ -226,8 +234,14 @@ def test_an_owner_killed_while_starting_leaves_nothing(place: Path) -> None:
 
 
 def test_the_server_outlives_a_ctrl_c_that_its_owner_handles() -> None:
-    script = "try: print('ready', flush=True); signal.pause()\nexcept KeyboardInterrupt: print('caught', flush=True); "
-    with owner(script + "input()") as process:
+    script = """
+try:
+    print('ready', flush=True)
+    while True: time.sleep(0.05)  # not pause(): the signal may come just before it
+except KeyboardInterrupt:
+    print('caught', flush=True)
+input()"""
+    with owner(script) as process:
         pid, directory = where(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
