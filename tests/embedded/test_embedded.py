@@ -28,7 +28,7 @@ PATIENCE_S = 20.0
 # an owner in a process of its own: says where its server is, then does what the test wants to see;
 # it takes only this part of the package, since another Python may not have the driver
 OWNER = """
-import os, sys, time, types
+import os, signal, sys, time, types
 sys.modules["dbpool"] = types.ModuleType("dbpool")
 sys.modules["dbpool"].__path__ = [os.environ["PACKAGE"]]
 from dbpool.embedded import EmbeddedPostgres
@@ -235,6 +235,7 @@ def test_an_owner_killed_while_starting_leaves_nothing(place: Path) -> None:
 
 def test_the_server_outlives_a_ctrl_c_that_its_owner_handles() -> None:
     script = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may come to us ignored
 try:
     print('ready', flush=True)
     while True: time.sleep(0.05)  # not pause(): the signal may come just before it
