@@ -6,11 +6,13 @@ import asyncio
 import functools
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
+from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined]
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 
@@ -267,6 +269,12 @@ class PooledConnection(asyncpg.Connection):
             return False
         return True
 
+    async def stop_statement(self) -> None:
+        """Ask the server to stop what runs here; whoever waits for the answer gets it as ever."""
+        me: Any = self
+        pid, secret = me._protocol.backend_pid, me._protocol.backend_secret
+        await _cancel(loop=me._loop, addr=me._addr, params=me._params, backend_pid=pid, backend_secret=secret)
+
     async def discard(self, timeout: float) -> None:
         """Close: cancel what runs and wait until the server has ended the session, *timeout* seconds at the most."""
         try:
@@ -357,6 +365,13 @@ class Driver:
         connection.keeps_session = connection.is_standard
         _tune(connection)
         return connection
+
+    async def stop_statements(self, timeout: float) -> None:
+        """Have the server stop whatever runs, *timeout* seconds at the most: it may not notice a cut-off for long."""
+        running = [holder._con for holder in self._pool._holders if holder._con and not holder._con.is_closed()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(connection.stop_statement() for connection in running), return_exceptions=True)
 
     def terminate(self) -> None:
         """Cut every connection off."""

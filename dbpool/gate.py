@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from dbpool.core.permits import GONE, WAITING, Closed, Full, Permits, Ticket
+from dbpool.core.permits import GONE, NEW, WAITING, Closed, Full, Permits, Ticket
 from dbpool.deadlines import Bucket, Deadlines, forget
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
 from dbpool.settings import positive_seconds, whole_number
@@ -28,6 +27,11 @@ class Waiter(Ticket):
     def __init__(self) -> None:
         super().__init__()
         self.bucket = None
+
+    def check_new(self) -> None:
+        """Raise UsageError for one that has stood in line before."""
+        if self.place is not NEW:
+            raise UsageError("this context manager was used already: make one for each block")
 
     def granted(self, parcel: Parcel, now: float) -> None:  # noqa: ARG002 - for those who build on this
         """It holds a permit since *now*, in seconds of the loop's clock, and *parcel* came with it."""
@@ -93,7 +97,7 @@ class Gate:
         self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), max_waiting)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._inside: list[Waiter] = []
+        self._inside: list[Stay] = []
         self._emptied: asyncio.Future[None] | None = None
 
     @property
@@ -117,9 +121,8 @@ class Gate:
         oldest = self._permits.next_in_line
         return 0.0 if oldest is None or self._loop is None else self._loop.time() - oldest.since
 
-    @asynccontextmanager
-    async def enter(self, *, timeout: float | None = None) -> AsyncIterator[None]:
-        """Hold a permit for the length of the block.
+    def enter(self, *, timeout: float | None = None) -> Stay:
+        """Hold a permit for the length of a block: ``async with gate.enter(timeout=2)``.
 
         Args:
             timeout: seconds to wait in line at the most; None: the gate's.
@@ -129,17 +132,15 @@ class Gate:
             PoolClosed: the gate was closed, before or while waiting.
         Cancelling: leaves the line, or gives the permit back.
         """
-        waiter = await self._hold(timeout)
-        try:
-            yield
-        finally:
-            self.leave(waiter)
+        return Stay(self, self._timeout if timeout is None else positive_seconds(timeout, "timeout"))
 
     async def __aenter__(self) -> None:
-        self._inside.append(await self._hold(None))
+        stay = Stay(self, self._timeout)
+        await stay.__aenter__()
+        self._inside.append(stay)
 
     async def __aexit__(self, *exc: object) -> None:
-        self.leave(self._inside.pop())  # any of them: permits held this way are alike
+        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
 
     async def close(self) -> None:
         """Refuse newcomers, fail everyone in line with PoolClosed at once, then wait for the holders to leave.
@@ -225,22 +226,6 @@ class Gate:
         granted.granted(parcel, now)
         return True
 
-    async def _hold(self, timeout: float | None) -> Waiter:
-        loop = asyncio.get_running_loop()
-        waiter = Waiter()
-        timeout = self._timeout if timeout is None else positive_seconds(timeout, "timeout")
-        if not self.request(waiter, timeout, loop):
-            waiter.wakeup = loop.create_future()
-            try:
-                refusal = await waiter.wakeup
-            except BaseException:
-                if waiter.place is not GONE:  # cancelled in line, or in the instant of the grant
-                    self.leave(waiter)
-                raise
-            if refusal is not None:
-                raise refusal
-        return waiter
-
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.held + self.waiting:
             raise UsageError(f"{self.name} is in use in another event loop: make one gate for each loop")
@@ -276,3 +261,32 @@ class Gate:
     def __repr__(self) -> str:
         closed = ", closed" if self.is_closed else ""
         return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{closed}>"
+
+
+class Stay:
+    """What ``Gate.enter`` returns: a class, for a generator that waits in line does not notice that it is closed."""
+
+    __slots__ = ("_gate", "_timeout", "_waiter")
+
+    def __init__(self, gate: Gate, timeout: float) -> None:
+        self._gate = gate
+        self._timeout = timeout
+        self._waiter = Waiter()
+
+    async def __aenter__(self) -> None:
+        gate, waiter, loop = self._gate, self._waiter, asyncio.get_running_loop()
+        waiter.check_new()
+        if gate.request(waiter, self._timeout, loop):
+            return
+        waiter.wakeup = loop.create_future()
+        try:
+            refusal = await waiter.wakeup
+        except BaseException:
+            if waiter.place is not GONE:  # cancelled in line, or in the instant of the grant
+                gate.leave(waiter)
+            raise
+        if refusal is not None:
+            raise refusal
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._gate.leave(self._waiter)

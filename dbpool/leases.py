@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 from dbpool.connecting import Connector
 from dbpool.core.permits import HOLDING, WAITING
@@ -37,6 +36,48 @@ class Leaseholder(Waiter):
     def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
         super().granted(parcel, now)
+
+
+class Lease:
+    """What ``Leases.lease`` returns.
+
+    A class, for a generator that waits in line does not notice that its coroutine is closed (before Python 3.12).
+    """
+
+    __slots__ = ("_holder", "_leases", "_timeout")
+
+    def __init__(self, leases: Leases, timeout: float) -> None:
+        self._leases = leases
+        self._timeout = timeout
+        self._holder = Leaseholder()
+
+    async def __aenter__(self) -> PooledConnection:
+        leases, holder = self._leases, self._holder
+        holder.check_new()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        try:
+            if not leases.gate.request(holder, self._timeout, loop):
+                holder.wakeup = loop.create_future()
+                refusal = await holder.wakeup
+                if refusal is not None:
+                    raise refusal
+            return await leases.obtain(holder, deadline)
+        except BaseException as error:
+            await self._leave(error)
+            raise
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            if self._holder.connection is not None:
+                self._holder.connection.end_loan()
+        finally:
+            await self._leave(error)
+
+    async def _leave(self, error: BaseException | None) -> None:
+        cleanup = self._leases.settle(self._holder, interrupted=error is not None and is_unfinished(error))
+        if cleanup is not None and not (error is not None and is_impatient(error)):
+            await asyncio.wait([cleanup])  # not awaited itself: cut off by close(), it must not cancel its caller
 
 
 class LeaseCounters:
@@ -90,35 +131,13 @@ class Leases:
                 await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0))
         self._sweep()
 
-    @asynccontextmanager
-    async def lease(self, timeout: float) -> AsyncIterator[PooledConnection]:
-        """Hold a connection for the length of the block, which may do anything with it.
+    def lease(self, timeout: float) -> Lease:
+        """Hold a connection for the length of a block, which may do anything with it: ``async with leases.lease(30)``.
 
         Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
         Cancelling: leaves the line, or gives the lease back; what needs time for that runs in the pool's own task.
         """
-        holder = Leaseholder()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        try:
-            if not self.gate.request(holder, timeout, loop):
-                holder.wakeup = loop.create_future()
-                refusal = await holder.wakeup
-                if refusal is not None:
-                    raise refusal
-            connection = await self.obtain(holder, deadline)
-            try:
-                yield connection
-            finally:
-                connection.end_loan()
-        except BaseException as error:
-            cleanup = self.settle(holder, interrupted=is_unfinished(error))
-            if cleanup is not None and not is_impatient(error):
-                await asyncio.wait([cleanup])
-            raise
-        cleanup = self.settle(holder)
-        if cleanup is not None:
-            await asyncio.wait([cleanup])  # not awaited itself: cut off by close(), it must not cancel its caller
+        return Lease(self, timeout)
 
     async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
@@ -189,6 +208,7 @@ class Leases:
                 self.gate.held,
                 timeout,
             )
+            await self.driver.stop_statements(min(timeout, self._settings.reset_timeout))
         finally:  # also when cancelled
             self._idle.clear()
             self.driver.terminate()  # which ends the cleanups, too

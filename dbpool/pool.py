@@ -6,22 +6,22 @@ import asyncio
 import os
 import random
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Answer, Handle, PooledConnection, PostgresError, Record, Want
+from dbpool.driver import Answer, Handle, PostgresError, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
-from dbpool.faults import is_impatient, one_line, told_as_ours
-from dbpool.leases import Leases
+from dbpool.faults import one_line, told_as_ours
+from dbpool.leases import Lease, Leases
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import PoolStats
-from dbpool.transaction import Transaction, TransactionOptions
+from dbpool.transaction import Transacting, Transaction, TransactionOptions
 
 if TYPE_CHECKING:
     from dbpool.options import Options
@@ -77,7 +77,7 @@ class DatabasePool(Queries):
         self._thread = 0
         self._leases = Leases(settings)
         self._calls = Calls(self._leases, settings)
-        self._loans: dict[Handle[Record], AbstractAsyncContextManager[PooledConnection]] = {}
+        self._loans: dict[Handle[Record], Lease] = {}
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
 
@@ -113,7 +113,8 @@ class DatabasePool(Queries):
         """Refuse newcomers, fail everyone in line, let leases end, close every connection.
 
         Args:
-            timeout: seconds for the leases to end before they are cut off; None: ``close_timeout``.
+            timeout: seconds for the leases to end before they are cut off, and what runs is stopped at the server;
+                None: ``close_timeout``.
         Cancelling: ends the wait; the closing goes on.
         """
         timeout = checked_timeout(timeout) or self._settings.close_timeout
@@ -169,8 +170,7 @@ class DatabasePool(Queries):
 
     # Transactions
 
-    @asynccontextmanager
-    async def transaction(
+    def transaction(
         self,
         *,
         isolation: str | None = None,
@@ -179,8 +179,8 @@ class DatabasePool(Queries):
         settings: Mapping[str, str] | None = None,
         traceable: bool = False,
         timeout: float | None = None,
-    ) -> AsyncIterator[Transaction]:
-        """Hold a connection in a transaction for the length of the block: COMMIT at its end, ROLLBACK on an exception.
+    ) -> Transacting:
+        """Hold a connection in a transaction for the length of a block: COMMIT at its end, ROLLBACK on an exception.
 
         Args:
             isolation: ``read_committed``, ``repeatable_read`` or ``serializable``; None: the server's default.
@@ -193,18 +193,7 @@ class DatabasePool(Queries):
         options = TransactionOptions(
             isolation=isolation, readonly=readonly, deferrable=deferrable, settings=settings or {}, traceable=traceable
         )
-        async with self._lease(timeout) as connection:
-            tx = Transaction(connection, options)
-            await tx.start()
-            try:
-                yield tx
-            except BaseException as error:
-                if is_impatient(error):
-                    tx.leave_to_cleanup()
-                else:
-                    await tx.__aexit__(type(error), error, None)
-                raise
-            await tx.__aexit__(None, None, None)
+        return Transacting(self._lease(timeout), options)
 
     async def run(
         self,
@@ -336,7 +325,7 @@ class DatabasePool(Queries):
         timeout = checked_timeout(timeout)
         return self._calls.run(sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
 
-    def _lease(self, timeout: float | None) -> AbstractAsyncContextManager[PooledConnection]:
+    def _lease(self, timeout: float | None) -> Lease:
         self._check_usable()
         return self._leases.lease(checked_timeout(timeout) or self._settings.acquire_timeout)
 
@@ -360,7 +349,7 @@ class Acquiring:
         self._pool = pool
         self._timeout = timeout
         self._is_used = False
-        self._lease: AbstractAsyncContextManager[PooledConnection] | None = None
+        self._lease: Lease | None = None
 
     def __await__(self) -> Generator[Any, None, Handle[Record]]:
         return self._acquire().__await__()
@@ -372,10 +361,10 @@ class Acquiring:
         self._lease = lease
         return connection.lend()
 
-    async def __aexit__(self, *exc: Any) -> bool | None:  # noqa: ANN401 - as the protocol has it
+    async def __aexit__(self, *exc: Any) -> None:  # noqa: ANN401 - as the protocol has it
         assert self._lease is not None
         lease, self._lease = self._lease, None
-        return await lease.__aexit__(*exc)
+        await lease.__aexit__(*exc)
 
     def _use(self) -> None:
         if self._is_used:

@@ -74,6 +74,16 @@ async def test_leases_that_do_not_end_in_time_are_cut_off(caplog: pytest.LogCapt
     assert_ended(pool)
 
 
+async def test_a_server_that_does_not_take_the_cancelling_holds_nothing_up() -> None:
+    pool = await open_pool(1, Script(stop_s=NEVER), reset_timeout=1.0)
+    holder = asyncio.create_task(hold(pool, 100))
+    await settle()
+    await pool.leases.close(5)
+    assert now() == pytest.approx(6, abs=0.1)
+    await outcomes(holder)
+    assert_ended(pool)
+
+
 async def test_a_statement_under_way_is_given_its_time() -> None:
     pool = await open_pool(1)
     pool.driver.script.replies["select"] = Reply(3.0, rows=[[1]])

@@ -301,6 +301,26 @@ async def test_a_coroutine_closed_in_the_instant_of_its_grant_passes_the_permit_
     assert_empty(gate)
 
 
+async def test_a_caller_whose_coroutine_is_closed_in_line_leaves_the_line() -> None:
+    line = Line(gate := Gate(1))
+    async with gate:
+        work = line.use("closed")
+        work.send(None)
+        assert gate.waiting == 1
+        work.close()
+        assert gate.waiting == 0
+    assert_empty(gate)
+
+
+async def test_what_enter_gives_is_used_once() -> None:
+    gate = Gate(2)
+    stay = gate.enter()
+    async with stay:
+        with pytest.raises(UsageError, match="used already"):
+            await stay.__aenter__()
+    assert_empty(gate)
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
 async def test_whatever_ends_the_block_the_permit_is_back(error: type[BaseException]) -> None:
     gate = Gate(1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbpool.driver import Want
-from dbpool.errors import AcquireTimeout, LineFull
+from dbpool.errors import AcquireTimeout, LineFull, UsageError
 from tests.support.fakes import NEVER, FakeConnection, Pool, Script, hold, open_pool
 from tests.support.loops import now, outcomes, settle
 
@@ -135,13 +135,35 @@ async def test_a_connection_that_does_not_even_close_is_cut_off() -> None:
     pool.check_at_rest()
 
 
+async def test_a_caller_whose_coroutine_is_closed_in_line_leaves_the_line() -> None:
+    pool = await open_pool(1)
+    async with pool.leases.lease(1):
+        work = hold(pool)
+        work.send(None)
+        assert pool.leases.gate.waiting == 1
+        work.close()
+        assert pool.leases.gate.waiting == 0
+    pool.check_at_rest()
+
+
+async def test_a_lease_is_used_once() -> None:
+    pool = await open_pool(2)
+    async with pool.leases.lease(1) as connection:
+        lease = pool.leases.lease(1)
+        async with lease as other:
+            with pytest.raises(UsageError):
+                await lease.__aenter__()
+            assert other is not connection
+    pool.check_at_rest()
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, TimeoutError])
 async def test_whatever_ends_a_lease_its_permit_comes_back(error: type[BaseException]) -> None:
     pool = await open_pool(1)
     for dirty in (False, True):
         lease = pool.leases.lease(1)
         (await lease.__aenter__()).keeps_session = not dirty
-        assert not await lease.__aexit__(error, error(), None)
+        await lease.__aexit__(error, error(), None)
         assert await hold(pool) == 0
     pool.check_at_rest()
 

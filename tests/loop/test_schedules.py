@@ -95,8 +95,8 @@ class Schedule:
                 assert await connection.run(sql, (caller,), Want.ROWS, 0.3) == [[caller]]
                 await asyncio.sleep(self.random.choice([0, 0.01, 0.2]))
         except BaseException as error:
-            if not await lease.__aexit__(type(error), error, error.__traceback__):
-                raise
+            await lease.__aexit__(type(error), error, error.__traceback__)
+            raise
         else:
             await lease.__aexit__(None, None, None)
 

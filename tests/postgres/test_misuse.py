@@ -136,6 +136,28 @@ async def test_a_query_logger_is_gone_with_its_lease(database: Database) -> None
     assert seen == []
 
 
+async def test_a_transaction_block_is_used_once(database: Database) -> None:
+    async with pool_of(database, 2) as db:
+        block = db.transaction()
+        async with block:
+            with pytest.raises(UsageError, match="used already"):
+                await block.__aenter__()
+            assert db.stats().held == 1
+
+
+async def test_a_caller_whose_coroutine_is_closed_in_line_for_a_transaction_leaves_it(database: Database) -> None:
+    async def work(db: DatabasePool) -> None:
+        async with db.transaction():
+            pass
+
+    async with pool_of(database, 1) as db, db.acquire():
+        waiting = work(db)
+        waiting.send(None)
+        assert db.stats().waiting == 1
+        waiting.close()
+        assert db.stats().waiting == 0
+
+
 async def test_an_acquire_is_used_once(database: Database) -> None:
     async with pool_of(database, 2) as db:
         acquiring = db.acquire()

@@ -45,6 +45,7 @@ class Script:
     discard_s: float = 0.002
     cancel_s: float = 0.003
     """Until a cancelled statement has ended; NEVER: the cancel is not acknowledged."""
+    stop_s: float = 0.0
     connect_error: Exception | None = None
     connect_faults: deque[Exception | float | None] = field(default_factory=deque)
     """For the next connects: an error, a time in seconds instead of ``connect_s``, or None."""
@@ -310,6 +311,9 @@ class FakeDriver:
         if self.is_terminated:
             self.report(f"connection {connection.number} was opened after the end")
         return connection
+
+    async def stop_statements(self, timeout: float) -> None:
+        await asyncio.sleep(min(timeout, self.script.stop_s))
 
     def terminate(self) -> None:
         self.is_terminated = True
