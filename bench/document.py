@@ -6,6 +6,8 @@ from typing import Any
 
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
+from bench.idle import PROCESSES
+from bench.lookups import ROUNDS_OF_A_PROCESS
 from bench.ratios import OURS
 from bench.report import judged, tables, targets_table
 from bench.tables import as_markdown
@@ -67,8 +69,9 @@ Measured by profiling (cProfile, and the driver replaced by a stub) on two cores
 def _method(settings: dict[str, Any]) -> str:
     return f"""\
 - `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run.
-  Everybody has {CONNECTIONS} connections, open and warm before the first round; all pools are open at the same time, in
-  one process for each event loop.
+  Everybody has {CONNECTIONS} connections, open and warm, and a process of its own, as in a service that has one pool;
+  all of them are there at the same time, and do nothing until it is their turn. Where the system happens to put the
+  processes can make a third of a difference, so every {ROUNDS_OF_A_PROCESS} rounds all start anew.
 - {settings["rounds"]} rounds. In each, every contender makes the same {settings["lookups"]:,} lookups (a quarter of
   them where there is one task), shared evenly among the tasks, one contender after the other; the order changes from
   round to round, so that each has other neighbours. "{OURS} is" is the median of the rounds' ratios, "middle half"
@@ -78,16 +81,17 @@ def _method(settings: dict[str, Any]) -> str:
   connections it is the length of the line, except for bare connections, where nobody waits in one.
 - Bare connections have one worker each, as many as there are tasks but at most {CONNECTIONS}: they show what the driver
   can do when nobody has to share. They are as asyncpg makes them. asyncio's own loop allocates 256 KiB for every read,
-  which can cost more than the rest of a lookup, depending on the state of the heap; {OURS} sets 64 KiB on its own
-  connections. "The same, reading 64 KiB at a time" is bare asyncpg with that setting: what {OURS} gains over the first
-  and not over the second is that setting, nothing else. uvloop has no such setting.
+  two page faults each; {OURS} sets 64 KiB on its own connections. "The same, reading 64 KiB at a time" is bare asyncpg
+  with that setting: what {OURS} gains over the first and not over the second is that setting, nothing else. uvloop has
+  no such setting.
 - The article's listing and `asyncpg.Pool` reset the session after every call, {OURS} only after a statement that is not
   proven to leave it alone. SQLAlchemy begins and ends a transaction around each call, unless it is told AUTOCOMMIT, so
   it is there twice; psycopg has autocommit, and prepares at once.
 - pgbench (`-M prepared -c {CONNECTIONS} -j 2`, the same statement and table, five times as many lookups on
   connections of its own) stands for the server's own limit.
 - "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by
-  block, which is why they are not quite those of the medians.
+  block, which is why they are not quite those of the medians. {PROCESSES} processes, one after the other; the medians
+  of theirs.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

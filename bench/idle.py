@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from statistics import median
 from typing import Any
 
+from bench import process
 from bench.contenders import OPENINGS, Lookup, Unavailable
 from bench.database import ROWS
 from bench.order import order_of_round
@@ -18,6 +19,18 @@ _CALLS = 100  # in a block: short enough that a block and its neighbours meet th
 _CONTENDERS = ("dbpool", "bare", "bare-tuned", "asyncpg.Pool")
 
 
+# Where the system puts the server's processes is settled by chance when they start, and what waking one costs depends
+# on it: so often are client and connections started anew.
+PROCESSES = 7
+
+
+def measure_often(request: dict[str, Any], *, loop: str) -> dict[str, float]:
+    """The medians of what ``measure`` says in several processes."""
+    progress(f"{request['label']}: one task on an idle pool")
+    figures = [process.measure("idle", request, loop=loop) for _ in range(PROCESSES)]
+    return {name: median(each[name] for each in figures) for name in figures[0]}
+
+
 async def measure(request: dict[str, Any]) -> dict[str, float]:
     """Microseconds per call of each contender: the median of interleaved blocks.
 
@@ -25,7 +38,6 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
         request: ``dsn``, ``label``, ``blocks`` (of each contender).
     Returns: each contender's by its name; dbpool's excess over another, block by block, as ``over <name>``.
     """
-    progress(f"{request['label']}: one task on an idle pool")
     async with AsyncExitStack() as stack:
         lookups: dict[str, Lookup] = {}
         for name in _CONTENDERS:

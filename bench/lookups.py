@@ -6,7 +6,8 @@ import asyncio
 import gc
 import random
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,10 +15,13 @@ from bench.contenders import CONNECTIONS, OPENINGS, PGBENCH, Access, Lookup, Una
 from bench.database import ROWS
 from bench.order import order_of_round
 from bench.pgbench import find_pgbench, run_pgbench
-from bench.process import progress
+from bench.process import Asked, Turns, progress
 
 # Its connections are new each time, and a new server process is slow at first: the more lookups, the less it matters.
 _PGBENCH_TIMES = 5
+# Where the system puts a client's and the server's processes is settled by chance when they start, and can make a third
+# of a difference: so often does everyone start anew.
+ROUNDS_OF_A_PROCESS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +37,36 @@ class Block:
     p99_s: float | None
 
 
-async def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the rounds.
+def measure(request: dict[str, Any], *, loop: str) -> dict[str, Any]:
+    """Run the rounds, every contender in a process of its own, a new one every few rounds.
 
     Args:
         request: ``dsn``, ``label``, ``contenders`` (names), ``tasks`` (list), ``rounds``, ``lookups`` (a block).
     Returns: ``blocks``, and ``skipped``: names with the reason.
     """
-    async with AsyncExitStack() as stack:
-        ready, skipped = await _open_all(stack, request["dsn"], request["contenders"])
-        blocks = []
-        for number in range(request["rounds"]):
-            progress(f"{request['label']}: round {number + 1} of {request['rounds']}")
-            for tasks in request["tasks"]:
-                lookups = lookups_in_block(request["lookups"], tasks)
-                keys = [random.randrange(1, ROWS + 1) for _ in range(lookups)]
-                for name in order_of_round(list(ready), number):
-                    access = ready[name]
-                    if isinstance(access, str):
-                        more = lookups * _PGBENCH_TIMES
-                        elapsed_s, cpu_s = run_pgbench(access, request["dsn"], tasks=tasks, lookups=more)
-                        blocks.append(Block(name, tasks, number, more, elapsed_s, cpu_s, None))
-                    else:
-                        blocks.append(Block(name, tasks, number, lookups, *await _run_block(access, tasks, keys)))
-    return {"blocks": [asdict(block) for block in blocks], "skipped": skipped}
+    blocks: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    numbers = range(request["rounds"])
+    for first in numbers[::ROUNDS_OF_A_PROCESS]:
+        with ExitStack() as stack:
+            ready = _start_all(stack, request, loop, skipped)
+            for number in numbers[first : first + ROUNDS_OF_A_PROCESS]:
+                progress(f"{request['label']}: round {number + 1} of {request['rounds']}")
+                blocks += map(asdict, _round(ready, request, number))
+    return {"blocks": blocks, "skipped": skipped}
+
+
+def _round(ready: dict[str, Turns | str], request: dict[str, Any], number: int) -> Iterator[Block]:
+    for tasks in request["tasks"]:
+        lookups = lookups_in_block(request["lookups"], tasks)
+        for name in order_of_round(list(ready), number):
+            contender = ready[name]
+            if isinstance(contender, Turns):
+                yield Block(name, tasks, number, lookups, **contender.ask({"tasks": tasks, "lookups": lookups}))
+            else:
+                more = lookups * _PGBENCH_TIMES
+                elapsed_s, cpu_s = run_pgbench(contender, request["dsn"], tasks=tasks, lookups=more)
+                yield Block(name, tasks, number, more, elapsed_s, cpu_s, None)
 
 
 def lookups_in_block(lookups: int, tasks: int) -> int:
@@ -64,34 +74,57 @@ def lookups_in_block(lookups: int, tasks: int) -> int:
     return max(lookups // 4, 1) if tasks == 1 else lookups
 
 
-async def _open_all(
-    stack: AsyncExitStack, dsn: str, names: list[str]
-) -> tuple[dict[str, Access | str], dict[str, str]]:
-    ready: dict[str, Access | str] = {}
-    skipped: dict[str, str] = {}
-    for name in names:
+def _start_all(stack: ExitStack, request: dict[str, Any], loop: str, skipped: dict[str, str]) -> dict[str, Turns | str]:
+    """The contenders' processes, warm; pgbench's program. Notes in *skipped* who cannot take part, and why."""
+    dsn = request["dsn"]
+    processes = {
+        name: stack.enter_context(Turns("lookups", {"contender": name, "dsn": dsn}, loop=loop))
+        for name in request["contenders"]
+        if name != PGBENCH
+    }
+    reasons = {name: contender.answer().get("unavailable") for name, contender in processes.items()}
+    ready: dict[str, Turns | str] = dict(processes)
+    if PGBENCH in request["contenders"]:
+        program = ready[PGBENCH] = find_pgbench() or ""
+        reasons[PGBENCH] = _try_pgbench(program, dsn)
+    for name, reason in reasons.items():
+        if reason:
+            del ready[name]
+            if name not in skipped:
+                progress(f"{name} is left out: {reason}")
+            skipped[name] = reason
+    return ready
+
+
+def _try_pgbench(program: str, dsn: str) -> str | None:
+    """Why it cannot take part."""
+    if not program:
+        return "there is no such program here"
+    try:
+        run_pgbench(program, dsn, tasks=CONNECTIONS, lookups=500)
+    except Unavailable as error:
+        return str(error)
+    return None
+
+
+async def take_turns(request: dict[str, Any], turns: Asked) -> None:
+    """What a contender's process does."""
+    async with AsyncExitStack() as stack:
         try:
-            if name == PGBENCH:
-                ready[name] = find_pgbench() or _refuse("there is no such program here")
-                run_pgbench(str(ready[name]), dsn, tasks=CONNECTIONS, lookups=500)
-            else:
-                access = await stack.enter_async_context(OPENINGS[name](dsn))
-                ready[name] = access
-                await _run_block(access, 5 * CONNECTIONS, random.choices(range(1, ROWS + 1), k=50 * CONNECTIONS))
+            access = await stack.enter_async_context(OPENINGS[request["contender"]](request["dsn"]))
+            await _run_block(access, 5 * CONNECTIONS, random.choices(range(1, ROWS + 1), k=50 * CONNECTIONS))
         except ImportError as error:
-            skipped[name] = f"not installed ({error.name})"
+            turns.answer({"unavailable": f"not installed ({error.name})"})
         except Unavailable as error:
-            skipped[name] = str(error)
+            turns.answer({"unavailable": str(error)})
         except Exception as error:  # a contender that cannot reach the server is no reason to measure none
-            skipped[name] = f"{type(error).__name__}: {error}".split("\n")[0]
-        if name in skipped:
-            ready.pop(name, None)
-            progress(f"{name} is left out: {skipped[name]}")
-    return ready, skipped
-
-
-def _refuse(why: str) -> str:
-    raise Unavailable(why)
+            turns.answer({"unavailable": f"{type(error).__name__}: {error}".split("\n")[0]})
+        else:
+            turns.answer({})
+            for turn in turns:
+                keys = [random.randrange(1, ROWS + 1) for _ in range(turn["lookups"])]
+                elapsed_s, cpu_s, p99_s = await _run_block(access, turn["tasks"], keys)
+                turns.answer({"elapsed_s": elapsed_s, "cpu_s": cpu_s, "p99_s": p99_s})
 
 
 async def _run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float, float, float]:

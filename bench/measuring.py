@@ -11,6 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+from bench import idle, lookups
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -35,13 +36,12 @@ def measure_all(options: Options) -> dict[str, Any]:
         if "import" in options.figures:
             _put(results, "import", partial(import_times, options.import_runs))
         for loop in loops:
-            requests = {
-                "idle": {"dsn": dsn, "label": loop, "blocks": options.idle_blocks},
-                "lookups": _rounds(options, dsn, loop),
-            }
-            for name, request in requests.items():
-                if name in options.figures:
-                    _put(results.setdefault(name, {}), loop, partial(measure, name, request, loop=loop))
+            if "idle" in options.figures:
+                request = {"dsn": dsn, "label": loop, "blocks": options.idle_blocks}
+                _put(results.setdefault("idle", {}), loop, partial(idle.measure_often, request, loop=loop))
+            if "lookups" in options.figures:
+                request = _rounds(options, dsn, loop)
+                _put(results.setdefault("lookups", {}), loop, partial(lookups.measure, request, loop=loop))
         if "waiters" in options.figures:
             results["waiters"] = {"count": options.waiters, "places": _waiters(options, dsn)}
     results["took_s"] = round(time.monotonic() - started)

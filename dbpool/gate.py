@@ -211,7 +211,8 @@ class Gate:
 
         Returns: whether somebody was next.
         """
-        forget(waiter)
+        if waiter.bucket is not None:
+            forget(waiter)
         granted = self._permits.leave(waiter)
         if granted is None:
             if self._emptied is not None and not self._permits.held and not self._emptied.done():

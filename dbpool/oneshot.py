@@ -44,6 +44,7 @@ class Call(Leaseholder):
         "want",
     )
 
+    wakeup: asyncio.Future[Any] | None  # type: ignore[assignment] # None: it never stood in line
     _answer: asyncio.Future[Any] | None
     _work: Coroutine[Any, Any, Any]
     timeout: float | None  # the caller's own, for all of it
@@ -52,13 +53,14 @@ class Call(Leaseholder):
     def __init__(self, calls: Calls, sql: str, args: Sequence[object], want: Want, keeps_session: bool) -> None:  # noqa: FBT001
         # Not through super(): three more calls for each statement.
         self.place = NEW
-        self.bucket = self.connection = self._answer = None
+        self.bucket = self.connection = self.wakeup = self._answer = None
         self.is_overdue = False
         self._calls = calls
         self.sql, self.args, self.want, self.keeps_session = sql, args, want, keeps_session
 
     def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
+        assert self.wakeup is not None
         if self.wakeup.done():  # its caller was cancelled, and settles when it runs
             return
         answer = self.send(now)
@@ -78,8 +80,7 @@ class Call(Leaseholder):
     def overdue(self) -> None:
         assert self._answer is not None
         self.is_overdue = True
-        if not self.wakeup.done():
-            self.wakeup.set_result(self.timed_out())
+        self._deliver(self.timed_out())
         self._answer.cancel()
 
     def timed_out(self) -> QueryTimeout:
@@ -125,7 +126,7 @@ class Call(Leaseholder):
         connection = self.connection
         assert connection is not None
         if isinstance(result, BaseException):
-            if is_stale_plan(result) and not self.wakeup.done():
+            if is_stale_plan(result) and self.wakeup is not None and not self.wakeup.done():
                 self._answer = None
                 self.wakeup.set_result(Driven.BY_CALLER)
                 return
@@ -140,7 +141,7 @@ class Call(Leaseholder):
             cleanup.add_done_callback(lambda _: self._deliver(result))
 
     def _deliver(self, result: Answer) -> None:
-        if not self.wakeup.done():
+        if self.wakeup is not None and not self.wakeup.done():
             self.wakeup.set_result(result)
 
 
@@ -154,10 +155,12 @@ class Calls:
         self._acquire_timeout = settings.acquire_timeout
         self.query_timeout = settings.query_timeout
 
-    async def run(
+    def run(
         self, sql: str, args: Sequence[object], want: Want, *, keeps_session: bool, timeout: float | None
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """Wait for a connection, run one checked statement on it, pass the connection on.
+
+        To be awaited at once: its place in line is taken, or its statement sent, when this returns.
 
         Args:
             keeps_session: it is proven to leave the session as it was.
@@ -165,7 +168,6 @@ class Calls:
         """
         loop = self.leases.loop
         call = Call(self, sql, args, want, keeps_session)
-        call.wakeup = loop.create_future()
         call.timeout = timeout
         now = loop.time()
         patience = self._acquire_timeout if timeout is None else timeout
@@ -173,9 +175,13 @@ class Calls:
         if self.gate.request(call, patience, loop):
             call.connection = self.leases.take_idle(now)
             answer = call.send(now)
-            return await (self._drive(call) if answer is None else self._await(call, answer))
+            return self._drive(call) if answer is None else self._await(call, answer)
+        call.wakeup = loop.create_future()
+        return self._queue(call, call.wakeup)
+
+    async def _queue(self, call: Call, wakeup: asyncio.Future[Any]) -> Answer:
         try:
-            result = await call.wakeup
+            result = await wakeup
         except BaseException:
             call.abandon()
             raise
@@ -188,7 +194,7 @@ class Calls:
     async def _await(self, call: Call, answer: asyncio.Future[Any]) -> Answer:
         """Wait for the driver's own future: nobody was in line, so there is no need of another."""
         stopped: BaseException | None = None
-        task = asyncio.current_task()
+        task = asyncio.current_task(self.leases.loop)  # without it, asking for the loop is a system call
         cancels = task.cancelling() if task is not None else 0
         try:
             await answer
@@ -205,7 +211,11 @@ class Calls:
             if is_stale_plan(result) and stopped is None:
                 return await self._drive(call)
             result = translated(result, connection, self.name)
-        cleanup = self.leases.settle(call, interrupted=stopped is not None)
+        if stopped is None and self.leases.is_clean(connection):
+            self.leases.pass_on(call, connection)
+            cleanup = None
+        else:
+            cleanup = self.leases.settle(call, interrupted=stopped is not None)
         if stopped is not None:
             was_cancelled = task is not None and task.cancelling() > cancels
             raise call.timed_out() if call.is_overdue and not was_cancelled else stopped

@@ -322,7 +322,8 @@ class DatabasePool(Queries):
     def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
         self._check_usable()
         statement = check(sql, args, want, self._settings.trusted_functions)
-        timeout = checked_timeout(timeout)
+        if timeout is not None:
+            positive_seconds(timeout, "timeout")
         return self._calls.run(sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
 
     def _lease(self, timeout: float | None) -> Lease:
