@@ -43,8 +43,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
         figures=given.figures,
         tasks=given.tasks or ([1, 200] if quick else [1, 10, 200, 2000]),
         loops=list(LOOPS) if given.loop == "both" else [given.loop],
-        rounds=given.rounds or (4 if quick else 12),
-        lookups=given.lookups or (1000 if quick else 2000),
+        rounds=given.rounds or (4 if quick else 10),
+        lookups=given.lookups or (1000 if quick else 4000),
         idle_blocks=20 if quick else 60,
         waiters=100_000,
         waiting_in=list(PLACES)[:2] if quick else list(PLACES),
@@ -58,8 +58,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="dbpool side by side with other pools.")
     parser.add_argument("--quick", action="store_true", help="under 90 s, and rougher")
-    parser.add_argument("--rounds", type=_positive, help="of lookups by every contender (12)")
-    parser.add_argument("--lookups", type=_positive, help="of each contender in each round (2000)")
+    parser.add_argument("--rounds", type=_positive, help="of lookups by every contender (10)")
+    parser.add_argument("--lookups", type=_positive, help="of each contender in each round (4000)")
     parser.add_argument("--tasks", type=_counts, metavar="N,...", help="how many call at once (1,10,200,2000)")
     parser.add_argument("--loop", choices=[*LOOPS, "both"], default="both")
     parser.add_argument(

@@ -166,8 +166,10 @@ class PoolSettings:
             raise SettingsError(f"reset must be 'smart', 'always' or 'never', not {self.reset!r}") from None
         put(self, "trusted_functions", _names(self.trusted_functions, "trusted_functions"))
         if not isinstance(self.server_settings, Mapping):
-            raise SettingsError(f"server_settings must map names to strings, not {self.server_settings!r}")
-        _names([*self.server_settings, *self.server_settings.values()], "server_settings")
+            raise SettingsError(f"server_settings must map names to strings, not {type(self.server_settings).__name__}")
+        for text in _names([*self.server_settings, *self.server_settings.values()], "server_settings"):
+            if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+                raise SettingsError("server_settings hold a control character or a lone surrogate")
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
@@ -192,7 +194,7 @@ class PoolSettings:
         """Settings from ``DATABASE_URL`` and, for every other field, ``DBPOOL_`` and its name in capitals.
 
         Raises:
-            SettingsError: ``DATABASE_URL`` is missing, or a value does not parse.
+            SettingsError: ``DATABASE_URL`` is missing, a value does not parse, or a name is nearly that of a setting.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {"dsn": environ.get("DATABASE_URL", "")}
@@ -201,24 +203,37 @@ class PoolSettings:
             if text:
                 values[name] = _number(text, prefix + name.upper(), name)
         if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
-            values["trusted_functions"] = frozenset(part.strip() for part in text.split(","))
+            values["trusted_functions"] = frozenset(filter(None, map(str.strip, text.split(","))))
         for variable in (prefix + "SSL", prefix + "SERVER_SETTINGS"):
             if environ.get(variable):
                 raise SettingsError(f"{variable} is not read: put it into DATABASE_URL, as ?sslmode=verify-full")
+        known = [prefix + f.name.upper() for f in fields(cls)]
+        for variable in environ:
+            if variable.startswith(prefix) and variable not in known:
+                _refuse_misspelt(variable, known)
         return cls.from_mapping(values)
 
 
+_ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _COUNTS = tuple(f.name for f in fields(PoolSettings) if f.type in ("int", "int | None"))
 
 
 def _names(values: object, what: str) -> frozenset[str]:
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise SettingsError(f"{what} must be a collection of strings, not {values!r}")
+        raise SettingsError(f"{what} must be a collection of strings, not {type(values).__name__}")
     names = list(values)
-    if not all(isinstance(name, str) for name in names):
-        raise SettingsError(f"{what} must hold strings only, not {names!r}")
+    for name in names:
+        if not isinstance(name, str):
+            raise SettingsError(f"{what} must hold strings only, not {type(name).__name__}")
     return frozenset(names)
+
+
+def _refuse_misspelt(variable: str, known: list[str]) -> None:
+    from difflib import get_close_matches  # takes as long to import as half of this package
+
+    for meant in get_close_matches(variable, known, 1, _ALIKE):
+        raise SettingsError(f"{variable} is no setting: {meant} may be meant")
 
 
 def _number(text: str, variable: str, name: str) -> str | int | float:

@@ -7,7 +7,7 @@ import math
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError, fields
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -175,7 +175,7 @@ def test_the_environment_gives_every_number() -> None:
 
 
 def test_the_environment_gives_trusted_functions_with_commas_between() -> None:
-    read = PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_TRUSTED_FUNCTIONS": "f, s.g"})
+    read = PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_TRUSTED_FUNCTIONS": "f, s.g,"})
     assert read.trusted_functions == frozenset({"f", "s.g"})
 
 
@@ -208,6 +208,20 @@ def test_a_wrong_variable_is_named(environ: Mapping[str, str]) -> None:
     with pytest.raises(SettingsError, match=rf"(?i){variable.removeprefix('DBPOOL_')}") as error:
         PoolSettings.from_env({"DATABASE_URL": DSN, **environ})
     assert error.value.__cause__ is None
+
+
+def test_a_misspelt_variable_is_refused_and_another_tools_is_not() -> None:
+    with pytest.raises(SettingsError, match="DBPOOL_QUERY_TIMOUT is no setting: DBPOOL_QUERY_TIMEOUT may be meant"):
+        PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_QUERY_TIMOUT": "5"})
+    for variable in ("DBPOOL_TEST_SERVER", "DBPOOL_CACHE_DIR", "DBPOOL_PG_BIN", "DBPOOL_TEST_IMAGE"):
+        PoolSettings.from_env({"DATABASE_URL": DSN, variable: "x"})
+
+
+@pytest.mark.parametrize("value", [[("password", "hunter2")], {"options": "hunter2\0"}, {"options": "hunter2\ud800"}])
+def test_a_refusal_of_server_settings_quotes_none(value: Any) -> None:
+    with pytest.raises(SettingsError) as caught:
+        PoolSettings(dsn=Dsn(DSN), server_settings=value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["ssl", "server_settings"])
