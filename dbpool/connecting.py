@@ -6,9 +6,10 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from dbpool.connection import PooledConnection
 from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Driver, PooledConnection
+from dbpool.driver import Driver
 from dbpool.errors import PoolClosed, ServerUnavailable
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups

@@ -7,8 +7,9 @@ import logging
 from contextlib import AsyncExitStack
 
 from dbpool.connecting import Connector
+from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING
-from dbpool.driver import Driver, PooledConnection
+from dbpool.driver import Driver
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate, Parcel, Waiter

@@ -7,9 +7,9 @@ from collections.abc import Coroutine, Sequence
 from enum import Enum
 from typing import Any
 
+from dbpool.connection import Answer, Want
 from dbpool.core.permits import NEW
 from dbpool.deadlines import forget
-from dbpool.driver import Answer, Want
 from dbpool.errors import QueryTimeout
 from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.gate import Parcel

@@ -12,8 +12,8 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
+from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.driver import Answer, Handle, PostgresError, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
 from dbpool.faults import one_line, told_as_ours
 from dbpool.leases import Lease, Leases

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString, TypeVar, overload
 
+from dbpool.connection import MOST_PARAMETERS, Answer, Record, Want
 from dbpool.core.statements import Statement, classify, refuse_copy
-from dbpool.driver import MOST_PARAMETERS, Answer, Record, Want
 from dbpool.errors import StatementError
 from dbpool.settings import positive_seconds
 

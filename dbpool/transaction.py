@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
-from dbpool.driver import Answer, PooledConnection, Record, Want
+from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.faults import is_failed_transaction, is_impatient, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish

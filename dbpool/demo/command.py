@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
+from dbpool.connection import PostgresError
 from dbpool.demo.plan import DemoError, LeftBehind, Plan
 from dbpool.demo.screen import Screen
 from dbpool.demo.stopping import Stopped, until_told_to_stop
 from dbpool.demo.story import Story, show_summary
-from dbpool.driver import PostgresError
 from dbpool.errors import DbPoolError, EmbeddedError
 from dbpool.faults import one_line
 

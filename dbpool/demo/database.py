@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from dbpool import DatabasePool, DbPoolError
+from dbpool.connection import PostgresError
 from dbpool.demo.plan import DemoError, LeftBehind, Plan
-from dbpool.driver import PostgresError
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import finish

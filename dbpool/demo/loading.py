@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from dbpool import DatabasePool
+from dbpool.connection import Record
 from dbpool.demo.orders import ORDER_COLUMNS, OrderRow, Skew, batches
 from dbpool.demo.people import CUSTOMER_COLUMNS, customers
 from dbpool.demo.plan import DemoError, Plan
-from dbpool.driver import Record
 
 LOADERS = 4  # making the rows keeps one processor busy, so more connections would not make it faster
 

@@ -11,10 +11,10 @@ from random import Random
 from time import perf_counter
 
 from dbpool import DatabasePool
+from dbpool.connection import Record
 from dbpool.demo.orders import DAYS, FIRST_DAY, Skew
 from dbpool.demo.plan import DemoError, Plan
 from dbpool.demo.report import Work
-from dbpool.driver import Record
 
 _ORDER = "SELECT id, customer_id, placed_at, status, amount_cents FROM orders WHERE id = $1"
 _LATEST = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dbpool.driver import Want
+from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, LineFull, UsageError
 from tests.support.fakes import NEVER, FakeConnection, Pool, Script, hold, open_pool
 from tests.support.loops import now, outcomes, settle

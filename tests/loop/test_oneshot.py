@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
-from dbpool.driver import Want
+from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, ConnectionLost, LineFull, QueryTimeout
 from tests.support.fakes import NEVER, Pool, Reply, Script, hold, open_pool
 from tests.support.loops import now, outcomes, settle

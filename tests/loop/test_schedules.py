@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool.driver import Want
+from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, DbPoolError, QueryTimeout
 from tests.support.fakes import NEVER, Reply, Script, new_pool
 from tests.support.loops import JumpingLoop, SteppingLoop, now, outcomes, run

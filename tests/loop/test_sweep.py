@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool.driver import Want
+from dbpool.connection import Want
 from dbpool.errors import DbPoolError
 from tests.support.fakes import NEVER, Pool, Reply, Script, hold, open_pool
 from tests.support.loops import SteppingLoop, cancel_at_suspension, count_suspensions, outcomes, run, settle

@@ -11,7 +11,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from dbpool.driver import PooledConnection, Want
+from dbpool.connection import PooledConnection, Want
 from dbpool.faults import is_stale_plan
 from dbpool.leases import Leases
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import asyncpg
 
-from dbpool.driver import Answer, Driver, Want
+from dbpool.connection import Answer, Want
+from dbpool.driver import Driver
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
@@ -66,7 +67,7 @@ class _Answer:
 
 
 class FakeConnection:
-    """Stands in for ``dbpool.driver.PooledConnection``.
+    """Stands in for ``dbpool.connection.PooledConnection``.
 
     A statement's first argument, if there is one, names its caller: state that a caller has left in the session must
     not be met by another.

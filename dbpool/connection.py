@@ -1,0 +1,307 @@
+"""A connection as asyncpg has it, and what this package must know of it besides: send, clean up, close."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
+from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined]
+from asyncpg.pool import PoolConnectionProxy
+from asyncpg.protocol import NO_TIMEOUT
+
+from dbpool.core.rowsource import RowSource
+from dbpool.core.statements import Statement, classify, refuse_copy
+from dbpool.faults import is_unfinished
+
+if TYPE_CHECKING:
+    from dbpool.settings import PoolSettings
+
+Handle = PoolConnectionProxy
+PostgresError = asyncpg.PostgresError
+Answer: TypeAlias = (
+    Any  # what asyncpg returns for a Want: records, or a status (with records, where there are arguments)
+)
+
+# Beyond what asyncpg's own reset does: role, session authorization, sequences and temporary tables. One message, one
+# round trip; prepared statements are kept.
+STRONG_RESET = (
+    "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+    "DISCARD SEQUENCES; DISCARD TEMP; "
+    "SELECT setseed(hashtext(gen_random_uuid()::text) / 2147483648.0)"  # not even DISCARD ALL undoes a setseed
+)
+MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
+
+
+class Want(Enum):
+    """What the caller of a statement wants back: the most rows (0: all), and whether its status."""
+
+    ROWS = (0, False)
+    ROW = (1, False)
+    STATUS = (0, True)
+
+    def __init__(self, limit: int, status: bool) -> None:  # noqa: FBT001 - an enum's members are made above
+        self.limit = limit
+        self.status = status
+
+
+class PooledConnection(asyncpg.Connection):
+    """An asyncpg connection that remembers whether it owes a reset."""
+
+    __slots__ = (
+        "_holder",
+        "_sending",
+        "at_work",
+        "callers_error",
+        "doomed_by",
+        "expires_at",
+        "idle_since",
+        "is_broken",
+        "is_interrupted",
+        "is_standard",
+        "keeps_session",
+        "loan",
+        "record_class",
+        "settings",
+        "transactions",
+    )
+
+    keeps_session: bool  # nothing sent since the last reset can have changed the session's state
+    is_broken: bool  # close it instead of cleaning it
+    doomed_by: str  # what left it in a state that nobody knows, so that nothing more may be sent; mostly empty
+    is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
+    is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
+    expires_at: float  # seconds of the loop's clock, as the next
+    idle_since: float
+    callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
+    at_work: int  # statements that a holder has under way
+    loan: int  # counts the leases, so that what one of them made is of no use in the next
+    settings: PoolSettings
+    record_class: type[Record]
+    transactions: list[Any]  # those under way on it, the outermost first
+    _holder: Any
+    _sending: asyncio.Task[None] | None  # an executemany that was given up
+
+    make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
+
+    def watch(self, sql: str) -> Statement:
+        """Check *sql* and note whether it may change the session.
+
+        Raises:
+            StatementError: it can never work.
+        """
+        self.check_fit()
+        statement = classify(sql, self.settings.trusted_functions)
+        refuse_copy(statement)
+        if not statement.keeps_session:
+            self.note_change(sql)
+        return statement
+
+    def doom(self, by: str) -> None:
+        """Let nothing more be sent on it, and have it closed when its lease ends, which rolls back."""
+        self.is_broken = True
+        self.doomed_by = by
+
+    def check_fit(self) -> None:
+        """Raise asyncpg's errors for a connection that is closed or doomed."""
+        me: Any = self
+        me._check_open()
+        if self.doomed_by:
+            raise asyncpg.ConnectionDoesNotExistError(
+                f"{self.doomed_by} on this connection was cut short: it is closed when its lease ends, and the "
+                f"transaction is not stored"
+            )
+
+    def note_change(self, sql: str) -> None:
+        """*sql*, about to be sent, may change the session's state."""
+        self.keeps_session = False
+        if "prepare" in sql.lower():  # what SQL's PREPARE makes cannot be told apart from what the driver prepared
+            self.is_broken = True
+
+    def get_reset_query(self) -> str:
+        return STRONG_RESET
+
+    def transaction(self, **options: Any) -> Any:
+        """A transaction that tells the truth: see ``DatabasePool.transaction``."""
+        return type(self).make_transaction(self, **options)
+
+    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
+        """As asyncpg's, but what goes wrong in *args* is raised as it is, and a cancellation is never swallowed.
+
+        asyncpg swallows it while the server is slow to read. Here the task that sends goes on, with no more rows, until
+        the connection is closed, which cancels the statement first: a server that is writing reads its socket's end
+        only later, behind a proxy perhaps never.
+        """
+        source = RowSource(args)
+        sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
+        try:
+            await asyncio.wait([sending])
+        except BaseException:
+            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            source.is_stopped = True
+            self._sending = sending
+            self.doom("an executemany")
+            raise
+        if source.error is not None:
+            sending.exception()
+            self.is_interrupted = True
+            self.callers_error = source.error
+            raise source.error
+        sending.result()
+
+    def cursor(self, query: str, *args: Any, **options: Any) -> Any:
+        self.watch(query)
+        return super().cursor(query, *args, **options)
+
+    async def prepare(self, query: str, **options: Any) -> Any:
+        """As asyncpg's; it leaves the server between Parse and Sync, holding locks, until something is run."""
+        self.is_interrupted = True
+        self.watch(query)
+        return await super().prepare(query, **options)
+
+    async def set_type_codec(self, typename: str, **options: Any) -> None:
+        """As asyncpg's; the connection is closed when its lease ends, for the next caller is to know nothing of it."""
+        self.is_broken = True
+        await super().set_type_codec(typename, **options)
+
+    async def set_builtin_type_codec(self, typename: str, **options: Any) -> None:
+        """As asyncpg's; closed when its lease ends, as above."""
+        self.is_broken = True
+        await super().set_builtin_type_codec(typename, **options)
+
+    async def add_listener(self, channel: str, callback: Any) -> None:
+        self.keeps_session = False
+        await super().add_listener(channel, callback)
+
+    def add_log_listener(self, callback: Any) -> None:
+        self.keeps_session = False
+        super().add_log_listener(callback)
+
+    # The rest is this package's own view of a connection.
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is fit for use, with no cancellation or transaction under way."""
+        protocol: Any = self._protocol  # type: ignore[attr-defined]
+        if protocol is None or not protocol.is_connected() or self.is_broken or self.is_interrupted or self.at_work:
+            return False
+        return not (protocol.is_in_transaction() or protocol._is_cancelling())
+
+    def begin(
+        self, sql: str, args: Sequence[object], want: Want
+    ) -> tuple[Coroutine[Any, Any, Answer], asyncio.Future[Answer]] | None:
+        """Send a statement that this connection has prepared before, without waiting.
+
+        Returns: the work, to be resumed once when the future is done; None if it is not prepared yet.
+        Raises: what asyncpg raises for arguments that do not fit; then nothing was sent.
+        """
+        me: Any = self
+        statement = me._stmt_cache.get((sql, self.record_class, False))
+        if statement is None or me._query_loggers:
+            return None
+        work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, NO_TIMEOUT)
+        answer = work.send(None)
+        answer._asyncio_future_blocking = False  # we resume the work ourselves, no task awaits it
+        return work, answer
+
+    async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
+        """The same with waiting, for any statement: prepares it where needed."""
+        me: Any = self
+        self.check_fit()
+        if want.status:
+            return await super().execute(sql, *args, timeout=timeout)
+        return await me._execute(sql, args, want.limit, timeout)
+
+    def terminate(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()  # it may be waiting to write on
+        super().terminate()
+
+    def lend(self) -> Handle[Record]:
+        """A fresh handle for one lease: unusable after ``end_loan``."""
+        handle: Any = PoolConnectionProxy(self._holder, self)
+        self._holder._proxy = handle
+        return handle  # type: ignore[no-any-return]
+
+    def end_loan(self) -> None:
+        me: Any = self
+        self.loan += 1
+        me._query_loggers.clear()
+        me._termination_listeners.clear()
+        if me._proxy is not None:
+            me._on_release()
+            self._holder._proxy = None
+            me._proxy._detach()
+        self.transactions.clear()
+
+    async def clean(self, timeout: float) -> None:
+        """Wait for a pending cancellation, roll back, reset the session.
+
+        Raises: whatever goes wrong; the connection is then only good for closing.
+        """
+        me: Any = self
+        me._check_open()
+        async with asyncio.timeout(timeout):
+            await me._protocol._wait_for_cancellation(timeout)
+            me._listeners.clear()
+            me._log_listeners.clear()
+            if self.is_in_transaction():
+                await super().execute("ROLLBACK", timeout=timeout)
+            await super().execute(STRONG_RESET, timeout=timeout)
+        self.keeps_session = self.is_standard
+        self.is_interrupted = False
+
+    async def ping(self, timeout: float) -> bool:
+        """Whether the server still answers."""
+        try:
+            await super().execute("SELECT 1", timeout=timeout)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    async def stop_statement(self) -> None:
+        """Ask the server to stop what runs here; whoever waits for the answer gets it as ever."""
+        me: Any = self
+        pid, secret = me._protocol.backend_pid, me._protocol.backend_secret
+        await _cancel(loop=me._loop, addr=me._addr, params=me._params, backend_pid=pid, backend_secret=secret)
+
+    async def discard(self, timeout: float) -> None:
+        """Close: cancel what runs and wait until the server has ended the session, *timeout* seconds at the most."""
+        try:
+            await self.close(timeout=timeout)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.terminate()
+
+
+def _watched(name: str, *, takes_sql: bool) -> Callable[..., Any]:
+    method = getattr(PooledConnection, name)
+
+    @functools.wraps(method)
+    async def watched(self: PooledConnection, what: str, *args: Any, **options: Any) -> Any:
+        if takes_sql:
+            self.watch(what)
+        else:
+            self.check_fit()
+            if options.get("where"):
+                self.note_change(options["where"])
+        self.at_work += 1
+        try:
+            return await method(self, what, *args, **options)
+        except BaseException as error:
+            if is_unfinished(error):  # whether or not the holder lets it out
+                self.is_interrupted = True
+            raise
+        finally:
+            self.at_work -= 1
+
+    return watched
+
+
+for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany", "copy_from_query"]:
+    setattr(PooledConnection, _name, _watched(_name, takes_sql=True))
+for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
+    setattr(PooledConnection, _name, _watched(_name, takes_sql=False))
