@@ -1,5 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.core.mailbox import Gap, Notification
 from dbpool.errors import (
     AcquireTimeout,
     CommitOutcomeUnknown,
@@ -20,6 +21,7 @@ from dbpool.errors import (
     UsageError,
 )
 from dbpool.gate import Gate
+from dbpool.listening import Subscription
 from dbpool.pool import DatabasePool
 from dbpool.settings import Dsn, PoolSettings, Reset
 from dbpool.stats import PoolStats
@@ -35,9 +37,11 @@ __all__ = [
     "DbPoolError",
     "Dsn",
     "EmbeddedError",
+    "Gap",
     "Gate",
     "LineFull",
     "MigrationError",
+    "Notification",
     "Outcome",
     "PoolClosed",
     "PoolSettings",
@@ -48,6 +52,7 @@ __all__ = [
     "ServerUnavailable",
     "SettingsError",
     "StatementError",
+    "Subscription",
     "Transaction",
     "TransactionFailed",
     "TransactionRolledBack",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
 
 Handle = PoolConnectionProxy
+PlainConnection = asyncpg.Connection  # one that no pool has
 PostgresError = asyncpg.PostgresError
 Answer: TypeAlias = (
     Any  # what asyncpg returns for a Want: records, or a status (with records, where there are arguments)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from dbpool.connection import PooledConnection
+from dbpool.connection import PlainConnection, PooledConnection
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -30,24 +30,38 @@ class Driver:
     async def open(self) -> None:
         """Make the asyncpg pool; opens no connection."""
         settings = self._settings
-        dsn = settings.dsn
-        server_settings = dict(settings.server_settings)
-        if "application_name" not in dsn.parameters:
-            server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
-        options: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
         self._pool = await asyncpg.create_pool(
-            dsn.reveal(),
             min_size=0,
             max_size=settings.max_connections,
             max_queries=2**62,
             max_inactive_connection_lifetime=0,  # idle time and age are the leases' business
             connection_class=PooledConnection,
-            timeout=settings.connect_timeout,
             command_timeout=settings.query_timeout,
-            statement_cache_size=settings.statement_cache_size,
-            server_settings=server_settings,
-            **options,
+            **self._address(),
         )
+
+    async def connect_apart(self) -> PlainConnection[Any]:
+        """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
+        connection: PlainConnection[Any] = await asyncpg.connect(
+            command_timeout=self._settings.reset_timeout, **self._address()
+        )
+        _tune(connection)
+        return connection
+
+    def _address(self) -> dict[str, Any]:
+        """Where to connect, as whom and how."""
+        settings = self._settings
+        server_settings = dict(settings.server_settings)
+        if "application_name" not in settings.dsn.parameters:
+            server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
+        options: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
+        return {
+            "dsn": settings.dsn.reveal(),
+            "timeout": settings.connect_timeout,
+            "statement_cache_size": settings.statement_cache_size,
+            "server_settings": server_settings,
+            **options,
+        }
 
     @property
     def size(self) -> int:
@@ -86,7 +100,7 @@ class Driver:
             self._pool.terminate()
 
 
-def _tune(connection: PooledConnection) -> None:
+def _tune(connection: PlainConnection[Any]) -> None:
     """Read in smaller pieces; notice a peer that vanished without a word within about a minute, also while idle."""
     transport = connection._transport  # type: ignore[attr-defined]
     if hasattr(transport, "max_size"):

@@ -12,11 +12,13 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
 
+from dbpool.acquiring import Acquiring
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
 from dbpool.faults import one_line, told_as_ours
 from dbpool.leases import Lease, Leases
+from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
@@ -77,6 +79,7 @@ class DatabasePool(Queries):
         self._thread = 0
         self._leases = Leases(settings)
         self._calls = Calls(self._leases, settings)
+        self._listeners: Listeners | None = None
         self._loans: dict[Handle[Record], Lease] = {}
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
@@ -121,13 +124,17 @@ class DatabasePool(Queries):
         if self._phase is Phase.OPEN:
             self._check_usable()
             self._loop, self._phase = None, Phase.CLOSED
-            self._closing = asyncio.get_running_loop().create_task(self._leases.close(timeout))
+            self._closing = asyncio.get_running_loop().create_task(self._end(timeout))
         elif self._phase is Phase.NEW:
             self._phase = Phase.CLOSED
         elif self._phase is Phase.OPENING:
             raise self._refusal()
         if self._closing is not None:
             await asyncio.shield(self._closing)
+
+    async def _end(self, timeout: float) -> None:
+        listeners = [] if self._listeners is None else [self._listeners.close()]
+        await asyncio.gather(self._leases.close(timeout), *listeners)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -255,7 +262,8 @@ class DatabasePool(Queries):
 
         Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
         """
-        return Acquiring(self, checked_timeout(timeout))
+        timeout = checked_timeout(timeout)
+        return Acquiring(lambda: self._lease(timeout), self._loans)
 
     async def release(self, connection: Handle[Record]) -> None:
         """End the lease of a connection that ``await db.acquire()`` gave.
@@ -270,6 +278,25 @@ class DatabasePool(Queries):
                 f"it was never acquired here with 'await db.acquire()'"
             )
         await loan.__aexit__(None, None, None)
+
+    def listen(self, *channels: str, buffer: int = 1000) -> Subscription:
+        """The notifications of *channels*: ``async with db.listen("orders") as events``, then ``async for`` over them.
+
+        An event is a Notification, or a Gap where some may be missing: after the connection was lost and listens again,
+        and where *buffer* unread ones were there already. All subscriptions of a pool share one connection, beside its
+        ``max_connections``. The server listens when the block begins, or else with the first step of the loop.
+
+        Raises:
+            SettingsError: a channel's name that no NOTIFY can have.
+            ServerUnavailable: the server cannot be reached, when the block begins; later it is tried until it can.
+            PoolClosed: the pool was closed, once all that came before is read.
+        """
+        self._check_usable()
+        names = checked_channels(channels)
+        whole_number(buffer, "buffer", 1)
+        if self._listeners is None:
+            self._listeners = Listeners(self._leases.driver, self._settings)
+        return Subscription(self._listeners, names, buffer)
 
     # What it says of itself
 
@@ -339,45 +366,6 @@ class DatabasePool(Queries):
     def _refusal(self) -> Exception:
         error = PoolClosed if self._phase is Phase.CLOSED else UsageError
         return error(f"pool '{self._settings.name}' {self._phase.value}")
-
-
-class Acquiring:
-    """What ``DatabasePool.acquire`` returns: awaitable, and an async context manager."""
-
-    __slots__ = ("_is_used", "_lease", "_pool", "_timeout")
-
-    def __init__(self, pool: DatabasePool, timeout: float | None) -> None:
-        self._pool = pool
-        self._timeout = timeout
-        self._is_used = False
-        self._lease: Lease | None = None
-
-    def __await__(self) -> Generator[Any, None, Handle[Record]]:
-        return self._acquire().__await__()
-
-    async def __aenter__(self) -> Handle[Record]:
-        self._use()
-        lease = self._pool._lease(self._timeout)
-        connection = await lease.__aenter__()
-        self._lease = lease
-        return connection.lend()
-
-    async def __aexit__(self, *exc: Any) -> None:  # noqa: ANN401 - as the protocol has it
-        assert self._lease is not None
-        lease, self._lease = self._lease, None
-        await lease.__aexit__(*exc)
-
-    def _use(self) -> None:
-        if self._is_used:
-            raise UsageError("this acquire() was used already: call acquire() for each connection")
-        self._is_used = True
-
-    async def _acquire(self) -> Handle[Record]:
-        self._use()
-        lease = self._pool._lease(self._timeout)
-        handle = (await lease.__aenter__()).lend()
-        self._pool._loans[handle] = lease
-        return handle
 
 
 def _poison_after_fork() -> None:

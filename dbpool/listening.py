@@ -1,0 +1,254 @@
+"""Notifications, on a connection of their own beside the pool's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Self
+from weakref import WeakSet
+
+from dbpool.connection import PlainConnection
+from dbpool.core.mailbox import Gap, Mailbox, Notification
+from dbpool.core.retry import Backoff
+from dbpool.driver import Driver
+from dbpool.errors import PoolClosed, ServerUnavailable, SettingsError, UsageError
+from dbpool.faults import one_line
+from dbpool.settings import PoolSettings
+
+log = logging.getLogger("dbpool")
+
+# A quiet connection is asked for a sign of life this often: a network that forgot it says nothing by itself.
+HEARTBEAT_S = 30.0
+LONGEST_NAME = 63  # bytes: NOTIFY refuses longer ones, LISTEN cuts them off
+_BACKOFF = Backoff(first_s=0.05, cap_s=5.0)
+
+
+class Subscription:
+    """The events of some channels, in order: what ``DatabasePool.listen`` returns.
+
+    An async context manager, which listens when the block begins, and an async iterator, which else begins to with its
+    first step. One task iterates. Cancelling a step loses nothing.
+    """
+
+    # joined is None: new.  Not done: waits for LISTEN.  Done: listens, through every reconnect, until it is over.
+    __slots__ = ("__weakref__", "_listeners", "_mailbox", "_wakeup", "channels", "is_cut_off", "joined", "over")
+
+    def __init__(self, listeners: Listeners, channels: frozenset[str], buffer: int) -> None:
+        self._listeners = listeners
+        self._mailbox = Mailbox(buffer)
+        self._wakeup: asyncio.Future[None] | None = None
+        self.channels = channels
+        self.joined: asyncio.Future[Exception | None] | None = None
+        self.is_cut_off = False  # the connection was lost, and does not listen again yet
+        self.over: Exception | None = None
+
+    async def __aenter__(self) -> Self:
+        if self.joined is not None:
+            raise UsageError("this listen() was used already: call listen() for each loop")
+        await self._listeners.join(self)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.end(StopAsyncIteration())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Notification | Gap:
+        if self.joined is None:
+            await self._listeners.join(self)
+        while (event := self._mailbox.take()) is None:
+            if self.over is not None:
+                raise self.over
+            if self._wakeup is not None:
+                raise UsageError("another task waits for the next notification: each task needs a listen() of its own")
+            self._wakeup = asyncio.get_running_loop().create_future()
+            try:
+                await self._wakeup
+            finally:
+                self._wakeup = None
+        return event
+
+    def end(self, why: Exception) -> None:
+        """Listen no more; the iteration raises *why* once it has come to the end of what is there."""
+        if self.over is None:
+            self.over = why
+            self._listeners.leave(self)
+            self._wake()
+
+    def deliver(self, notification: Notification) -> None:
+        self._mailbox.put(notification)
+        self._wake()
+
+    def mend(self) -> None:
+        """It listens again."""
+        self.is_cut_off = False
+        self._mailbox.put_break()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
+
+
+class Listeners:
+    """One connection that listens to every channel that somebody subscribed to.
+
+    Opened for the first subscription, closed after the last. It is not counted in ``max_connections``: a listener holds
+    its connection for ever, and must not cost a permit.
+    """
+
+    def __init__(self, driver: Driver, settings: PoolSettings) -> None:
+        self._driver = driver
+        self._settings = settings
+        self._members: WeakSet[Subscription] = WeakSet()  # so that a loop left without a block is forgotten, too
+        self._changed = asyncio.Event()  # members came or went, or the connection was lost
+        self._keeper: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._is_closed = False
+
+    async def join(self, member: Subscription) -> None:
+        """Return once the server listens for *member*.
+
+        Raises:
+            ServerUnavailable: it cannot be reached, or does not let one listen; the cause is the driver's error.
+            PoolClosed
+        """
+        if self._is_closed:
+            raise self._closed()
+        member.joined = asyncio.get_running_loop().create_future()
+        self._members.add(member)
+        self._changed.set()
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        try:
+            refusal = await member.joined
+            if refusal is not None:
+                raise refusal
+        except BaseException as error:
+            member.end(error if isinstance(error, Exception) else StopAsyncIteration())
+            raise
+
+    def leave(self, member: Subscription) -> None:
+        self._members.discard(member)
+        self._changed.set()
+
+    async def close(self) -> None:
+        """End every subscription with PoolClosed, and close the connection."""
+        self._is_closed = True
+        self._end_all()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+
+    async def _keep(self) -> None:
+        """Keep a connection that listens, for as long as there are members."""
+        try:
+            while self._members:
+                try:
+                    await self._listen()
+                except Exception as error:  # tried again for those who listened, told to those who came
+                    self._failed(error)
+                for member in self._members:
+                    member.is_cut_off = True
+                self._changed.clear()
+                if self._members and self._failures:
+                    await self._wait(_BACKOFF.delay_s(self._failures, random.random()))
+        finally:
+            self._keeper = None
+            self._end_all()  # when it was cancelled: there are none, else
+
+    async def _listen(self) -> None:
+        """Connect, and listen until the connection is lost or nobody wants it any more."""
+        connection = await self._driver.connect_apart()
+        connection.add_termination_listener(lambda _: self._changed.set())
+        try:
+            listening: set[str] = set()
+            while wanted := frozenset().union(*(member.channels for member in self._members)):
+                self._changed.clear()
+                await self._follow(connection, wanted, listening)
+                if not await self._wait(HEARTBEAT_S):
+                    await connection.execute("SELECT 1")
+                if connection.is_closed():
+                    raise ConnectionResetError("the server closed the connection that listens")
+        finally:
+            with suppress(Exception):  # it is cut off then, and nobody needs to know
+                await connection.close(timeout=self._settings.reset_timeout)
+
+    async def _follow(self, connection: PlainConnection[Any], wanted: frozenset[str], listening: set[str]) -> None:
+        """Bring *listening* to what is *wanted*; tell those who have all of theirs."""
+        for channel in wanted - listening:
+            await connection.add_listener(channel, self._deliver)
+            listening.add(channel)
+        for channel in listening - wanted:
+            await connection.remove_listener(channel, self._deliver)
+            listening.remove(channel)
+        if self._failures:
+            log.warning("pool '%s' listens again", self._settings.name)
+        self._failures = 0
+        for member in self._members:
+            if member.joined is None or not member.channels <= listening:
+                continue
+            if not member.joined.done():
+                member.is_cut_off = False
+                member.joined.set_result(None)
+            elif member.is_cut_off:  # only now: whoever reads anew upon a gap misses nothing from here on
+                member.mend()
+
+    async def _wait(self, seconds: float) -> bool:
+        """Until something changed; False if *seconds* went by before."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _deliver(self, _: object, pid: int, channel: str, payload: object) -> None:
+        notification = Notification(channel, str(payload), pid)
+        for member in list(self._members):
+            if channel in member.channels:
+                member.deliver(notification)
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        name = self._settings.name
+        if self._failures == 1:
+            log.warning("pool '%s' does not listen at the moment: %s", name, one_line(error))
+        for member in list(self._members):
+            if member.joined is not None and not member.joined.done():
+                unavailable = ServerUnavailable(f"pool '{name}' cannot listen: {one_line(error)}")
+                unavailable.__cause__ = error
+                member.joined.set_result(unavailable)
+
+    def _end_all(self) -> None:
+        for member in list(self._members):
+            if member.joined is not None and not member.joined.done():
+                member.joined.set_result(self._closed())
+            member.end(self._closed())
+
+    def _closed(self) -> PoolClosed:
+        return PoolClosed(f"pool '{self._settings.name}' was closed: it listens no more")
+
+
+def checked_channels(channels: Iterable[str]) -> frozenset[str]:
+    """Refuse what is not a channel's name; each is taken as it is, upper and lower case and quotes included.
+
+    Raises: SettingsError.
+    """
+    names = list(channels)
+    if not names:
+        raise SettingsError("listen() needs at least one channel")
+    for name in names:
+        if not isinstance(name, str):
+            raise SettingsError(f"a channel's name is a str, not {type(name).__name__}")
+        try:
+            length = len(name.encode())
+        except UnicodeEncodeError:
+            raise SettingsError(f"a channel's name holds a lone surrogate: {name!r}") from None
+        if not 0 < length <= LONGEST_NAME or "\0" in name:
+            raise SettingsError(f"a channel's name has 1 to {LONGEST_NAME} bytes and no NUL, not {name!r}")
+    return frozenset(names)
