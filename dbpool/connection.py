@@ -56,6 +56,7 @@ class PooledConnection(asyncpg.Connection):
     __slots__ = (
         "_holder",
         "_sending",
+        "_source",
         "at_work",
         "callers_error",
         "doomed_by",
@@ -73,7 +74,7 @@ class PooledConnection(asyncpg.Connection):
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_broken: bool  # close it instead of cleaning it
-    doomed_by: str  # what left it in a state that nobody knows, so that nothing more may be sent; mostly empty
+    doomed_by: str  # why nothing more may be sent, its state being unknown or its time over; mostly empty
     is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     expires_at: float  # seconds of the loop's clock, as the next
@@ -85,7 +86,8 @@ class PooledConnection(asyncpg.Connection):
     record_class: type[Record]
     transactions: list[Any]  # those under way on it, the outermost first
     _holder: Any
-    _sending: asyncio.Task[None] | None  # an executemany that was given up
+    _sending: asyncio.Task[Any] | None  # an executemany or COPY under way, or given up
+    _source: RowSource | None  # where it takes its rows
 
     make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
 
@@ -113,8 +115,7 @@ class PooledConnection(asyncpg.Connection):
         me._check_open()
         if self.doomed_by:
             raise asyncpg.ConnectionDoesNotExistError(
-                f"{self.doomed_by} on this connection was cut short: it is closed when its lease ends, and the "
-                f"transaction is not stored"
+                f"{self.doomed_by}: this connection is closed when its lease ends, an open transaction is not stored"
             )
 
     def note_change(self, sql: str) -> None:
@@ -137,22 +138,47 @@ class PooledConnection(asyncpg.Connection):
         the connection is closed, which cancels the statement first: a server that is writing reads its socket's end
         only later, behind a proxy perhaps never.
         """
-        source = RowSource(args)
-        sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
+        source = self._source = RowSource(args)
+        sending = self._sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
         try:
             await asyncio.wait([sending])
         except BaseException:
             sending.add_done_callback(lambda done: done.cancelled() or done.exception())
             source.is_stopped = True
-            self._sending = sending
-            self.doom("an executemany")
+            self.doom("an executemany was cut short")
             raise
+        self._sending = self._source = None
         if source.error is not None:
             sending.exception()
             self.is_interrupted = True
             self.callers_error = source.error
             raise source.error
         sending.result()
+
+    async def copy_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
+        """As asyncpg's, but time limit and loss of the connection end it also while the server does not read."""
+        return await self._copy_in(super().copy_to_table(table_name, timeout=timeout, **options), timeout)
+
+    async def copy_records_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
+        """The same."""
+        return await self._copy_in(super().copy_records_to_table(table_name, timeout=timeout, **options), timeout)
+
+    async def _copy_in(self, copy: Coroutine[Any, Any, str], timeout: float | None) -> str:
+        copying = self._sending = asyncio.ensure_future(copy)
+        try:
+            async with asyncio.timeout(self.settings.query_timeout if timeout is None else timeout):
+                await asyncio.wait([copying])
+        except BaseException:
+            copying.add_done_callback(lambda done: done.cancelled() or done.exception())
+            copying.cancel()
+            raise
+        finally:
+            self._sending = None
+        error = asyncio.CancelledError() if copying.cancelled() else copying.exception()
+        if error is not None and self.is_closed():
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of a COPY") from error
+        status: str = copying.result()
+        return status
 
     def cursor(self, query: str, *args: Any, **options: Any) -> Any:
         self.watch(query)
@@ -217,10 +243,14 @@ class PooledConnection(asyncpg.Connection):
             return await super().execute(sql, *args, timeout=timeout)
         return await me._execute(sql, args, want.limit, timeout)
 
-    def terminate(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()  # it may be waiting to write on
-        super().terminate()
+    def _cleanup(self) -> None:
+        """The connection is gone: end what waits to write to it, which asyncpg would leave waiting."""
+        if self._source is not None:
+            self._source.is_stopped = True
+        if self._sending is not None:  # two turns later: what waits for an answer has the reason by then
+            loop, cancel = self._sending.get_loop(), self._sending.cancel
+            loop.call_soon(lambda: loop.call_soon(cancel))
+        super()._cleanup()  # type: ignore[misc]
 
     def lend(self) -> Handle[Record]:
         """A fresh handle for one lease: unusable after ``end_loan``."""

@@ -76,7 +76,7 @@ class Driver:
         connection._holder._proxy = None
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
-        connection.doomed_by, connection._sending = "", None
+        connection.doomed_by, connection._sending, connection._source = "", None, None
         connection.at_work = connection.loan = 0
         connection.callers_error = None
         connection.settings = self._settings
@@ -88,8 +88,13 @@ class Driver:
         return connection
 
     async def stop_statements(self, timeout: float) -> None:
-        """Have the server stop whatever runs, *timeout* seconds at the most: it may not notice a cut-off for long."""
+        """Have the server stop whatever runs, *timeout* seconds at the most: it may not notice a cut-off for long.
+
+        Nothing more is sent on any connection afterwards.
+        """
         running = [holder._con for holder in self._pool._holders if holder._con and not holder._con.is_closed()]
+        for connection in running:
+            connection.doom("the pool was closed")  # or a holder that shrugs the error off would send the next
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await asyncio.gather(*(connection.stop_statement() for connection in running), return_exceptions=True)

@@ -209,10 +209,13 @@ class Leases:
                 self.gate.held,
                 timeout,
             )
-            await self.driver.stop_statements(min(timeout, self._settings.reset_timeout))
         finally:  # also when cancelled
-            self._idle.clear()
-            self.driver.terminate()  # which ends the cleanups, too
+            try:
+                if self.gate.held:
+                    await self.driver.stop_statements(min(timeout, self._settings.reset_timeout))
+            finally:
+                self._idle.clear()
+                self.driver.terminate()  # which ends the cleanups, too
         await self._cleanups.wait_all()
 
     def is_clean(self, connection: PooledConnection) -> bool:

@@ -130,7 +130,9 @@ class DatabasePool(Queries):
         elif self._phase is Phase.OPENING:
             raise self._refusal()
         if self._closing is not None:
-            await asyncio.shield(self._closing)
+            await asyncio.wait([self._closing])  # not awaited itself: cut off, it must not cancel its caller
+            if not self._closing.cancelled():
+                self._closing.result()
 
     async def _end(self, timeout: float) -> None:
         listeners = [] if self._listeners is None else [self._listeners.close()]

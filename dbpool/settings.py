@@ -170,6 +170,8 @@ class PoolSettings:
         for text in _names([*self.server_settings, *self.server_settings.values()], "server_settings"):
             if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
                 raise SettingsError("server_settings hold a control character or a lone surrogate")
+        if "" in self.server_settings:
+            raise SettingsError("server_settings hold an empty name")
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
@@ -204,6 +206,8 @@ class PoolSettings:
                 values[name] = _number(text, prefix + name.upper(), name)
         if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
             values["trusted_functions"] = frozenset(filter(None, map(str.strip, text.split(","))))
+        if environ.get(prefix + "DSN"):
+            raise SettingsError(f"{prefix}DSN is not read: the DSN goes into DATABASE_URL")
         for variable in (prefix + "SSL", prefix + "SERVER_SETTINGS"):
             if environ.get(variable):
                 raise SettingsError(f"{variable} is not read: put it into DATABASE_URL, as ?sslmode=verify-full")

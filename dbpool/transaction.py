@@ -111,7 +111,9 @@ class Transaction(Queries):
         except BaseException:
             outer.remove(self)
             if self.state is State.NEW:
-                self._connection.doom("a BEGIN")  # whatever its holder did next would be in that transaction
+                self._connection.doom(
+                    "a BEGIN was cut short"
+                )  # whatever its holder did next would be in that transaction
             else:
                 await self._roll_back_quietly()
             raise
@@ -144,7 +146,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException:
-            self._connection.doom("a ROLLBACK")
+            self._connection.doom("a ROLLBACK was cut short")
             raise
         finally:
             self._over(State.ROLLED_BACK)
@@ -168,12 +170,13 @@ class Transaction(Queries):
     async def executemany(
         self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
     ) -> None:
-        """Run a statement for each of *args*, all or nothing, in few round trips."""
+        """Run a statement for each of *args*, all or nothing, in few round trips; two of them for a savepoint."""
         check_statement(sql, (), self._settings.trusted_functions)
         self._check_open("run a statement")
         seconds = self._seconds(timeout)
-        with self._told(seconds):
-            await self._connection.executemany(sql, args, timeout=seconds)
+        async with self.transaction():  # else the rows before one that goes wrong would stay
+            with self._told(seconds):
+                await self._connection.executemany(sql, args, timeout=seconds)
 
     async def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
@@ -224,7 +227,7 @@ class Transaction(Queries):
         except BaseException as error:
             if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
                 if is_unfinished(error):  # not sent: another statement was under way
-                    self._connection.doom("a COMMIT")
+                    self._connection.doom("a COMMIT was cut short")
                 self._over(State.ROLLED_BACK)  # else the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
@@ -278,7 +281,7 @@ class Transaction(Queries):
         try:
             await finish(self._roll_back())
         except BaseException as error:
-            self._connection.doom("a ROLLBACK")  # and with it whatever transaction is around this one
+            self._connection.doom("a ROLLBACK was cut short")  # and with it whatever transaction is around this one
             if not isinstance(error, Exception):
                 raise
         finally:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 
 import asyncpg
 import pytest
 
-from dbpool import ConnectionLost, DatabasePool, UsageError
+from dbpool import ConnectionLost, DatabasePool, QueryTimeout, UsageError
 from tests.support.databases import Database
-from tests.support.pools import pool_of
+from tests.support.pools import pool_of, witness_of
+from tests.support.proxy import Do, let_all_pass, proxy_before
 
 
 async def fails() -> None:
@@ -97,9 +99,7 @@ async def test_a_connection_whose_executemany_was_given_up_takes_nothing_more(da
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await connection.executemany("select pg_sleep($1)", [(30.0,)])
-            with pytest.raises(
-                asyncpg.ConnectionDoesNotExistError, match="an executemany on this connection was cut short"
-            ):
+            with pytest.raises(asyncpg.ConnectionDoesNotExistError, match="an executemany was cut short"):
                 await connection.fetchval("select 1")
         assert await db.fetchval("select 1") == 1
 
@@ -125,6 +125,98 @@ async def test_what_goes_wrong_in_the_rows_of_executemany_is_raised_as_it_is(
         await db.execute("create table t (n int)")
         assert await send(db) is error
         assert await numbers(db) == []
+
+
+@pytest.mark.parametrize("problem", ["rows", "argument", "time", "server"])
+async def test_executemany_in_a_transaction_is_all_or_nothing_too(database: Database, problem: str) -> None:
+    def rows() -> Iterator[tuple[object]]:
+        for number in range(1_000_000 if problem == "time" else 9_000):
+            yield (number,)
+        if problem == "rows":
+            raise KeyError("row 9000")
+        yield ("no number",) if problem == "argument" else (0,)
+
+    async with pool_of(database, 1) as db:
+        await db.execute("create table t (n int unique)")
+        async with db.transaction() as tx:
+            await tx.execute("insert into t values (-1)")
+            with pytest.raises((KeyError, asyncpg.DataError, QueryTimeout, asyncpg.UniqueViolationError)):
+                await tx.executemany("insert into t values ($1)", rows(), timeout=0.2 if problem == "time" else 30)
+            await tx.execute("insert into t values (-2)")
+        assert await numbers(db) == [-2, -1]
+
+
+@pytest.mark.parametrize("how", ["terminated", "closed"])
+@pytest.mark.parametrize("what", ["executemany", "copy"])
+async def test_what_waits_for_the_server_to_read_ends_with_its_connection(
+    database: Database, how: str, what: str
+) -> None:
+    slow = (
+        "create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.2); return new; end'; "
+        "create table t (n int, b text); create trigger s before insert on t for each row execute function slow()"
+    )
+    rows = [(number, "x" * 5000) for number in range(3000)]
+
+    async def send(db: DatabasePool) -> None:
+        async with db.acquire() as connection:
+            if what == "copy":
+                await connection.copy_records_to_table("t", records=rows)
+            else:
+                await connection.executemany("insert into t values ($1, $2)", rows)
+
+    async with pool_of(database, 1) as db, witness_of(database) as witness:
+        await db.execute(slow)
+        pid = await db.fetchval("select pg_backend_pid()")
+        sending = asyncio.create_task(send(db))
+        await asyncio.sleep(0.3)  # by now the socket is full
+        if how == "terminated":
+            await witness.terminate(pid)
+        else:
+            await db.close(timeout=0.1)
+        await asyncio.wait([sending], timeout=10)
+        assert sending.done()
+        assert isinstance(sending.exception(), (asyncpg.PostgresError, asyncpg.InterfaceError, OSError))
+        if how == "terminated":
+            assert await db.fetchval("select count(*) from t", timeout=5) == 0
+
+
+async def test_a_copy_that_the_server_does_not_read_ends_in_time(database: Database) -> None:
+    async with pool_of(database, 1, query_timeout=0.5, reset_timeout=0.3) as db, witness_of(database) as witness:
+        await db.execute("create table t (n int, b text)")
+        pid = await db.fetchval("select pg_backend_pid()")
+        async with proxy_before(database.dsn) as proxy:
+            async with pool_of(proxy.dsn(database.dsn), 1, query_timeout=0.5, reset_timeout=0.3) as behind:
+                proxy.rule = lambda message: Do.STALL if message.kind == "d" else Do.PASS
+                with pytest.raises(TimeoutError):
+                    async with behind.acquire() as connection:
+                        records = [(number, "x" * 5000) for number in range(10_000)]
+                        await connection.copy_records_to_table("t", records=records)
+                proxy.rule = let_all_pass
+                assert await behind.fetchval("select count(*) from t", timeout=5) == 0
+        assert pid in await witness.pids()
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+async def test_a_holder_that_shrugs_off_the_end_of_its_statement_sends_no_more(database: Database, how: str) -> None:
+    async def hold(db: DatabasePool) -> None:
+        async with db.acquire() as connection:
+            while True:
+                with suppress(asyncpg.QueryCanceledError):
+                    await connection.execute("select pg_sleep(60)")
+
+    async with pool_of(database, 1) as db:  # the fixture fails if a session is still there afterwards
+        holding = asyncio.create_task(hold(db))
+        await asyncio.sleep(0.1)
+        if how == "closed":
+            await db.close(timeout=0.2)
+        else:
+            closing = asyncio.create_task(db.close(timeout=30))
+            await asyncio.sleep(0.1)
+            for task in asyncio.all_tasks() - {asyncio.current_task(), holding, closing}:  # the pool's own
+                task.cancel()
+            await asyncio.wait([closing])
+        await asyncio.wait([holding], timeout=10)
+        assert isinstance(holding.exception(), (asyncpg.InterfaceError, asyncpg.PostgresError))
 
 
 async def test_a_query_logger_is_gone_with_its_lease(database: Database) -> None:
