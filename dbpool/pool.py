@@ -6,8 +6,7 @@ import asyncio
 import os
 import random
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
@@ -23,6 +22,7 @@ from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import PoolStats
+from dbpool.streaming import StreamedRows
 from dbpool.transaction import Transacting, Transaction, TransactionOptions
 
 if TYPE_CHECKING:
@@ -163,9 +163,9 @@ class DatabasePool(Queries):
             with told_as_ours(connection, self._leases.gate.name, seconds):
                 await connection.executemany(sql, args, timeout=seconds)
 
-    async def stream(
+    def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
-    ) -> AsyncGenerator[Any, None]:
+    ) -> StreamedRows[Any]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time.
 
         Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
@@ -173,9 +173,7 @@ class DatabasePool(Queries):
         """
         check_statement(sql, args, self._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
-        async with self.transaction() as tx, aclosing(tx.stream(sql, *args, prefetch=prefetch, into=into)) as rows:
-            async for row in rows:
-                yield row
+        return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
 
     # Transactions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +16,7 @@ from dbpool.finish import finish
 from dbpool.leases import Lease
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
+from dbpool.streaming import Rows
 
 T = TypeVar("T")
 
@@ -178,20 +179,27 @@ class Transaction(Queries):
             with self._told(seconds):
                 await self._connection.executemany(sql, args, timeout=seconds)
 
-    async def stream(
+    def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
-    ) -> AsyncGenerator[Any, None]:
+    ) -> Rows[Any]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time."""
         check_statement(sql, args, self._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
         self._check_open("run a statement")
+        records = aiter(self._connection.cursor(sql, *args, prefetch=prefetch))
         make: Callable[[Record], Any] | None = None
-        with self._told(self._settings.query_timeout):
-            async for record in self._connection.cursor(sql, *args, prefetch=prefetch):
-                if into is not None:
-                    make = make or mapper_of(into, record)
-                yield record if make is None else make(record)
-                self._check_open("go on reading")
+
+        async def fetch() -> Any:  # noqa: ANN401 - a record, or what *into* makes of one
+            nonlocal make
+            self._check_open("go on reading")
+            with self._told(self._settings.query_timeout):
+                record = await anext(records)
+            if into is None:
+                return record
+            make = make or mapper_of(into, record)
+            return make(record)
+
+        return Rows(fetch)
 
     def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:
         """A transaction inside this one: a savepoint. Its *settings* last until the outermost one ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -248,6 +249,35 @@ async def test_a_caller_whose_coroutine_is_closed_in_line_for_a_transaction_leav
         assert db.stats().waiting == 1
         waiting.close()
         assert db.stats().waiting == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+async def test_a_stream_whose_reader_is_closed_gives_its_connection_back(database: Database, rows: int) -> None:
+    seen: list[object] = []
+
+    async def read(db: DatabasePool) -> None:
+        async for row in db.stream("select generate_series(1, 10)", prefetch=3):
+            seen.append(row)
+            if len(seen) == rows:
+                await asyncio.sleep(60)
+
+    async with pool_of(database, 1) as db:
+        reading = read(db)
+        while (waits_for := reading.send(None)) is not None and len(seen) < rows:
+            waits_for._asyncio_future_blocking = False  # noqa: SLF001 - no task awaits it
+            await asyncio.wait([waits_for])
+        reading.close()
+        assert len(seen) == rows
+        assert await db.fetchval("select 1", timeout=5) == 1
+
+
+async def test_a_stream_that_is_forgotten_gives_its_connection_back(database: Database) -> None:
+    async with pool_of(database, 1) as db:
+        stream = db.stream("select generate_series(1, 10)", prefetch=3)
+        await anext(stream)
+        del stream
+        gc.collect()
+        assert await db.fetchval("select 1", timeout=5) == 1
 
 
 async def test_an_acquire_is_used_once(database: Database) -> None:
