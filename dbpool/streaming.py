@@ -39,7 +39,7 @@ class Rows(Generic[T]):
 class StreamedRows(Generic[T]):
     """What ``DatabasePool.stream`` returns: the rows, and the block around them, which begins with the first.
 
-    An async iterator. The block ends with the last row, with an error, by ``aclose``, or when the iterator is forgotten.
+    An async iterator. The block ends with the last row, with an error, by ``aclose``, or when nobody has it any more.
     """
 
     def __init__(self, block: AbstractAsyncContextManager[Any], begin: Callable[[Any], AsyncIterator[T]]) -> None:
