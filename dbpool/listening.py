@@ -15,7 +15,7 @@ from dbpool.core.mailbox import Gap, Mailbox, Notification
 from dbpool.core.retry import Backoff
 from dbpool.driver import Driver
 from dbpool.errors import PoolClosed, ServerUnavailable, SettingsError, UsageError
-from dbpool.faults import one_line
+from dbpool.faults import is_lost, one_line, sqlstate
 from dbpool.settings import PoolSettings
 
 log = logging.getLogger("dbpool")
@@ -115,7 +115,7 @@ class Listeners:
 
         Raises:
             ServerUnavailable: it cannot be reached, or does not let one listen; the cause is the driver's error.
-            PoolClosed
+            PoolClosed: the pool was closed.
         """
         if self._is_closed:
             raise self._closed()
@@ -124,13 +124,18 @@ class Listeners:
         self._changed.set()
         if self._keeper is None:
             self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        limit = self._settings.connect_timeout + self._settings.reset_timeout
         try:
-            refusal = await member.joined
-            if refusal is not None:
-                raise refusal
-        except BaseException as error:
-            member.end(error if isinstance(error, Exception) else StopAsyncIteration())
+            async with asyncio.timeout(limit):
+                refusal = await member.joined
+        except TimeoutError:
+            refusal = ServerUnavailable(f"pool '{self._settings.name}' does not listen after {limit:.1f} s")
+        except BaseException:
+            member.end(StopAsyncIteration())
             raise
+        if refusal is not None:
+            member.end(refusal)
+            raise refusal
 
     def leave(self, member: Subscription) -> None:
         self._members.discard(member)
@@ -149,9 +154,11 @@ class Listeners:
         try:
             while self._members:
                 try:
-                    await self._listen()
-                except Exception as error:  # tried again for those who listened, told to those who came
-                    self._failed(error)
+                    connection = await self._driver.connect_apart()
+                except Exception as error:
+                    self._failed(error, is_lost=False)
+                else:
+                    await self._use(connection)
                 for member in self._members:
                     member.is_cut_off = True
                 self._changed.clear()
@@ -161,22 +168,26 @@ class Listeners:
             self._keeper = None
             self._end_all()  # when it was cancelled: there are none, else
 
-    async def _listen(self) -> None:
-        """Connect, and listen until the connection is lost or nobody wants it any more."""
-        connection = await self._driver.connect_apart()
-        connection.add_termination_listener(lambda _: self._changed.set())
+    async def _use(self, connection: PlainConnection[Any]) -> None:
+        """Listen until *connection* is lost or nobody wants it any more; close it."""
         try:
-            listening: set[str] = set()
-            while wanted := frozenset().union(*(member.channels for member in self._members)):
-                self._changed.clear()
-                await self._follow(connection, wanted, listening)
-                if not await self._wait(HEARTBEAT_S):
-                    await connection.execute("SELECT 1")
-                if connection.is_closed():
-                    raise ConnectionResetError("the server closed the connection that listens")
+            await self._listen(connection)
+        except Exception as error:
+            self._failed(error, is_lost=sqlstate(error) is None or is_lost(error))
         finally:
             with suppress(Exception):  # it is cut off then, and nobody needs to know
                 await connection.close(timeout=self._settings.reset_timeout)
+
+    async def _listen(self, connection: PlainConnection[Any]) -> None:
+        connection.add_termination_listener(lambda _: self._changed.set())
+        listening: set[str] = set()
+        while wanted := frozenset().union(*(member.channels for member in self._members)):
+            self._changed.clear()
+            await self._follow(connection, wanted, listening)
+            if not await self._wait(HEARTBEAT_S):
+                await connection.execute("SELECT 1")
+            if connection.is_closed():
+                raise ConnectionResetError("the server closed the connection that listens")
 
     async def _follow(self, connection: PlainConnection[Any], wanted: frozenset[str], listening: set[str]) -> None:
         """Bring *listening* to what is *wanted*; tell those who have all of theirs."""
@@ -213,13 +224,14 @@ class Listeners:
             if channel in member.channels:
                 member.deliver(notification)
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, *, is_lost: bool) -> None:
+        """Note it; unless the connection was merely *lost*, tell it to those who wait for their first LISTEN."""
         self._failures += 1
         name = self._settings.name
         if self._failures == 1:
             log.warning("pool '%s' does not listen at the moment: %s", name, one_line(error))
         for member in list(self._members):
-            if member.joined is not None and not member.joined.done():
+            if not is_lost and member.joined is not None and not member.joined.done():
                 unavailable = ServerUnavailable(f"pool '{name}' cannot listen: {one_line(error)}")
                 unavailable.__cause__ = error
                 member.joined.set_result(unavailable)

@@ -268,3 +268,12 @@ async def test_a_connection_that_went_silent_is_replaced(database: Database, mon
             async with witness_of(database) as witness:
                 await witness.run("notify a, 'after'")
             assert await payloads(events, 1) == ["after"]
+
+
+async def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(database: Database) -> None:
+    async with proxy_before(database.dsn) as proxy:
+        async with pool_of(proxy.dsn(database.dsn), 1, connect_timeout=0.4, reset_timeout=0.2) as db:
+            proxy.rule = lambda message: Do.STALL if message.says("P", b"LISTEN") else Do.PASS
+            with pytest.raises(ServerUnavailable, match="does not listen after"):
+                async with db.listen("a"):
+                    pass
