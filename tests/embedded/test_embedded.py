@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,28 +58,6 @@ def is_alive(pid: int) -> bool:
 
 def run_dirs(place: Path) -> list[Path]:
     return list(place.glob("dbpool-*"))
-
-
-@pytest.fixture(scope="module")
-def cache() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="dbpool-test-cache-") as place:
-        Path(place).chmod(0o755)  # the server's user reads it; only we write
-        yield Path(place)
-
-
-@pytest.fixture(autouse=True)
-def place(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory of the test's own, so that whatever is left in it is the test's."""
-    with tempfile.TemporaryDirectory(prefix="dbp-", dir="/tmp") as name:
-        place = Path(name)
-        place.chmod(0o1777)
-        monkeypatch.setattr(tempfile, "tempdir", name)
-        monkeypatch.setenv("TMPDIR", name)
-        monkeypatch.setenv("DBPOOL_CACHE_DIR", str(cache))
-        for variable in ("DATABASE_URL", "DBPOOL_PG_BIN"):
-            monkeypatch.delenv(variable, raising=False)
-        yield place
-        assert run_dirs(place) == []
 
 
 def psql(dsn: str, sql: str) -> subprocess.CompletedProcess[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, SettingsError, UsageError
+from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
 from dbpool.gate import Gate
 from tests.support.loops import now, outcomes, run, settle
 
@@ -312,15 +311,6 @@ async def test_a_caller_whose_coroutine_is_closed_in_line_leaves_the_line() -> N
     assert_empty(gate)
 
 
-async def test_what_enter_gives_is_used_once() -> None:
-    gate = Gate(2)
-    stay = gate.enter()
-    async with stay:
-        with pytest.raises(UsageError, match="used already"):
-            await stay.__aenter__()
-    assert_empty(gate)
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
 async def test_whatever_ends_the_block_the_permit_is_back(error: type[BaseException]) -> None:
     gate = Gate(1)
@@ -386,21 +376,4 @@ async def test_an_advice_that_raises_does_not_hold_back_the_timeouts_of_others()
         assert now() < 6
     assert isinstance(second_error, AcquireTimeout)
     assert isinstance(first_error, Exception)
-    assert_empty(gate)
-
-
-@pytest.mark.parametrize(
-    "options", [{"capacity": 0}, {"capacity": True}, {"capacity": 1, "max_waiting": -1}, {"capacity": 1, "timeout": 0}]
-)
-def test_a_gate_refuses_numbers_out_of_range(options: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError):
-        Gate(**options)
-
-
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True])
-async def test_a_timeout_out_of_range_takes_no_permit(timeout: float) -> None:
-    gate = Gate(1)
-    with pytest.raises(SettingsError):
-        async with gate.enter(timeout=timeout):
-            pass
     assert_empty(gate)

@@ -180,12 +180,16 @@ async def test_the_connection_is_closed_with_the_last_subscription_and_opened_ag
 
 
 async def test_a_channel_that_nobody_follows_any_more_is_followed_again_when_asked(database: Database) -> None:
-    async with pool_of(database, 1) as db, db.listen("a"):
+    async with witness_of(database) as witness, pool_of(database, 1) as db, db.listen("a"):
+
+        async def is_followed_no_more() -> bool:
+            return any(row["query"] == 'UNLISTEN "b"' for row in await witness.backends())
+
         for text in ("1", "2"):
             async with db.listen("b") as events:
                 await db.execute(f"notify b, '{text}'")
                 assert await payloads(events, 1) == [text]
-            await asyncio.sleep(0.05)  # UNLISTEN
+            await until(is_followed_no_more)
 
 
 async def test_a_loop_that_was_left_without_a_block_is_forgotten(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import asyncpg
@@ -12,7 +12,7 @@ import pytest
 
 from dbpool import ConnectionLost, DatabasePool, QueryTimeout, UsageError
 from tests.support.databases import Database
-from tests.support.pools import pool_of, witness_of
+from tests.support.pools import becomes, pool_of, witness_of
 from tests.support.proxy import Do, let_all_pass, proxy_before
 
 
@@ -197,6 +197,15 @@ async def test_a_copy_that_the_server_does_not_read_ends_in_time(database: Datab
         assert pid in await witness.pids()
 
 
+async def test_a_statement_that_outlasts_close_is_stopped_at_the_server(database: Database) -> None:
+    async with pool_of(database, 1) as db:  # the fixture fails if its session is still there afterwards
+        napping = asyncio.create_task(db.fetch("select pg_sleep(60)"))
+        await becomes(lambda: db.stats().held == 1)
+        await db.close(timeout=0.3)
+        with pytest.raises((ConnectionLost, asyncpg.QueryCanceledError)):
+            await napping
+
+
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 async def test_a_holder_that_shrugs_off_the_end_of_its_statement_sends_no_more(database: Database, how: str) -> None:
     async def hold(db: DatabasePool) -> None:
@@ -251,24 +260,25 @@ async def test_a_caller_whose_coroutine_is_closed_in_line_for_a_transaction_leav
         assert db.stats().waiting == 0
 
 
-@pytest.mark.parametrize("rows", [0, 1, 7])
+@pytest.mark.parametrize("rows", [0, 3, 9])
 async def test_a_stream_whose_reader_is_closed_gives_its_connection_back(database: Database, rows: int) -> None:
     seen: list[object] = []
 
-    async def read(db: DatabasePool) -> None:
-        async for row in db.stream("select generate_series(1, 10)", prefetch=3):
+    async def read(stream: AsyncIterator[object]) -> None:
+        async for row in stream:
             seen.append(row)
-            if len(seen) == rows:
-                await asyncio.sleep(60)
 
     async with pool_of(database, 1) as db:
-        reading = read(db)
+        stream = db.stream("select generate_series(1, 10)", prefetch=3)
+        reading = read(stream)
         while (waits_for := reading.send(None)) is not None and len(seen) < rows:
             waits_for._asyncio_future_blocking = False  # noqa: SLF001 - no task awaits it
             await asyncio.wait([waits_for])
-        reading.close()
+        reading.close()  # while it waits for BEGIN, or for the next three rows
         assert len(seen) == rows
         assert await db.fetchval("select 1", timeout=5) == 1
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
 
 
 async def test_a_stream_that_is_forgotten_gives_its_connection_back(database: Database) -> None:

@@ -18,7 +18,6 @@ import pytest
 
 from dbpool import (
     AcquireTimeout,
-    ConnectionLost,
     DatabasePool,
     LineFull,
     PoolClosed,
@@ -286,15 +285,6 @@ async def test_a_lease_that_outlasts_close_is_cut_off_and_its_permit_comes_back(
             await db.close(timeout=0.05)
             with pytest.raises(asyncpg.InterfaceError):
                 await connection.fetchval("select 1")
-
-
-async def test_a_statement_that_outlasts_close_is_stopped_at_the_server(database: Database) -> None:
-    async with pool_of(database, 1) as db:  # the fixture fails if its session is still there afterwards
-        napping = asyncio.create_task(db.fetch("select pg_sleep(60)"))
-        await becomes(lambda: db.stats().held == 1)
-        await db.close(timeout=0.3)
-        with pytest.raises((ConnectionLost, asyncpg.QueryCanceledError)):
-            await napping
 
 
 async def test_a_connection_terminated_by_its_user_gives_its_permit_back(database: Database) -> None:

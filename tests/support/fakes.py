@@ -163,8 +163,6 @@ class FakeConnection:
     def terminate(self) -> None:
         self._close(asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"))
 
-    # What a test does to it
-
     def lose(self) -> None:
         """The server cuts the connection, and this end notices."""
         self.terminate()
@@ -378,9 +376,8 @@ class Pool:
 
 def new_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
     """A pool on a fake server; not open yet."""
-    settings = PoolSettings.from_mapping(
-        {"dsn": "postgresql://app@fake/shop", "max_connections": max_connections, **options}
-    )
+    values = {"dsn": "postgresql://app@fake/shop", "max_connections": max_connections, **options}
+    settings = PoolSettings.from_mapping(values)
     driver = FakeDriver(max_connections, script, settings.connect_timeout)
     leases = Leases(settings, driver=cast(Driver, driver))
     return Pool(driver, leases, Calls(leases, settings), settings)

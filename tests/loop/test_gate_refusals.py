@@ -1,0 +1,40 @@
+"""What a gate refuses, before a permit is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dbpool.errors import SettingsError, UsageError
+from dbpool.gate import Gate
+
+
+def assert_empty(gate: Gate) -> None:
+    assert (gate.held, gate.waiting) == (0, 0)
+
+
+async def test_what_enter_gives_is_used_once() -> None:
+    gate = Gate(2)
+    stay = gate.enter()
+    async with stay:
+        with pytest.raises(UsageError, match="used already"):
+            await stay.__aenter__()
+    assert_empty(gate)
+
+
+@pytest.mark.parametrize(
+    "options", [{"capacity": 0}, {"capacity": True}, {"capacity": 1, "max_waiting": -1}, {"capacity": 1, "timeout": 0}]
+)
+def test_a_gate_refuses_numbers_out_of_range(options: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError):
+        Gate(**options)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True])
+async def test_a_timeout_out_of_range_takes_no_permit(timeout: float) -> None:
+    gate = Gate(1)
+    with pytest.raises(SettingsError):
+        async with gate.enter(timeout=timeout):
+            pass
+    assert_empty(gate)
