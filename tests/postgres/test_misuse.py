@@ -266,7 +266,7 @@ async def test_a_stream_whose_reader_is_closed_gives_its_connection_back(databas
 
     async def read(stream: AsyncIterator[object]) -> None:
         async for row in stream:
-            seen.append(row)
+            seen.append(row)  # noqa: PERF401 - one by one, as they come
 
     async with pool_of(database, 1) as db:
         stream = db.stream("select generate_series(1, 10)", prefetch=3)
