@@ -59,9 +59,10 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   of bare in a prototype); deadlines share timers (3 µs to 0.3 µs); no system call to find the running loop or task (0.4
   to 0.8 µs each); no future of the pool's own where nobody waits (0.4 µs); one coroutine less (0.2 µs); on asyncio's
   loop, reads of 64 KiB (no page faults, two before). The rest is the line itself: 200 tasks are woken instead of 10.
-  From one run to the next the median moved between 0.70 and 1.11, with the same code: the two processors slow each
-  other down when both are busy, and the more evenly client and server work, the more.
-- **asyncpg.Pool and the article's listing, on uvloop.** 1.8 to 2.6 from run to run, for the same reason.
+  In eight runs with the same code the median was between 0.70 and 0.94: the two processors slow each other down when
+  both are busy, and the more evenly client and server work, the more.
+- **asyncpg.Pool, the article's listing and SQLAlchemy, on uvloop.** 1.8 to 2.6 for the first two and 6.5 to 7.7 for the
+  third, from run to run, for the same reason.
 - **One task.** With nobody in line the caller awaits the driver's own future. What is left is about 20 Python calls,
   4 µs when they are in the processor's cache; here each lookup sleeps for the server in between, and finds it cold.
 - **psycopg_pool and psqlpy, 5 x.** With autocommit and prepared statements psycopg_pool makes a third to a half of the
