@@ -1,6 +1,7 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
 from dbpool.core.mailbox import Gap, Notification
+from dbpool.core.pacing import Rate
 from dbpool.errors import (
     AcquireTimeout,
     CommitOutcomeUnknown,
@@ -20,17 +21,21 @@ from dbpool.errors import (
     TransactionRolledBack,
     UsageError,
 )
-from dbpool.gate import Gate
+from dbpool.gate import Gate, GateLane
+from dbpool.lane import Lane
 from dbpool.listening import Subscription
 from dbpool.pool import DatabasePool
+from dbpool.report import Caller, LaneUse, Report
 from dbpool.settings import Dsn, PoolSettings, Reset
-from dbpool.stats import PoolStats
+from dbpool.sites import SiteUse
+from dbpool.stats import LaneStats, PoolStats
 from dbpool.transaction import Transaction
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AcquireTimeout",
+    "Caller",
     "CommitOutcomeUnknown",
     "ConnectionLost",
     "DatabasePool",
@@ -39,6 +44,10 @@ __all__ = [
     "EmbeddedError",
     "Gap",
     "Gate",
+    "GateLane",
+    "Lane",
+    "LaneStats",
+    "LaneUse",
     "LineFull",
     "MigrationError",
     "Notification",
@@ -47,10 +56,13 @@ __all__ = [
     "PoolSettings",
     "PoolStats",
     "QueryTimeout",
+    "Rate",
+    "Report",
     "Reset",
     "RowMappingError",
     "ServerUnavailable",
     "SettingsError",
+    "SiteUse",
     "StatementError",
     "Subscription",
     "Transaction",

@@ -66,6 +66,7 @@ class PooledConnection(asyncpg.Connection):
         "is_interrupted",
         "is_standard",
         "keeps_session",
+        "last_sql",
         "loan",
         "record_class",
         "settings",
@@ -81,6 +82,7 @@ class PooledConnection(asyncpg.Connection):
     idle_since: float
     callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
     at_work: int  # statements that a holder has under way
+    last_sql: str | None  # what its holder ran last, or runs
     loan: int  # counts the leases, so that what one of them made is of no use in the next
     settings: PoolSettings
     record_class: type[Record]
@@ -98,6 +100,7 @@ class PooledConnection(asyncpg.Connection):
             StatementError: it can never work.
         """
         self.check_fit()
+        self.last_sql = sql
         statement = classify(sql, self.settings.trusted_functions)
         refuse_copy(statement)
         if not statement.keeps_session:
@@ -239,6 +242,7 @@ class PooledConnection(asyncpg.Connection):
         """The same with waiting, for any statement: prepares it where needed."""
         me: Any = self
         self.check_fit()
+        self.last_sql = sql
         if want.status:
             return await super().execute(sql, *args, timeout=timeout)
         return await me._execute(sql, args, want.limit, timeout)
@@ -261,6 +265,7 @@ class PooledConnection(asyncpg.Connection):
     def end_loan(self) -> None:
         me: Any = self
         self.loan += 1
+        self.last_sql = None
         me._query_loggers.clear()
         me._termination_listeners.clear()
         if me._proxy is not None:

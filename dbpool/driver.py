@@ -78,7 +78,7 @@ class Driver:
         connection.is_broken = connection.is_interrupted = False
         connection.doomed_by, connection._sending, connection._source = "", None, None
         connection.at_work = connection.loan = 0
-        connection.callers_error = None
+        connection.callers_error = connection.last_sql = None
         connection.settings = self._settings
         connection.transactions = []
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]

@@ -33,17 +33,31 @@ class PoolClosed(DbPoolError):
 class LineFull(DbPoolError):
     """Refused at once: as many callers wait in line as ``max_waiting`` allows."""
 
-    def __init__(self, message: str, *, capacity: int, held: int, waiting: int) -> None:
+    def __init__(self, message: str, *, capacity: int, held: int, waiting: int, lane: str = "") -> None:
         super().__init__(message)
-        self.capacity, self.held, self.waiting = capacity, held, waiting
+        self.capacity, self.held, self.waiting, self.lane = capacity, held, waiting, lane
 
 
 class AcquireTimeout(DbPoolError, TimeoutError):
-    """Waited and got no permit or no connection in time; nothing was sent to the server."""
+    """Waited and got no permit or no connection in time; nothing was sent to the server.
 
-    def __init__(self, message: str, *, waited_s: float, capacity: int, held: int, waiting: int) -> None:
+    ``report`` (a ``Report``) tells who held the permits, and where they stood.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        waited_s: float,
+        capacity: int,
+        held: int,
+        waiting: int,
+        lane: str = "",
+        report: object = None,
+    ) -> None:
         super().__init__(message)
         self.waited_s, self.capacity, self.held, self.waiting = waited_s, capacity, held, waiting
+        self.lane, self.report = lane, report
 
 
 class QueryTimeout(DbPoolError, TimeoutError):

@@ -4,62 +4,66 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Self
 
-from dbpool.core.permits import GONE, NEW, WAITING, Closed, Full, Permits, Ticket
-from dbpool.deadlines import Bucket, Deadlines, forget
-from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
+from dbpool.core.pacing import Pace, Rate
+from dbpool.core.permits import GONE, WAITING, Closed, Full, Line, Permits
+from dbpool.deadlines import Deadlines, forget
+from dbpool.errors import PoolClosed, SettingsError, UsageError
+from dbpool.refusals import Refusals
+from dbpool.report import Report
 from dbpool.settings import positive_seconds, whole_number
-
-Parcel: TypeAlias = Any  # whatever goes from one holder to the next together with the permit
-
-
-class Waiter(Ticket):
-    """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
-
-    __slots__ = ("bucket", "deadline", "since", "wakeup")
-
-    bucket: Bucket | None
-    deadline: float
-    since: float
-    wakeup: asyncio.Future[Any]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bucket = None
-
-    def check_new(self) -> None:
-        """Raise UsageError for one that has stood in line before."""
-        if self.place is not NEW:
-            raise UsageError("this context manager was used already: make one for each block")
-
-    def granted(self, parcel: Parcel, now: float) -> None:  # noqa: ARG002 - for those who build on this
-        """It holds a permit since *now*, in seconds of the loop's clock, and *parcel* came with it."""
-        forget(self)
-        if not self.wakeup.done():  # else its task was cancelled, and gives the permit back when it runs
-            self.wakeup.set_result(None)
-
-    def overdue(self) -> None:
-        """Its deadline has passed while it held a permit; only those that set one then get here."""
-        raise AssertionError("a waiter has no deadline once it holds")
-
-    def refused(self, error: Exception) -> None:
-        if not self.wakeup.done():
-            self.wakeup.set_result(error)  # not set_exception: a caller cancelled now never looks
+from dbpool.sites import Site, Sites
+from dbpool.waiter import Parcel, Waiter
 
 
-class LineCounters:
-    """What happened at a gate since it was made."""
+class GateLane:
+    """A way into a gate, with a line and a share of the permits of its own; ``Gate.lane`` makes one."""
 
-    __slots__ = ("granted_total", "refused_total", "timeouts_total", "waited_s_total", "waited_total")
+    def __init__(self, gate: Gate, line: Line) -> None:
+        self._gate = gate
+        self._line = line
+        self._inside: list[Stay] = []
 
-    def __init__(self) -> None:
-        self.granted_total = self.waited_total = self.timeouts_total = self.refused_total = 0
-        self.waited_s_total = 0.0
+    @property
+    def held(self) -> int:
+        """Permits that its callers hold."""
+        return self._line.held
+
+    @property
+    def waiting(self) -> int:
+        """Callers in its line."""
+        return self._line.waiting
+
+    def enter(self, *, timeout: float | None = None) -> Stay:
+        """Hold a permit for the length of a block: ``async with gate.enter(timeout=2)``.
+
+        Args:
+            timeout: seconds to wait in line at the most; None: the gate's.
+        Raises:
+            AcquireTimeout: no permit in time.
+            LineFull: ``max_waiting`` callers wait already.
+            PoolClosed: the gate was closed, before or while waiting.
+        Cancelling: leaves the line, or gives the permit back.
+        """
+        seconds = None if timeout is None else positive_seconds(timeout, "timeout")
+        return Stay(self._gate, self._line, self._gate.sites.of(2), seconds)
+
+    async def __aenter__(self) -> None:
+        stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
+        await stay.__aenter__()
+        self._inside.append(stay)
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
+
+    def __repr__(self) -> str:
+        share = f" of {self._line.at_most}" if self._line.at_most is not None else ""
+        return f"<GateLane {self._line.name} of {self._gate.name}: {self.held}{share} held, {self.waiting} waiting>"
 
 
-class Gate:
-    """At most *capacity* holders at once; everyone else waits in one line, first come, first served.
+class Gate(GateLane):
+    """At most *capacity* holders at once; everyone else waits in line, first come, first served.
 
     Newcomers never overtake. A caller cancelled in line or in the instant of its grant costs O(1) and passes the permit
     on. A gate belongs to the event loop in which it is first used; it may be made before any loop runs.
@@ -68,13 +72,14 @@ class Gate:
         capacity: permits, at least 1.
         max_waiting: callers in line before newcomers are refused with LineFull; None: no limit.
         timeout: seconds in line, unless ``enter`` says otherwise.
+        rate: how often permits are granted at the most.
         name: stands in every message.
         advice: the last sentence of a time-out's message; asked for when one is raised.
     Raises:
         SettingsError: a number is out of range.
     Example::
 
-        gate = Gate(5)
+        gate = Gate(5, rate=Rate(500, per=60))
         async with gate:                     # or: async with gate.enter(timeout=2)
             await call_something_scarce()
     """
@@ -85,20 +90,20 @@ class Gate:
         *,
         max_waiting: int | None = None,
         timeout: float = 30.0,
+        rate: Rate | None = None,
         name: str = "gate",
         advice: Callable[[], str] = lambda: "Hold permits for less time, or raise the capacity.",
     ) -> None:
-        if max_waiting is not None:
-            whole_number(max_waiting, "max_waiting", 0)
+        super().__init__(self, _line("", None, 0, max_waiting, rate))
         self.name = name
-        self._advice = advice
-        self.counters = LineCounters()
-        self._timeout = positive_seconds(timeout, "timeout")
-        self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), max_waiting)
+        self.sites = Sites()
+        self.timeout = positive_seconds(timeout, "timeout")
+        self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), self._line)
+        self.refusals = Refusals(name, self._permits, self.sites, advice)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._inside: list[Stay] = []
         self._emptied: asyncio.Future[None] | None = None
+        self._next_grant: asyncio.TimerHandle | None = None
 
     @property
     def capacity(self) -> int:
@@ -113,34 +118,81 @@ class Gate:
         return self._permits.waiting
 
     @property
+    def line(self) -> Line:
+        """The line of those who come by no lane."""
+        return self._line
+
+    @property
+    def lines(self) -> list[Line]:
+        """Every lane's line, that of those who come by no lane first."""
+        return self._permits.lines
+
+    @property
     def is_closed(self) -> bool:
         return self._permits.closed
 
-    def oldest_wait_s(self) -> float:
-        """How long the first in line has waited, in seconds; 0 when nobody waits."""
-        oldest = self._permits.next_in_line
-        return 0.0 if oldest is None or self._loop is None else self._loop.time() - oldest.since
+    @property
+    def is_paused(self) -> bool:
+        return self._permits.is_paused
 
-    def enter(self, *, timeout: float | None = None) -> Stay:
-        """Hold a permit for the length of a block: ``async with gate.enter(timeout=2)``.
+    def oldest_wait_s(self) -> float:
+        """How long the one who waits longest has waited, in seconds; 0 when nobody waits."""
+        waits = [first.since for line in self.lines if isinstance(first := line.next_in_line, Waiter)]
+        return 0.0 if not waits or self._loop is None else self._loop.time() - min(waits)
+
+    def report(self) -> Report:
+        """Who holds, since when, from where in the program and where they stand now; who waits; who used it most."""
+        return self.refusals.report(0.0 if self._loop is None else self._loop.time())
+
+    def lane(
+        self,
+        name: str,
+        *,
+        at_most: int | None = None,
+        reserved: int = 0,
+        max_waiting: int | None = None,
+        rate: Rate | None = None,
+    ) -> GateLane:
+        """A line of its own, whose callers share the permits with all others'.
+
+        Under saturation a permit goes to the lane that holds the fewest beyond its reserve, so that no lane starves.
 
         Args:
-            timeout: seconds to wait in line at the most; None: the gate's.
+            name: stands in every message about it.
+            at_most: permits that its callers may hold together; None: as many as there are.
+            reserved: permits that nobody else gets, even while they are idle.
+            max_waiting: callers in its line before newcomers are refused with LineFull; None: no limit.
+            rate: how often its callers are granted a permit at the most.
         Raises:
-            AcquireTimeout: no permit in time.
-            LineFull: ``max_waiting`` callers wait already.
-            PoolClosed: the gate was closed, before or while waiting.
-        Cancelling: leaves the line, or gives the permit back.
+            SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
+                permit for others.
         """
-        return Stay(self, self._timeout if timeout is None else positive_seconds(timeout, "timeout"))
+        return GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
 
-    async def __aenter__(self) -> None:
-        stay = Stay(self, self._timeout)
-        await stay.__aenter__()
-        self._inside.append(stay)
+    def resize(self, capacity: int) -> None:
+        """Have *capacity* permits from now on; those held beyond it are not taken away, but not granted again.
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
+        Raises:
+            SettingsError: it is less than 1, or leaves no permit beside the lanes' reserves.
+        """
+        whole_number(capacity, "capacity", 1)
+        reserved = self._permits.reserved
+        if reserved and capacity <= reserved:
+            raise SettingsError(
+                f"{self.name} cannot be resized to {capacity}: its lanes reserve {reserved} permits, and one must be "
+                f"left for all others"
+            )
+        self._permits.capacity = self._permits.limit = capacity
+        self._grant_all()
+
+    def pause(self) -> None:
+        """Grant nothing until ``resume``; callers wait in line, each until its deadline."""
+        self._permits.is_paused = True
+
+    def resume(self) -> None:
+        """Grant permits again, first to those who wait."""
+        self._permits.is_paused = False
+        self._grant_all()
 
     async def close(self) -> None:
         """Refuse newcomers, fail everyone in line with PoolClosed at once, then wait for the holders to leave.
@@ -156,6 +208,12 @@ class Gate:
         for waiter in self._permits.close():
             forget(waiter)
             waiter.refused(PoolClosed(error))
+        self._stop_timer()
+
+    def reopened(self) -> Self:
+        """Take callers again after ``close``; return the gate."""
+        self._permits.closed = False
+        return self
 
     async def wait_empty(self) -> None:
         """Return once nobody holds a permit."""
@@ -166,31 +224,43 @@ class Gate:
 
     # What a facade with tickets of its own builds on. None of these waits.
 
+    def add_line(
+        self, name: str, at_most: int | None, reserved: int, max_waiting: int | None, rate: Rate | None
+    ) -> Line:
+        """What ``lane`` adds."""
+        if not name or not isinstance(name, str):
+            raise SettingsError(f"a lane needs a name, a str that is not empty, not {name!r}")
+        if any(line.name == name for line in self.lines):
+            raise SettingsError(f"{self.name} has a lane {name!r} already: keep what lane() returned the first time")
+        line = _line(name, at_most, reserved, max_waiting, rate)
+        left = self.capacity - self._permits.reserved
+        if reserved and reserved >= left:
+            raise SettingsError(
+                f"lane {name!r} cannot reserve {reserved} of {self.name}'s {self.capacity} permits: {left} are not "
+                f"reserved yet, and one must be left for all others"
+            )
+        self._permits.add(line)
+        return line
+
     def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool:
-        """Give *waiter* a permit (True) or the last place in line, for *timeout* seconds at the most (False).
+        """Give *waiter* a permit (True) or the last place in its line, for *timeout* seconds at the most (False).
 
         Raises: LineFull, PoolClosed, UsageError.
         """
         if self._loop is not loop:
             self._move_to(loop)
-        permits = self._permits
+        waiter.since = now = loop.time()
+        waiter.task = asyncio.current_task(loop)
         try:
-            if permits.request(waiter):
-                self.counters.granted_total += 1
+            if self._permits.request(waiter, now):
                 return True
         except Full:
-            self.counters.refused_total += 1
-            raise LineFull(
-                f"{self.name} refuses at once: {permits.held} of {permits.capacity} permits held and {permits.waiting} "
-                f"callers in line, which is max_waiting. Send fewer at a time, or raise max_waiting.",
-                capacity=permits.capacity,
-                held=permits.held,
-                waiting=permits.waiting,
-            ) from None
+            raise self.refusals.line_full(waiter.line) from None
         except Closed:
             raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
-        waiter.since = now = loop.time()
         self.set_deadline(waiter, now + timeout)
+        if waiter.line.pace is not None:
+            self._wait_for_pace(now)
         return False
 
     def set_deadline(self, waiter: Waiter, deadline: float) -> None:
@@ -213,24 +283,56 @@ class Gate:
         """
         if waiter.bucket is not None:
             forget(waiter)
-        granted = self._permits.leave(waiter)
+        assert self._loop is not None
+        now = self._loop.time()
+        if waiter.place is not WAITING and waiter.site is not None:
+            waiter.site.calls_total += 1
+            waiter.site.held_s_total += now - waiter.since
+        waiter.task = None
+        granted = self._permits.leave(waiter, now)
         if granted is None:
             if self._emptied is not None and not self._permits.held and not self._emptied.done():
                 self._emptied.set_result(None)
             return False
-        assert self._loop is not None
-        now = self._loop.time()
-        counters = self.counters
-        counters.granted_total += 1
-        counters.waited_total += 1
-        counters.waited_s_total += now - granted.since
-        granted.granted(parcel, now)
+        self._tell_granted(granted, parcel, now)
         return True
+
+    def _tell_granted(self, granted: Waiter, parcel: Parcel, now: float) -> None:
+        granted.line.waited_s_total += now - granted.since
+        granted.since = now
+        granted.granted(parcel, now)
+
+    def _grant_all(self) -> None:
+        """Grant what can be granted though nobody has left."""
+        self._next_grant = None
+        if self._loop is None:  # then nobody waits
+            return
+        now = self._loop.time()
+        while (granted := self._permits.grant_next(now)) is not None:
+            self._tell_granted(granted, None, now)
+        self._wait_for_pace(now)
+
+    def _wait_for_pace(self, now: float) -> None:
+        next_at = self._permits.next_at(now)
+        if next_at is None:
+            return
+        assert self._loop is not None
+        if self._next_grant is not None:
+            if self._next_grant.when() <= next_at:
+                return
+            self._next_grant.cancel()
+        self._next_grant = self._loop.call_at(next_at, self._grant_all)
+
+    def _stop_timer(self) -> None:
+        if self._next_grant is not None:
+            self._next_grant.cancel()
+            self._next_grant = None
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.held + self.waiting:
             raise UsageError(f"{self.name} is in use in another event loop: make one gate for each loop")
         self._deadlines.close()  # its timers are another loop's
+        self._stop_timer()
         self._loop = loop
 
     def _expire(self, waiter: Waiter) -> None:
@@ -238,30 +340,13 @@ class Gate:
             waiter.overdue()
             return
         assert self._loop is not None
-        waited_s = self._loop.time() - waiter.since
+        now = self._loop.time()
         self._permits.leave(waiter)
-        waiter.refused(self.acquire_timeout(waited_s))
-
-    def acquire_timeout(self, waited_s: float) -> AcquireTimeout:
-        """The error for a caller that waited *waited_s* seconds for nothing, with the numbers of this moment."""
-        self.counters.timeouts_total += 1
-        permits = self._permits
-        try:
-            advice = self._advice()
-        except Exception as error:  # the caller must be told all the same
-            advice = f"(No advice: {error!r})"
-        return AcquireTimeout(
-            f"nothing from {self.name} after {waited_s:.2f} s: {permits.held} of {permits.capacity} permits held, "
-            f"{permits.waiting} other callers in line. {advice}",
-            waited_s=waited_s,
-            capacity=permits.capacity,
-            held=permits.held,
-            waiting=permits.waiting,
-        )
+        waiter.refused(self.refusals.acquire_timeout(waiter.line, now - waiter.since, now))
 
     def __repr__(self) -> str:
-        closed = ", closed" if self.is_closed else ""
-        return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{closed}>"
+        state = ", closed" if self.is_closed else ", paused" if self.is_paused else ""
+        return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{state}>"
 
 
 class Stay:
@@ -269,10 +354,10 @@ class Stay:
 
     __slots__ = ("_gate", "_timeout", "_waiter")
 
-    def __init__(self, gate: Gate, timeout: float) -> None:
+    def __init__(self, gate: Gate, line: Line, site: Site, timeout: float | None) -> None:
         self._gate = gate
-        self._timeout = timeout
-        self._waiter = Waiter()
+        self._timeout = gate.timeout if timeout is None else timeout
+        self._waiter = Waiter(line, site)
 
     async def __aenter__(self) -> None:
         gate, waiter, loop = self._gate, self._waiter, asyncio.get_running_loop()
@@ -291,3 +376,17 @@ class Stay:
 
     async def __aexit__(self, *exc: object) -> None:
         self._gate.leave(self._waiter)
+
+
+def _line(name: str, at_most: int | None, reserved: int, max_waiting: int | None, rate: Rate | None) -> Line:
+    if at_most is not None:
+        whole_number(at_most, "at_most", 1)
+    if max_waiting is not None:
+        whole_number(max_waiting, "max_waiting", 0)
+    if rate is not None and not isinstance(rate, Rate):
+        raise SettingsError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
+    if whole_number(reserved, "reserved", 0) > (reserved if at_most is None else at_most):
+        raise SettingsError(f"lane {name!r} cannot reserve {reserved} permits and hold at most {at_most}")
+    return Line(
+        name, at_most=at_most, reserved=reserved, max_waiting=max_waiting, pace=None if rate is None else Pace(rate)
+    )

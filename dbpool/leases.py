@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 
 from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
-from dbpool.core.permits import HOLDING, WAITING
+from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
-from dbpool.gate import Gate, Parcel, Waiter
+from dbpool.gate import Gate
 from dbpool.settings import PoolSettings, Reset
+from dbpool.sites import Site
+from dbpool.waiter import Parcel, Waiter
 
 log = logging.getLogger("dbpool")
 
@@ -26,17 +28,30 @@ SWEEP_S = 5.0
 class Leaseholder(Waiter):
     """A caller's place in line, then its lease."""
 
-    __slots__ = ("connection",)
+    __slots__ = ("afterwards", "connection")
 
     connection: PooledConnection | None
+    afterwards: str  # what is done under its permit when its caller is gone
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, line: Line, site: Site | None = None) -> None:
+        super().__init__(line, site)
         self.connection = None
+        self.afterwards = ""
 
     def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
         super().granted(parcel, now)
+
+    def statement(self) -> str | None:
+        return None if self.connection is None else self.connection.last_sql
+
+    def is_in_transaction(self) -> bool:
+        return self.connection is not None and not self.connection.is_closed() and self.connection.is_in_transaction()
+
+    def doing(self) -> str:
+        if self.place is HOLDING and self.connection is None:
+            return self.afterwards or "no connection yet"
+        return ""
 
 
 class Lease:
@@ -47,10 +62,10 @@ class Lease:
 
     __slots__ = ("_holder", "_leases", "_timeout")
 
-    def __init__(self, leases: Leases, timeout: float) -> None:
+    def __init__(self, leases: Leases, holder: Leaseholder, timeout: float) -> None:
         self._leases = leases
         self._timeout = timeout
-        self._holder = Leaseholder()
+        self._holder = holder
 
     async def __aenter__(self) -> PooledConnection:
         leases, holder = self._leases, self._holder
@@ -97,19 +112,19 @@ class Leases:
     until it is over), idle, or on its way to the next in line.
     """
 
-    def __init__(self, settings: PoolSettings, driver: Driver | None = None) -> None:
+    def __init__(self, settings: PoolSettings, driver: Driver | None = None, gate: Gate | None = None) -> None:
         self._settings = settings
         self._resets_always = settings.reset is Reset.ALWAYS
         self._resets_never = settings.reset is Reset.NEVER
         self.driver = driver or Driver(settings)
         self.connector = Connector(self.driver, settings, self._rest)
-        self.gate = Gate(
+        self.gate = gate or Gate(
             settings.max_connections,
             max_waiting=settings.max_waiting,
             timeout=settings.acquire_timeout,
             name=f"pool '{settings.name}'",
-            advice=self.connector.advice,
         )
+        self.gate.refusals.advice = self.connector.advice
         self.counters = LeaseCounters()
         self._idle: list[PooledConnection] = []
         self._cleanups = Cleanups()
@@ -132,13 +147,16 @@ class Leases:
                 await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0))
         self._sweep()
 
-    def lease(self, timeout: float) -> Lease:
+    def lease(self, timeout: float, line: Line | None = None, site: Site | None = None) -> Lease:
         """Hold a connection for the length of a block, which may do anything with it: ``async with leases.lease(30)``.
 
+        Args:
+            line: the lane's, in which to wait; None: that of those who come by no lane.
+            site: where in the program it is asked for.
         Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
         Cancelling: leaves the line, or gives the lease back; what needs time for that runs in the pool's own task.
         """
-        return Lease(self, timeout)
+        return Lease(self, Leaseholder(line or self.gate.line, site), timeout)
 
     async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
@@ -158,7 +176,8 @@ class Leases:
                     if not await self._is_alive(holder.connection, loop.time()):
                         await holder.connection.discard(self._settings.reset_timeout)
         except TimeoutError:
-            raise self.gate.acquire_timeout(loop.time() - started) from None
+            now = loop.time()
+            raise self.gate.refusals.acquire_timeout(holder.line, now - started, now) from None
         return holder.connection
 
     def take_idle(self, now: float) -> PooledConnection | None:
@@ -187,6 +206,7 @@ class Leases:
             self._drop(connection)
             self.gate.leave(holder)
         else:
+            holder.task, holder.afterwards = None, "its connection is being closed or reset"
             cleanup = self._cleanups.start(self._clean(holder, connection))
             cleanup.add_done_callback(lambda _: self._unless_cleaned(holder, connection))
             return cleanup
@@ -284,7 +304,7 @@ class Leases:
                 break
             spare -= 1
             self._idle.remove(connection)
-            holder = Leaseholder()
+            holder = Leaseholder(self.gate.line)
             self.gate.request(holder, SWEEP_S, loop)
             holder.connection = connection
             connection.is_broken = True

@@ -8,13 +8,15 @@ from enum import Enum
 from typing import Any
 
 from dbpool.connection import Answer, Want
-from dbpool.core.permits import NEW
+from dbpool.core.permits import NEW, Line
 from dbpool.deadlines import forget
 from dbpool.errors import QueryTimeout
 from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
-from dbpool.gate import Parcel
 from dbpool.leases import Leaseholder, Leases
 from dbpool.settings import PoolSettings
+from dbpool.waiter import Parcel
+
+_CALLER = 4  # calls above: Sites.of, Calls.run, Queries._ask, Queries.fetch, the caller
 
 
 class Driven(Enum):
@@ -50,13 +52,27 @@ class Call(Leaseholder):
     timeout: float | None  # the caller's own, for all of it
     ends_at: float  # of that time, or of acquire_timeout; in seconds of the loop's clock
 
-    def __init__(self, calls: Calls, sql: str, args: Sequence[object], want: Want, keeps_session: bool) -> None:  # noqa: FBT001
+    ends_by_itself = True
+
+    def __init__(
+        self,
+        calls: Calls,
+        line: Line,
+        sql: str,
+        args: Sequence[object],
+        want: Want,
+        keeps_session: bool,  # noqa: FBT001 - by position: this is the hot path
+    ) -> None:
         # Not through super(): three more calls for each statement.
-        self.place = NEW
-        self.bucket = self.connection = self.wakeup = self._answer = None
+        self.line, self.place = line, NEW
+        self.bucket = self.task = self.connection = self.wakeup = self._answer = None
+        self.afterwards = ""
         self.is_overdue = False
         self._calls = calls
         self.sql, self.args, self.want, self.keeps_session = sql, args, want, keeps_session
+
+    def statement(self) -> str:
+        return self.sql
 
     def granted(self, parcel: Parcel, now: float) -> None:
         self.connection = parcel
@@ -156,23 +172,26 @@ class Calls:
         self.query_timeout = settings.query_timeout
 
     def run(
-        self, sql: str, args: Sequence[object], want: Want, *, keeps_session: bool, timeout: float | None
+        self, line: Line, sql: str, args: Sequence[object], want: Want, *, keeps_session: bool, timeout: float | None
     ) -> Coroutine[Any, Any, Answer]:
         """Wait for a connection, run one checked statement on it, pass the connection on.
 
         To be awaited at once: its place in line is taken, or its statement sent, when this returns.
 
         Args:
+            line: the lane's, in which to wait.
             keeps_session: it is proven to leave the session as it was.
             timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
         """
         loop = self.leases.loop
-        call = Call(self, sql, args, want, keeps_session)
+        call = Call(self, line, sql, args, want, keeps_session)
+        call.site = self.gate.sites.of(_CALLER)
         call.timeout = timeout
-        now = loop.time()
         patience = self._acquire_timeout if timeout is None else timeout
+        has_permit = self.gate.request(call, patience, loop)
+        now = call.since
         call.ends_at = now + patience
-        if self.gate.request(call, patience, loop):
+        if has_permit:
             call.connection = self.leases.take_idle(now)
             answer = call.send(now)
             return self._drive(call) if answer is None else self._await(call, answer)
@@ -194,7 +213,7 @@ class Calls:
     async def _await(self, call: Call, answer: asyncio.Future[Any]) -> Answer:
         """Wait for the driver's own future: nobody was in line, so there is no need of another."""
         stopped: BaseException | None = None
-        task = asyncio.current_task(self.leases.loop)  # without it, asking for the loop is a system call
+        task = call.task
         cancels = task.cancelling() if task is not None else 0
         try:
             await answer

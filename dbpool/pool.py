@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import weakref
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from enum import Enum
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, LiteralString, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from dbpool.acquiring import Acquiring
-from dbpool.connection import Answer, Handle, PostgresError, Record, Want
-from dbpool.core.retry import Backoff, Verdict, verdict
-from dbpool.errors import CommitOutcomeUnknown, Outcome, PoolClosed, TransactionFailed, UsageError
-from dbpool.faults import one_line, told_as_ours
+from dbpool.connection import Handle, Record
+from dbpool.core.pacing import Rate
+from dbpool.errors import PoolClosed, UsageError
+from dbpool.faults import one_line
+from dbpool.lane import Lane
 from dbpool.leases import Lease, Leases
 from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
-from dbpool.queries import Queries, check, check_statement, checked_timeout
-from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
-from dbpool.stats import PoolStats
-from dbpool.streaming import StreamedRows
-from dbpool.transaction import Transacting, Transaction, TransactionOptions
+from dbpool.queries import checked_timeout
+from dbpool.report import Report
+from dbpool.settings import Dsn, PoolSettings, whole_number
+from dbpool.stats import LaneStats, PoolStats
 
 if TYPE_CHECKING:
     from dbpool.options import Options
 
-T = TypeVar("T")
-
-_RETRY = Backoff(first_s=0.01, cap_s=1.0)
 _pools: weakref.WeakSet[DatabasePool] = weakref.WeakSet()
 
 
@@ -44,7 +39,7 @@ class Phase(Enum):
     FORKED = "was open when this process was forked, and is of no use in the child: make a pool after the fork"
 
 
-class DatabasePool(Queries):
+class DatabasePool(Lane):
     """A bounded, fair pool of PostgreSQL connections.
 
     At most *max_connections* are open; callers beyond that wait in one line, first come, first served.
@@ -79,6 +74,7 @@ class DatabasePool(Queries):
         self._thread = 0
         self._leases = Leases(settings)
         self._calls = Calls(self._leases, settings)
+        super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None
         self._loans: dict[Handle[Record], Lease] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -101,10 +97,12 @@ class DatabasePool(Queries):
         try:
             await self._leases.open()
         except BaseException:
-            self._phase = Phase.NEW
-            leases, self._leases = self._leases, Leases(self._settings)
-            self._calls = Calls(self._leases, self._settings)
-            await leases.close(self._settings.close_timeout)
+            try:
+                await self._leases.close(self._settings.close_timeout)
+            finally:  # as new; its lanes stay
+                self._leases = Leases(self._settings, gate=self._leases.gate.reopened())
+                self._calls = Calls(self._leases, self._settings)
+                self._phase = Phase.NEW
             raise
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
         self._phase = Phase.OPEN
@@ -147,138 +145,6 @@ class DatabasePool(Queries):
     def __await__(self) -> Generator[Any, None, Self]:
         return self.open().__await__()
 
-    # Statements: fetch, query, fetchrow, fetchval, execute come from Queries
-
-    async def executemany(
-        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
-    ) -> None:
-        """Run a statement for each of *args*, all or nothing, in few round trips."""
-        self._check_usable()
-        check_statement(sql, (), self._settings.trusted_functions)
-        seconds = checked_timeout(timeout) or self._settings.query_timeout
-        ends_at = self._leases.loop.time() + seconds
-        async with self._leases.lease(checked_timeout(timeout) or self._settings.acquire_timeout) as connection:
-            if timeout is not None:
-                seconds = max(ends_at - self._leases.loop.time(), 0.001)
-            with told_as_ours(connection, self._leases.gate.name, seconds):
-                await connection.executemany(sql, args, timeout=seconds)
-
-    def stream(
-        self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
-    ) -> StreamedRows[Any]:
-        """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time.
-
-        Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
-        only inside ``async with contextlib.aclosing(db.stream(...)) as rows``.
-        """
-        check_statement(sql, args, self._settings.trusted_functions)
-        whole_number(prefetch, "prefetch", 1)
-        return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
-
-    # Transactions
-
-    def transaction(
-        self,
-        *,
-        isolation: str | None = None,
-        readonly: bool = False,
-        deferrable: bool = False,
-        settings: Mapping[str, str] | None = None,
-        traceable: bool = False,
-        timeout: float | None = None,
-    ) -> Transacting:
-        """Hold a connection in a transaction for the length of a block: COMMIT at its end, ROLLBACK on an exception.
-
-        Args:
-            isolation: ``read_committed``, ``repeatable_read`` or ``serializable``; None: the server's default.
-            settings: parameters set until the transaction ends, as ``{"app.tenant": "7"}``.
-            traceable: ask for the transaction's id before COMMIT, so that ``outcome`` can resolve a lost answer.
-            timeout: seconds to wait for a connection.
-        Raises: see Transaction; AcquireTimeout, LineFull, PoolClosed, ServerUnavailable while waiting.
-        Cancelling: nothing is stored, unless COMMIT had been sent; the pool rolls back in a task of its own.
-        """
-        options = TransactionOptions(
-            isolation=isolation, readonly=readonly, deferrable=deferrable, settings=settings or {}, traceable=traceable
-        )
-        return Transacting(self._lease(timeout), options)
-
-    async def run(
-        self,
-        work: Callable[[Transaction], Awaitable[T]],
-        *,
-        attempts: int = 5,
-        isolation: str | None = None,
-        settings: Mapping[str, str] | None = None,
-    ) -> T:
-        """Run ``await work(tx)`` in a transaction; run all of it again when it conflicts (40001, 40P01).
-
-        *work* must have no effects outside the transaction, for it may run *attempts* times. Between attempts it waits
-        with full jitter, up to a second.
-
-        Raises:
-            TransactionFailed: every attempt conflicted; the last conflict is the cause.
-        """
-        whole_number(attempts, "attempts", 1)
-        last: PostgresError | None = None
-        for attempt in range(1, attempts + 1):
-            try:
-                async with self.transaction(isolation=isolation, settings=settings) as tx:
-                    return await work(tx)
-            except PostgresError as error:
-                if verdict(error.sqlstate) is not Verdict.RETRY_TRANSACTION:
-                    raise
-                last = error
-            if attempt < attempts:
-                await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))
-        assert last is not None
-        raise TransactionFailed(
-            f"a transaction on {self._leases.gate.name} conflicted in {attempts} of {attempts} attempts, "
-            f"the last time with {one_line(last)}. Make it shorter, touch rows in one order, or raise attempts.",
-            attempts=attempts,
-        ) from last
-
-    async def outcome(self, error: CommitOutcomeUnknown, *, timeout: float = 10.0) -> Outcome:
-        """Ask the server what became of a ``traceable`` transaction whose COMMIT was not answered.
-
-        Waits up to *timeout* seconds for a transaction still in progress to end. UNKNOWN: it was not traceable, or too
-        long ago. Not valid after a failover to a standby that may have missed it.
-        """
-        if error.xid is None:
-            return Outcome.UNKNOWN
-        ends_at = asyncio.get_running_loop().time() + positive_seconds(timeout, "timeout")
-        while True:
-            status = await self.fetchval("SELECT pg_xact_status($1::text::xid8)", error.xid)
-            outcome = Outcome.UNKNOWN if status is None else Outcome(status)
-            if outcome is not Outcome.IN_PROGRESS or asyncio.get_running_loop().time() > ends_at:
-                return outcome
-            await asyncio.sleep(0.05)
-
-    # Connections
-
-    def acquire(self, *, timeout: float | None = None) -> Acquiring:
-        """A connection of one's own: ``async with db.acquire() as connection``, or ``await`` and ``release``.
-
-        It has asyncpg's interface. Its session is reset before anybody else sees it, where that is owed.
-
-        Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
-        """
-        timeout = checked_timeout(timeout)
-        return Acquiring(lambda: self._lease(timeout), self._loans)
-
-    async def release(self, connection: Handle[Record]) -> None:
-        """End the lease of a connection that ``await db.acquire()`` gave.
-
-        Raises:
-            UsageError: it was released before, or is not of this pool.
-        """
-        loan = self._loans.pop(connection, None)
-        if loan is None:
-            raise UsageError(
-                f"{connection!r} is not on loan from {self._leases.gate.name}: it was released before, or "
-                f"it was never acquired here with 'await db.acquire()'"
-            )
-        await loan.__aexit__(None, None, None)
-
     def listen(self, *channels: str, buffer: int = 1000) -> Subscription:
         """The notifications of *channels*: ``async with db.listen("orders") as events``, then ``async for`` over them.
 
@@ -298,6 +164,32 @@ class DatabasePool(Queries):
             self._listeners = Listeners(self._leases.driver, self._settings)
         return Subscription(self._listeners, names, buffer)
 
+    def lane(
+        self,
+        name: str,
+        *,
+        at_most: int | None = None,
+        reserved: int = 0,
+        max_waiting: int | None = None,
+        rate: Rate | None = None,
+    ) -> Lane:
+        """The same pool by a line of its own: ``batch = db.lane("batch", at_most=4)``, then ``await batch.fetch(...)``.
+
+        Under saturation a permit goes to the lane that holds the fewest beyond its reserve, so that no lane starves.
+        May be called before the pool is open; keep what it returns, as a name is given once.
+
+        Args:
+            name: stands in every message, in ``stats()`` and in ``report()``.
+            at_most: connections that its callers may hold together; None: as many as there are.
+            reserved: connections that nobody else gets, even while they are idle.
+            max_waiting: callers in its line before newcomers are refused with LineFull; None: no limit.
+            rate: how often its callers get a connection at the most.
+        Raises:
+            SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
+                connection for others.
+        """
+        return Lane(self, self._leases.gate.add_line(name, at_most, reserved, max_waiting, rate))
+
     # What it says of itself
 
     @property
@@ -308,10 +200,17 @@ class DatabasePool(Queries):
     def settings(self) -> PoolSettings:
         return self._settings
 
+    def report(self) -> Report:
+        """Who holds a connection, since when, from where in the program, with what SQL, and where its task stands now.
+
+        Who waits; the lanes; which places in the program held connections longest in all. ``print`` it.
+        """
+        return self._leases.gate.report()
+
     def stats(self) -> PoolStats:
         """The numbers of this moment."""
         leases, gate, connector = self._leases, self._leases.gate, self._leases.connector
-        line, counters = gate.counters, leases.counters
+        lines, counters = gate.lines, leases.counters
         error = connector.last_error
         return PoolStats(
             name=self._settings.name,
@@ -322,17 +221,18 @@ class DatabasePool(Queries):
             opening=connector.opening,
             connections=leases.driver.size,
             oldest_wait_s=gate.oldest_wait_s(),
-            granted_total=line.granted_total,
-            waited_total=line.waited_total,
-            waited_s_total=line.waited_s_total,
-            timeouts_total=line.timeouts_total,
-            refused_total=line.refused_total,
+            granted_total=sum(line.granted_total for line in lines),
+            waited_total=sum(line.waited_total for line in lines),
+            waited_s_total=sum(line.waited_s_total for line in lines),
+            timeouts_total=sum(line.timeouts_total for line in lines),
+            refused_total=sum(line.refused_total for line in lines),
             handed_on_total=counters.handed_on_total,
             resets_total=counters.resets_total,
             discarded_total=counters.discarded_total,
             connects_total=connector.connects_total,
             connect_failures_total=connector.connect_failures_total,
             last_connect_error=None if error is None else one_line(error),
+            lanes={line.name: LaneStats.of(line) for line in lines if line.name},
         )
 
     def __repr__(self) -> str:
@@ -345,17 +245,6 @@ class DatabasePool(Queries):
         return f"<DatabasePool {self._settings.name}: {text}>"
 
     # The way in
-
-    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
-        self._check_usable()
-        statement = check(sql, args, want, self._settings.trusted_functions)
-        if timeout is not None:
-            positive_seconds(timeout, "timeout")
-        return self._calls.run(sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
-
-    def _lease(self, timeout: float | None) -> Lease:
-        self._check_usable()
-        return self._leases.lease(checked_timeout(timeout) or self._settings.acquire_timeout)
 
     def _check_usable(self) -> None:
         # Says what comparing asyncio.get_running_loop() would say, which costs a system call on Python 3.11: a thread

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
+
+from dbpool.core.permits import Line
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStats:
+    """The same for the callers of one lane."""
+
+    at_most: int | None
+    reserved: int
+    held: int
+    waiting: int
+    granted_total: int
+    waited_total: int
+    waited_s_total: float
+    timeouts_total: int
+    refused_total: int
+
+    @classmethod
+    def of(cls, line: Line) -> Self:
+        return cls(**{name: getattr(line, name) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +61,5 @@ class PoolStats:
     connects_total: int
     connect_failures_total: int
     last_connect_error: str | None
+    lanes: Mapping[str, LaneStats]
+    """By name; the callers that come by no lane are in the totals only."""

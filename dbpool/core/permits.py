@@ -1,10 +1,11 @@
-"""Who holds a permit, who is next in line."""
+"""Who holds a permit, who is next."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from enum import Enum
-from typing import Generic, TypeVar
+from math import inf
+from typing import Generic, Protocol, TypeVar
 
 
 class Place(Enum):
@@ -20,19 +21,76 @@ NEW, WAITING, HOLDING, GONE = Place  # as globals: a tenth of the price of looki
 
 
 class Ticket:
-    """One caller's place."""
+    """One caller's place: in which line, and where."""
 
-    __slots__ = ("place",)
+    __slots__ = ("line", "place")
 
-    def __init__(self) -> None:
+    def __init__(self, line: Line) -> None:
+        self.line = line
         self.place = NEW
+
+
+class Pacing(Protocol):
+    """When a line may be granted its next permit: see ``pacing.py``."""
+
+    def next_at(self, now: float) -> float: ...
+
+    def take(self, now: float, *, waited: bool) -> None: ...
+
+
+class Line:
+    """A lane: where its callers wait, first come, first served, and its share of the permits."""
+
+    __slots__ = (
+        "at_most",
+        "granted_total",
+        "held",
+        "last_turn",
+        "max_waiting",
+        "name",
+        "pace",
+        "refused_total",
+        "reserved",
+        "tickets",
+        "timeouts_total",
+        "waited_s_total",
+        "waited_total",
+    )
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        at_most: int | None = None,
+        reserved: int = 0,
+        max_waiting: int | None = None,
+        pace: Pacing | None = None,
+    ) -> None:
+        self.name = name
+        self.at_most = at_most
+        self.reserved = reserved
+        self.max_waiting = max_waiting
+        self.pace = pace
+        self.held = 0
+        self.last_turn = 0
+        self.tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self.granted_total = self.waited_total = self.refused_total = self.timeouts_total = 0
+        self.waited_s_total = 0.0
+
+    @property
+    def waiting(self) -> int:
+        return len(self.tickets)
+
+    @property
+    def next_in_line(self) -> Ticket | None:
+        return next(iter(self.tickets), None)
 
 
 T = TypeVar("T", bound=Ticket)
 
 
 class Full(Exception):
-    """Everyone holds, and the line is as long as allowed."""
+    """No permit is free, and the line is as long as allowed."""
 
 
 class Closed(Exception):
@@ -40,71 +98,159 @@ class Closed(Exception):
 
 
 class Permits(Generic[T]):
-    """First come, first served; every operation but ``close`` is O(1), cancelling from mid-line included."""
+    """Lines of callers that share a number of permits.
+
+    In each line it is first come, first served. A permit that several lines could have goes to the one that holds the
+    fewest beyond its reserve, and among equals to the one whose turn was longest ago: max-min fairness, so no line
+    starves. Every operation costs O(lines), whatever their length, cancelling from mid-line included; only ``close``
+    looks at every caller.
+    """
 
     # Always true between two calls:
-    #   held <= capacity
-    #   waiting > 0 only if held == capacity
-    #   everyone holding arrived before everyone waiting
-    #   waiting <= max_waiting
+    #   a line's held <= its at_most, its waiting <= its max_waiting
+    #   nobody is granted a permit that takes held above the limit, or lends out what another line has reserved
+    #   nobody waits who could be granted a permit, but for the passing of time where there is a pace
+    #   in a line, everyone holding arrived before everyone waiting
 
-    __slots__ = ("_line", "capacity", "closed", "held", "max_waiting")
+    __slots__ = (
+        "_crowded",
+        "_turn",
+        "capacity",
+        "closed",
+        "held",
+        "holding",
+        "is_paused",
+        "lent",
+        "limit",
+        "lines",
+        "reserved",
+    )
 
-    def __init__(self, capacity: int, max_waiting: int | None = None) -> None:
+    def __init__(self, capacity: int, line: Line) -> None:
         self.capacity = capacity
-        self.max_waiting = max_waiting
+        self.lines = [line]
         self.held = 0
+        self.lent = 0  # of those, beyond the reserves
+        self.holding: dict[T, None] = {}  # in the order of the grants
         self.closed = False
-        self._line: OrderedDict[T, None] = OrderedDict()
+        self.limit = capacity  # as long as this is below the capacity, no more than this are granted
+        self.is_paused = False  # nothing is granted
+        self.reserved = line.reserved  # permits that only one line each can have
+        self._crowded: dict[Line, None] = {}  # the lines in which somebody waits
+        self._turn = 0
 
     @property
     def waiting(self) -> int:
-        return len(self._line)
+        return sum(map(len, (line.tickets for line in self._crowded)))
 
-    @property
-    def next_in_line(self) -> T | None:
-        return next(iter(self._line), None)
+    def add(self, line: Line) -> None:
+        """Have one more line share the permits; what is held already stays held, its reserve notwithstanding."""
+        self.lines.append(line)
+        self.reserved += line.reserved
 
-    def request(self, ticket: T) -> bool:
-        """Give *ticket* a permit (True) or the last place in line (False).
+    def request(self, ticket: T, now: float = 0.0) -> bool:
+        """Give *ticket* a permit (True) or the last place in its line (False).
 
         Raises:
-            Full: no permit is free and ``max_waiting`` callers wait.
+            Full: no permit is free and ``max_waiting`` callers wait in the line.
             Closed: after ``close``.
         """
         assert ticket.place is NEW, ticket.place
+        line = ticket.line
         if self.closed:
             raise Closed
-        if self.held < self.capacity:  # then nobody waits, so nobody is overtaken
-            self.held += 1
-            ticket.place = HOLDING
+        if not line.tickets and self._has_room(line, now):
+            if line.pace is not None:
+                line.pace.take(now, waited=False)
+            self._take(line, ticket)
             return True
-        if self.max_waiting is not None and len(self._line) >= self.max_waiting:
+        if line.max_waiting is not None and len(line.tickets) >= line.max_waiting:
+            line.refused_total += 1
             raise Full
-        self._line[ticket] = None
+        if not line.tickets:
+            self._crowded[line] = None
+        line.tickets[ticket] = None
         ticket.place = WAITING
         return False
 
-    def leave(self, ticket: T) -> T | None:
+    def leave(self, ticket: T, now: float = 0.0) -> T | None:
         """Take *ticket* out, waiting or holding; return the one that is granted its permit."""
+        line = ticket.line
         if ticket.place is WAITING:
-            del self._line[ticket]
+            del line.tickets[ticket]
+            if not line.tickets:
+                del self._crowded[line]
             ticket.place = GONE
             return None
         assert ticket.place is HOLDING, ticket.place
         ticket.place = GONE
-        if self._line:
-            granted, _ = self._line.popitem(last=False)
-            granted.place = HOLDING
-            return granted
+        del self.holding[ticket]
         self.held -= 1
-        return None
+        line.held -= 1
+        if line.held >= line.reserved:
+            self.lent -= 1
+        return self.grant_next(now) if self._crowded else None
+
+    def grant_next(self, now: float = 0.0) -> T | None:
+        """Give a free permit to whoever is next; return that one, None if nobody can have one.
+
+        To be called until it returns None when ``capacity`` or ``limit`` was raised, or a pause or an interval is over.
+        """
+        best: Line | None = None
+        for line in self._crowded:
+            if self._has_room(line, now) and (best is None or _precedes(line, best)):
+                best = line
+        if best is None:
+            return None
+        ticket: T
+        ticket, _ = best.tickets.popitem(last=False)  # type: ignore[assignment] # only a T is ever put in
+        if not best.tickets:
+            del self._crowded[best]
+        if best.pace is not None:
+            best.pace.take(now, waited=True)
+        self._turn += 1
+        best.last_turn = self._turn
+        best.waited_total += 1
+        self._take(best, ticket)
+        return ticket
+
+    def next_at(self, now: float) -> float | None:
+        """When somebody can be granted a permit though nobody leaves: what only a pace holds back."""
+        times = [
+            line.pace.next_at(now) for line in self._crowded if line.pace is not None and self._has_room(line, inf)
+        ]
+        return min(times, default=None)
 
     def close(self) -> list[T]:
-        """Refuse newcomers from now on; empty the line and return who stood in it, in order."""
+        """Refuse newcomers from now on; empty the lines and return who stood in them, each in order."""
         self.closed = True
-        line = list(self._line)
-        self._line.clear()
-        for ticket in line:
+        tickets: list[T] = [ticket for line in self._crowded for ticket in line.tickets]  # type: ignore[misc]
+        for line in self._crowded:
+            line.tickets.clear()
+        self._crowded.clear()
+        for ticket in tickets:
             ticket.place = GONE
-        return line
+        return tickets
+
+    def _take(self, line: Line, ticket: T) -> None:
+        self.held += 1
+        if line.held >= line.reserved:
+            self.lent += 1
+        line.held += 1
+        line.granted_total += 1
+        ticket.place = HOLDING
+        self.holding[ticket] = None
+
+    def _has_room(self, line: Line, now: float) -> bool:
+        return (
+            self.held < self.limit
+            and (line.held < line.reserved or self.lent < self.limit - self.reserved)
+            and (line.at_most is None or line.held < line.at_most)
+            and (line.pace is None or line.pace.next_at(now) <= now)
+            and not self.is_paused
+        )
+
+
+def _precedes(line: Line, other: Line) -> bool:
+    mine, its = line.held - line.reserved, other.held - other.reserved
+    return mine < its or (mine == its and line.last_turn < other.last_turn)

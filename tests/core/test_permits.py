@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dbpool.core.permits import Closed, Full, Permits, Place, Ticket
+from dbpool.core.permits import Closed, Full, Line, Permits, Place, Ticket
 
 
 class PermitsMachine(RuleBasedStateMachine):
@@ -15,16 +15,17 @@ class PermitsMachine(RuleBasedStateMachine):
 
     @initialize(capacity=st.integers(1, 4), max_waiting=st.none() | st.integers(0, 4))
     def open(self, capacity: int, max_waiting: int | None) -> None:
-        self.permits: Permits[Ticket] = Permits(capacity, max_waiting)
+        self.line = Line(max_waiting=max_waiting)
+        self.permits: Permits[Ticket] = Permits(capacity, self.line)
         self.present = []  # the model
         self.gone: list[Ticket] = []
 
     @precondition(lambda self: not self.permits.closed)
     @rule()
     def someone_requests(self) -> None:
-        ticket = Ticket()
+        ticket = Ticket(self.line)
         has_room = len(self.present) < self.permits.capacity
-        if not has_room and len(self.present) - self.permits.capacity == self.permits.max_waiting:
+        if not has_room and len(self.present) - self.permits.capacity == self.line.max_waiting:
             with pytest.raises(Full):
                 self.permits.request(ticket)
             assert ticket.place is Place.NEW
@@ -35,7 +36,7 @@ class PermitsMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.permits.closed)
     @rule()
     def a_newcomer_is_refused(self) -> None:
-        ticket = Ticket()
+        ticket = Ticket(self.line)
         with pytest.raises(Closed):
             self.permits.request(ticket)
         assert ticket.place is Place.NEW
@@ -68,7 +69,7 @@ class PermitsMachine(RuleBasedStateMachine):
         held, line = self.present[: self.permits.capacity], self.present[self.permits.capacity :]
         assert [t.place for t in self.present] == [Place.HOLDING] * len(held) + [Place.WAITING] * len(line)
         assert (self.permits.held, self.permits.waiting) == (len(held), len(line))
-        assert self.permits.next_in_line is (line[0] if line else None)
+        assert self.line.next_in_line is (line[0] if line else None)
         assert all(ticket.place is Place.GONE for ticket in self.gone)
 
 
@@ -76,9 +77,13 @@ PermitsMachine.TestCase.settings = settings(max_examples=60, stateful_step_count
 TestPermitsAgainstAModel = PermitsMachine.TestCase
 
 
+def permits_of(capacity: int, max_waiting: int | None = None) -> Permits[Ticket]:
+    return Permits(capacity, Line(max_waiting=max_waiting))
+
+
 def in_line(permits: Permits[Ticket], callers: int) -> list[Ticket]:
     """Have *callers* request; return their tickets in order."""
-    tickets = [Ticket() for _ in range(callers)]
+    tickets = [Ticket(permits.lines[0]) for _ in range(callers)]
     for ticket in tickets:
         permits.request(ticket)
     return tickets
@@ -99,7 +104,7 @@ def in_line(permits: Permits[Ticket], callers: int) -> list[Ticket]:
 def test_permits_go_to_the_first_and_the_rest_wait(
     capacity: int, max_waiting: int | None, callers: int, held: int, waiting: int
 ) -> None:
-    permits: Permits[Ticket] = Permits(capacity, max_waiting)
+    permits = permits_of(capacity, max_waiting)
     tickets = in_line(permits, callers)
     assert (permits.held, permits.waiting) == (held, waiting)
     assert [ticket.place is Place.HOLDING for ticket in tickets] == [n < capacity for n in range(callers)]
@@ -107,24 +112,24 @@ def test_permits_go_to_the_first_and_the_rest_wait(
 
 @pytest.mark.parametrize("max_waiting", [0, 1, 5])
 def test_a_line_at_its_limit_refuses_the_next(max_waiting: int) -> None:
-    permits: Permits[Ticket] = Permits(2, max_waiting)
+    permits = permits_of(2, max_waiting)
     in_line(permits, 2 + max_waiting)
     with pytest.raises(Full):
-        permits.request(Ticket())
+        permits.request(Ticket(permits.lines[0]))
     assert (permits.held, permits.waiting) == (2, max_waiting)
 
 
 def test_a_place_that_was_left_in_line_can_be_taken_again() -> None:
-    permits: Permits[Ticket] = Permits(1, 1)
+    permits = permits_of(1, 1)
     _, waiting = in_line(permits, 2)
     permits.leave(waiting)
-    assert not permits.request(Ticket())
+    assert not permits.request(Ticket(permits.lines[0]))
 
 
 def test_a_refused_ticket_can_be_used_again() -> None:
-    permits: Permits[Ticket] = Permits(1, 0)
+    permits = permits_of(1, 0)
     (holder,) = in_line(permits, 1)
-    refused = Ticket()
+    refused = Ticket(permits.lines[0])
     with pytest.raises(Full):
         permits.request(refused)
     permits.leave(holder)
@@ -132,14 +137,14 @@ def test_a_refused_ticket_can_be_used_again() -> None:
 
 
 def test_a_ticket_cannot_be_used_twice() -> None:
-    permits: Permits[Ticket] = Permits(2)
+    permits = permits_of(2)
     (ticket,) = in_line(permits, 1)
     with pytest.raises(AssertionError):
         permits.request(ticket)
 
 
 def test_leaving_from_mid_line_keeps_the_order_of_the_others() -> None:
-    permits: Permits[Ticket] = Permits(1)
+    permits = permits_of(1)
     holder, *line = in_line(permits, 6)
     permits.leave(line.pop(2))
     order = []
@@ -151,7 +156,7 @@ def test_leaving_from_mid_line_keeps_the_order_of_the_others() -> None:
 
 
 def test_closing_returns_the_line_in_order_and_leaves_holders_alone() -> None:
-    permits: Permits[Ticket] = Permits(2)
+    permits = permits_of(2)
     first, second, *line = in_line(permits, 5)
     assert permits.close() == line
     assert permits.close() == []
@@ -175,9 +180,9 @@ def test_cancelling_does_not_look_at_others_in_line(callers: int, newest_first: 
 
         __hash__ = object.__hash__
 
-    permits: Permits[Ticket] = Permits(1)
-    permits.request(Ticket())
-    line = [Counting() for _ in range(callers)]
+    permits = permits_of(1)
+    permits.request(Ticket(permits.lines[0]))
+    line = [Counting(permits.lines[0]) for _ in range(callers)]
     for ticket in line:
         permits.request(ticket)
     for ticket in reversed(line) if newest_first else line:

@@ -8,8 +8,9 @@ import logging
 import pytest
 
 from dbpool.errors import PoolClosed
-from tests.support.fakes import NEVER, Pool, Reply, Script, hold, new_pool, open_pool
+from tests.support.fakes import Pool, hold, new_pool, open_pool
 from tests.support.loops import now, outcomes, settle
+from tests.support.script import NEVER, Reply, Script
 
 
 def assert_ended(pool: Pool) -> None:

@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from dbpool.errors import AcquireTimeout, PoolClosed, ServerUnavailable
-from tests.support.fakes import NEVER, Pool, Script, hold, new_pool, open_pool
+from tests.support.fakes import Pool, hold, new_pool, open_pool
 from tests.support.loops import now, outcomes, settle
+from tests.support.script import NEVER, Script
 
 REFUSED = ConnectionRefusedError(111, "nobody listens")
 PATIENCE_S = 1.0

@@ -9,7 +9,8 @@ import pytest
 
 from dbpool.leases import Leases
 from tests.support import contract
-from tests.support.fakes import NEVER, Reply, Script, open_pool
+from tests.support.fakes import open_pool
+from tests.support.script import NEVER, Reply, Script
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ async def test_a_timeout_says_the_numbers_and_takes_its_time() -> None:
         error = refusal.value
         assert (error.capacity, error.held, error.waiting) == (2, 2, 1)
         assert 30 <= error.waited_s <= 30.01
-        assert gate.counters.timeouts_total == 1
+        assert gate.line.timeouts_total == 1
     await settle()
     assert_empty(gate)
 
@@ -246,7 +246,7 @@ async def test_without_a_line_a_newcomer_is_refused_at_once() -> None:
             async with gate:
                 pass
         assert (refusal.value.capacity, refusal.value.held, refusal.value.waiting) == (1, 1, 0)
-        assert gate.counters.refused_total == 1
+        assert gate.line.refused_total == 1
     async with gate:  # and is let in when there is room
         pass
     assert_empty(gate)
@@ -275,7 +275,7 @@ async def test_one_gate_is_entered_by_many_tasks() -> None:
     await asyncio.gather(*(use(number) for number in range(100)))
     assert most == 4
     assert_empty(gate)
-    assert gate.counters.granted_total == 100
+    assert gate.line.granted_total == 100
 
 
 async def test_a_coroutine_closed_in_line_leaves_it() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, LineFull, UsageError
-from tests.support.fakes import NEVER, FakeConnection, Pool, Script, hold, open_pool
+from tests.support.fakes import FakeConnection, Pool, hold, open_pool
 from tests.support.loops import now, outcomes, settle
+from tests.support.script import NEVER, Script
 
 
 def lost(pool: Pool) -> list[FakeConnection]:

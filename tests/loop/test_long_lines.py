@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from dbpool.gate import Gate, Waiter
+from dbpool.gate import Gate
+from dbpool.waiter import Waiter
 from tests.support.loops import JumpingLoop, outcomes, settle
 
 
@@ -16,7 +17,7 @@ async def test_a_hundred_thousand_waiters_that_leave_in_any_order_leave_nothing_
     loop = asyncio.get_running_loop()
     assert isinstance(loop, JumpingLoop)
     gate = Gate(1)
-    line = [Waiter() for _ in range(100_000)]
+    line = [Waiter(gate.line) for _ in range(100_000)]
     timers = loop.timers_started
     async with gate:
         for waiter in line:

@@ -11,8 +11,9 @@ import pytest
 
 from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, ConnectionLost, LineFull, QueryTimeout
-from tests.support.fakes import NEVER, Pool, Reply, Script, hold, open_pool
+from tests.support.fakes import Pool, hold, open_pool
 from tests.support.loops import now, outcomes, settle
+from tests.support.script import NEVER, Reply, Script
 
 LIMIT_S = 60.0  # query_timeout's default
 TICK_S = 0.011  # a deadline is at most one tick late

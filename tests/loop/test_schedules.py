@@ -16,8 +16,9 @@ import pytest
 
 from dbpool.connection import Want
 from dbpool.errors import AcquireTimeout, DbPoolError, QueryTimeout
-from tests.support.fakes import NEVER, Reply, Script, new_pool
+from tests.support.fakes import new_pool
 from tests.support.loops import JumpingLoop, SteppingLoop, now, outcomes, run
+from tests.support.script import NEVER, Reply, Script
 
 SCHEDULES = int(os.environ.get("DBPOOL_SCHEDULES", "320"))
 BATCH = max(1, SCHEDULES // 8)

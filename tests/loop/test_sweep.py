@@ -13,8 +13,9 @@ import pytest
 
 from dbpool.connection import Want
 from dbpool.errors import DbPoolError
-from tests.support.fakes import NEVER, Pool, Reply, Script, hold, open_pool
+from tests.support.fakes import Pool, hold, open_pool
 from tests.support.loops import SteppingLoop, cancel_at_suspension, count_suspensions, outcomes, run, settle
+from tests.support.script import NEVER, Reply, Script
 
 MOST_SUSPENSIONS = 60
 Operation = Callable[[Pool], Coroutine[Any, Any, object]]

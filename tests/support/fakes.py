@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import asyncpg
@@ -16,43 +15,7 @@ from dbpool.driver import Driver
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
-
-NEVER = 1e9  # seconds: longer than any time limit
-
-
-@dataclass(slots=True)
-class Reply:
-    """How the server answers one statement."""
-
-    after_s: float = 0.001
-    rows: Sequence[Any] | None = None
-    """None: one row with the arguments, if there are any, so that each caller knows its own answer."""
-    error: Exception | None = None
-    kills: bool = False
-    """The connection is cut in mid statement."""
-    takes: type = object
-    """What each argument must be; others do not fit."""
-    begins: bool = False
-    """A transaction is open afterwards."""
-
-
-@dataclass(slots=True)
-class Script:
-    """How long everything takes, in seconds, and what goes wrong. May be changed at any time."""
-
-    connect_s: float = 0.01
-    clean_s: float = 0.002
-    ping_s: float = 0.001
-    discard_s: float = 0.002
-    cancel_s: float = 0.003
-    """Until a cancelled statement has ended; NEVER: the cancel is not acknowledged."""
-    stop_s: float = 0.0
-    connect_error: Exception | None = None
-    connect_faults: deque[Exception | float | None] = field(default_factory=deque)
-    """For the next connects: an error, a time in seconds instead of ``connect_s``, or None."""
-    clean_error: Exception | None = None
-    replies: dict[str, Reply] = field(default_factory=dict)
-    """By SQL text; any other gets ``Reply()``. ``sets`` and ``begin`` need no entry."""
+from tests.support.script import Reply, Script
 
 
 class _Answer:
@@ -89,7 +52,7 @@ class FakeConnection:
         self.sent: list[str] = []
         self.cleaned_total = self.pinged_total = self.loans_ended = 0
         self.is_broken = self.is_interrupted = False
-        self.callers_error: BaseException | None = None
+        self.callers_error = self.last_sql = None
         self.keeps_session = True
         self.expires_at = self.idle_since = 0.0
 
@@ -156,6 +119,9 @@ class FakeConnection:
             pass
         finally:
             self.terminate()
+
+    def is_in_transaction(self) -> bool:
+        return self._in_transaction
 
     def end_loan(self) -> None:
         self.loans_ended += 1
@@ -341,7 +307,9 @@ class Pool:
 
     async def ask(self, sql: str = "select", *args: object, timeout: float | None = None) -> Answer:
         """Run a one-shot statement; one named ``sets`` may change the session."""
-        return await self.calls.run(sql, args, Want.ROWS, keeps_session=sql != "sets", timeout=timeout)
+        return await self.calls.run(
+            self.leases.gate.line, sql, args, Want.ROWS, keeps_session=sql != "sets", timeout=timeout
+        )
 
     @contextmanager
     def counting(self) -> Iterator[dict[str, int]]:

@@ -1,0 +1,210 @@
+"""Everything that a caller does with connections."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, LiteralString, Protocol, TypeVar
+
+from dbpool.acquiring import Acquiring
+from dbpool.connection import Answer, Handle, PostgresError, Record, Want
+from dbpool.core.permits import Line
+from dbpool.core.retry import Backoff, Verdict, verdict
+from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
+from dbpool.faults import one_line, told_as_ours
+from dbpool.leases import Lease, Leases
+from dbpool.oneshot import Calls
+from dbpool.queries import Queries, check, check_statement, checked_timeout
+from dbpool.settings import PoolSettings, positive_seconds, whole_number
+from dbpool.sites import Site
+from dbpool.streaming import StreamedRows
+from dbpool.transaction import Transacting, Transaction, TransactionOptions
+
+T = TypeVar("T")
+
+_RETRY = Backoff(first_s=0.01, cap_s=1.0)
+
+
+class Machinery(Protocol):
+    """What a pool has behind all its lanes."""
+
+    _settings: PoolSettings
+    _leases: Leases
+    _calls: Calls
+    _loans: dict[Handle[Record], Lease]
+
+    def _check_usable(self) -> None: ...
+
+
+class Lane(Queries):
+    """A way to a pool's connections, with a line and a share of its own: see ``DatabasePool.lane``."""
+
+    def __init__(self, pool: Machinery, line: Line) -> None:
+        self._pool = pool
+        self._line = line
+
+    @property
+    def held(self) -> int:
+        """Permits that callers of this lane hold."""
+        return self._line.held
+
+    @property
+    def waiting(self) -> int:
+        """Callers in the line of this lane."""
+        return self._line.waiting
+
+    # Statements: fetch, query, fetchrow, fetchval, execute come from Queries
+
+    async def executemany(
+        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
+    ) -> None:
+        """Run a statement for each of *args*, all or nothing, in few round trips."""
+        pool = self._pool
+        pool._check_usable()
+        check_statement(sql, (), pool._settings.trusted_functions)
+        seconds = checked_timeout(timeout) or pool._settings.query_timeout
+        clock = pool._leases.loop.time
+        ends_at = clock() + seconds
+        async with self._lease(timeout, pool._leases.gate.sites.of(2)) as connection:
+            if timeout is not None:
+                seconds = max(ends_at - clock(), 0.001)
+            with told_as_ours(connection, pool._leases.gate.name, seconds):
+                await connection.executemany(sql, args, timeout=seconds)
+
+    def stream(
+        self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
+    ) -> StreamedRows[Any]:
+        """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time.
+
+        Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
+        only inside ``async with contextlib.aclosing(db.stream(...)) as rows``.
+        """
+        check_statement(sql, args, self._pool._settings.trusted_functions)
+        whole_number(prefetch, "prefetch", 1)
+        return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
+
+    # Transactions
+
+    def transaction(
+        self,
+        *,
+        isolation: str | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        traceable: bool = False,
+        timeout: float | None = None,
+    ) -> Transacting:
+        """Hold a connection in a transaction for the length of a block: COMMIT at its end, ROLLBACK on an exception.
+
+        Args:
+            isolation: ``read_committed``, ``repeatable_read`` or ``serializable``; None: the server's default.
+            settings: parameters set until the transaction ends, as ``{"app.tenant": "7"}``.
+            traceable: ask for the transaction's id before COMMIT, so that ``outcome`` can resolve a lost answer.
+            timeout: seconds to wait for a connection.
+        Raises: see Transaction; AcquireTimeout, LineFull, PoolClosed, ServerUnavailable while waiting.
+        Cancelling: nothing is stored, unless COMMIT had been sent; the pool rolls back in a task of its own.
+        """
+        options = TransactionOptions(
+            isolation=isolation, readonly=readonly, deferrable=deferrable, settings=settings or {}, traceable=traceable
+        )
+        return Transacting(self._lease(timeout, self._pool._leases.gate.sites.of(2)), options)
+
+    async def run(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        *,
+        attempts: int = 5,
+        isolation: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> T:
+        """Run ``await work(tx)`` in a transaction; run all of it again when it conflicts (40001, 40P01).
+
+        *work* must have no effects outside the transaction, for it may run *attempts* times. Between attempts it waits
+        with full jitter, up to a second.
+
+        Raises:
+            TransactionFailed: every attempt conflicted; the last conflict is the cause.
+        """
+        whole_number(attempts, "attempts", 1)
+        last: PostgresError | None = None
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction(isolation=isolation, settings=settings) as tx:
+                    return await work(tx)
+            except PostgresError as error:
+                if verdict(error.sqlstate) is not Verdict.RETRY_TRANSACTION:
+                    raise
+                last = error
+            if attempt < attempts:
+                await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))
+        assert last is not None
+        raise TransactionFailed(
+            f"a transaction on {self._pool._leases.gate.name} conflicted in {attempts} of {attempts} attempts, "
+            f"the last time with {one_line(last)}. Make it shorter, touch rows in one order, or raise attempts.",
+            attempts=attempts,
+        ) from last
+
+    async def outcome(self, error: CommitOutcomeUnknown, *, timeout: float = 10.0) -> Outcome:
+        """Ask the server what became of a ``traceable`` transaction whose COMMIT was not answered.
+
+        Waits up to *timeout* seconds for a transaction still in progress to end. UNKNOWN: it was not traceable, or too
+        long ago. Not valid after a failover to a standby that may have missed it.
+        """
+        if error.xid is None:
+            return Outcome.UNKNOWN
+        ends_at = asyncio.get_running_loop().time() + positive_seconds(timeout, "timeout")
+        while True:
+            status = await self.fetchval("SELECT pg_xact_status($1::text::xid8)", error.xid)
+            outcome = Outcome.UNKNOWN if status is None else Outcome(status)
+            if outcome is not Outcome.IN_PROGRESS or asyncio.get_running_loop().time() > ends_at:
+                return outcome
+            await asyncio.sleep(0.05)
+
+    # Connections
+
+    def acquire(self, *, timeout: float | None = None) -> Acquiring:
+        """A connection of one's own: ``async with db.acquire() as connection``, or ``await`` and ``release``.
+
+        It has asyncpg's interface. Its session is reset before anybody else sees it, where that is owed.
+
+        Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
+        """
+        timeout = checked_timeout(timeout)
+        site = self._pool._leases.gate.sites.of(2)
+        return Acquiring(lambda: self._lease(timeout, site), self._pool._loans)
+
+    async def release(self, connection: Handle[Record]) -> None:
+        """End the lease of a connection that ``await db.acquire()`` gave.
+
+        Raises:
+            UsageError: it was released before, or is not of this pool.
+        """
+        loan = self._pool._loans.pop(connection, None)
+        if loan is None:
+            raise UsageError(
+                f"{connection!r} is not on loan from {self._pool._leases.gate.name}: it was released before, or "
+                f"it was never acquired here with 'await db.acquire()'"
+            )
+        await loan.__aexit__(None, None, None)
+
+    # The way in
+
+    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+        pool = self._pool
+        pool._check_usable()
+        statement = check(sql, args, want, pool._settings.trusted_functions)
+        if timeout is not None:
+            positive_seconds(timeout, "timeout")
+        return pool._calls.run(self._line, sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
+
+    def _lease(self, timeout: float | None, site: Site) -> Lease:
+        pool = self._pool
+        pool._check_usable()
+        return pool._leases.lease(checked_timeout(timeout) or pool._settings.acquire_timeout, self._line, site)
+
+    def __repr__(self) -> str:
+        share = "" if self._line.at_most is None else f" of {self._line.at_most}"
+        name = self._pool._leases.gate.name
+        return f"<Lane {self._line.name} of {name}: {self.held}{share} held, {self.waiting} waiting>"

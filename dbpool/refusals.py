@@ -1,0 +1,72 @@
+"""What callers who get nothing are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dbpool.core.permits import Line, Permits
+from dbpool.errors import AcquireTimeout, LineFull
+from dbpool.report import Report, report
+from dbpool.sites import Sites
+from dbpool.waiter import Waiter
+
+REPORT_KEEPS_S = 0.1  # many time out together: they share one look at the holders
+
+
+class Refusals:
+    """Makes the errors of one gate, with the numbers of the moment."""
+
+    def __init__(self, name: str, permits: Permits[Waiter], sites: Sites, advice: Callable[[], str]) -> None:
+        self.name = name
+        self.advice = advice
+        self.notes: Callable[[], tuple[str, ...]] = tuple
+        """What else a report should say."""
+        self._permits = permits
+        self._sites = sites
+        self._report: Report | None = None
+        self._reported_at = 0.0
+
+    def report(self, now: float) -> Report:
+        return report(self.name, self._permits, self._sites, now, self.notes())
+
+    def acquire_timeout(self, line: Line, waited_s: float, now: float) -> AcquireTimeout:
+        """For a caller that waited *waited_s* seconds for nothing."""
+        line.timeouts_total += 1
+        try:
+            advice = self.advice()
+        except Exception as error:  # the caller must be told all the same
+            advice = f"(No advice: {error!r})"
+        if self._report is None or now - self._reported_at > REPORT_KEEPS_S:
+            self._report, self._reported_at = self.report(now), now
+        return AcquireTimeout(
+            f"nothing from {self._named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
+            f"{self._report.holders_in_short()}",
+            waited_s=waited_s,
+            report=self._report,
+            **self._attributes(line),
+        )
+
+    def line_full(self, line: Line) -> LineFull:
+        return LineFull(
+            f"{self._named(line)} refuses at once: {self._numbers(line)}, which is max_waiting. Send fewer at a time, "
+            f"or raise max_waiting.",
+            **self._attributes(line),
+        )
+
+    def _attributes(self, line: Line) -> dict[str, Any]:
+        permits = self._permits
+        return {"capacity": permits.capacity, "held": permits.held, "waiting": permits.waiting, "lane": line.name}
+
+    def _named(self, line: Line) -> str:
+        return f"lane '{line.name}' of {self.name}" if line.name else self.name
+
+    def _numbers(self, line: Line) -> str:
+        permits = self._permits
+        held = f"{permits.held} of {permits.capacity} permits held"
+        if line.name:
+            at_most = "" if line.at_most is None else f" of its {line.at_most}"
+            held += f", {line.held}{at_most} by this lane"
+        if permits.is_paused:
+            held += ", paused"
+        return f"{held}, {line.waiting} other callers in line"

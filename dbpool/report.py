@@ -1,0 +1,162 @@
+"""What a gate has to say of itself: who holds, who waits, who used it most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from dbpool.core.permits import Line, Permits
+from dbpool.sites import ASYNCIO, PACKAGE, Sites, SiteUse, short_path
+from dbpool.waiter import Waiter
+
+MOST_CALLERS = 20  # of those who wait, and of the places that used it most
+MOST_IN_AN_ERROR = 3  # holders: the rest is in the report
+LONGEST_SQL = 80  # characters, in a text
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One who holds a permit, or waits for one."""
+
+    lane: str
+    task: str
+    """Its name, as ``asyncio.Task.get_name`` has it; empty if no task asked."""
+    where: str
+    """Where in the program it is asked for, as ``app/jobs.py:41 in nightly``; empty for the pool's own work."""
+    seconds: float
+    """For how long it has held, or waited."""
+    sql: str | None
+    """What it runs, ran last, or is to run; parameters are never in it."""
+    in_transaction: bool
+    doing: str
+    """What is being done for it, where that is not its own statement."""
+    stack: tuple[str, ...]
+    """Where its task stands now, outermost first, without this package's own frames and asyncio's."""
+
+    def __str__(self) -> str:
+        who = f"task '{self.task}'" if self.task else "no task"
+        parts = [f"{self.seconds:.2f} s by {who}"]
+        parts += [f"for lane '{self.lane}'"] if self.lane else []
+        parts += [f"from {self.where}"] if self.where else []
+        parts += ["in a transaction"] if self.in_transaction else []
+        parts += [self.doing] if self.doing else []
+        parts += [f"SQL: {_shortened(self.sql)}"] if self.sql else []
+        parts += [f"now at {self.stack[-1]}"] if self.stack else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneUse:
+    """A lane's share at this moment."""
+
+    name: str
+    held: int
+    waiting: int
+    at_most: int | None
+    reserved: int
+
+    def __str__(self) -> str:
+        limits = "" if self.at_most is None else f" of at most {self.at_most}"
+        reserve = f", {self.reserved} reserved" if self.reserved else ""
+        return f"lane '{self.name}': {self.held} held{limits}{reserve}, {self.waiting} waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A gate or pool at one moment; ``str`` of it is for people."""
+
+    name: str
+    capacity: int
+    held: int
+    waiting: int
+    holders: tuple[Caller, ...]
+    """Those who hold longest first."""
+    waiters: tuple[Caller, ...]
+    """The first in each line, at most 20 of them."""
+    lanes: tuple[LaneUse, ...]
+    sites: tuple[SiteUse, ...]
+    """The places in the program that held permits longest in all, at most 20."""
+    notes: tuple[str, ...] = ()
+    """What else there is to know, a sentence each."""
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.held} of {self.capacity} permits held, {self.waiting} waiting"]
+        lines += map(str, self.notes)
+        lines += map(str, self.lanes)
+        lines += [f"held {holder}" for holder in self.holders]
+        lines += [f"waiting {waiter}" for waiter in self.waiters]
+        if self.waiting > len(self.waiters):
+            lines.append(f"waiting: {self.waiting - len(self.waiters)} more")
+        lines += [f"in all {use.held_s_total:.2f} s in {use.calls_total} calls from {use.where}" for use in self.sites]
+        return "\n  ".join(lines)
+
+    def holders_in_short(self) -> str:
+        """The few who hold longest, for the end of an error's message."""
+        shown = [f"\n  held {holder}" for holder in self.holders[:MOST_IN_AN_ERROR]]
+        more = len(self.holders) - len(shown)
+        return "".join(shown) + (f"\n  held by {more} more: see report()" if more > 0 else "")
+
+
+def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes: tuple[str, ...] = ()) -> Report:
+    """Look at everything *now*, in seconds of the loop's clock."""
+    first = [ticket for line in permits.lines for ticket, _ in zip(line.tickets, range(MOST_CALLERS), strict=False)]
+    return Report(
+        name=name,
+        capacity=permits.capacity,
+        held=permits.held,
+        waiting=permits.waiting,
+        holders=tuple(_caller(holder, now) for holder in sorted(permits.holding, key=lambda holder: holder.since)),
+        waiters=tuple(_caller(ticket, now) for ticket in first[:MOST_CALLERS] if isinstance(ticket, Waiter)),
+        lanes=tuple(_lane(line) for line in permits.lines if line.name),
+        sites=tuple(sites.busiest(MOST_CALLERS)),
+        notes=notes,
+    )
+
+
+def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
+    """Where a task that waits stands, outermost first, without this package's own frames and asyncio's."""
+    frames = [
+        frame for frame in _frames(task.get_coro()) if not frame.f_code.co_filename.startswith((PACKAGE, ASYNCIO))
+    ]
+    return tuple(
+        f"{short_path(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_qualname}" for frame in frames
+    )
+
+
+def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever can be awaited
+    """The frames of a coroutine and of what it awaits, in turn."""
+    while awaitable is not None:
+        for kind in ("cr", "ag", "gi"):
+            frame = getattr(awaitable, f"{kind}_frame", None)
+            if isinstance(frame, FrameType):
+                yield frame
+                awaitable = getattr(awaitable, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+                break
+        else:
+            return
+
+
+def _caller(waiter: Waiter, now: float) -> Caller:
+    task = waiter.task
+    return Caller(
+        lane=waiter.line.name,
+        task="" if task is None else task.get_name(),
+        where="" if waiter.site is None else str(waiter.site),
+        seconds=max(0.0, now - waiter.since),
+        sql=waiter.statement(),
+        in_transaction=waiter.is_in_transaction(),
+        doing=waiter.doing(),
+        stack=() if task is None or task.done() else stack_of(task),
+    )
+
+
+def _lane(line: Line) -> LaneUse:
+    return LaneUse(line.name, line.held, line.waiting, line.at_most, line.reserved)
+
+
+def _shortened(sql: str) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= LONGEST_SQL else text[: LONGEST_SQL - 1] + "…"

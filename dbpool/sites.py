@@ -1,0 +1,91 @@
+"""Places in the program that hold permits, and for how long they did."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+
+PACKAGE = str(Path(__file__).parent)
+ASYNCIO = str(Path(asyncio.__file__).parent)
+# Places are lines of a program, so there are few; a program that makes code as it runs is counted as one more place.
+MOST_SITES = 10_000
+
+
+class Site:
+    """One call in the program's source; counts what its calls held."""
+
+    __slots__ = ("calls_total", "code", "held_s_total", "instruction")
+
+    def __init__(self, code: CodeType | None, instruction: int) -> None:
+        self.code = code
+        self.instruction = instruction  # what ``f_lasti`` says: its line is looked up only when somebody asks
+        self.calls_total = 0
+        self.held_s_total = 0.0
+
+    def __str__(self) -> str:
+        if self.code is None:
+            return "elsewhere"
+        if self.code.co_filename.startswith(ASYNCIO):
+            return "a task made of the call itself"
+        where = f"{short_path(self.code.co_filename)}:{_line(self.code, self.instruction)}"
+        name = self.code.co_qualname
+        return where if name == "<module>" else f"{where} in {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteUse:
+    """What the calls of one place have held, since the pool was made."""
+
+    where: str
+    calls_total: int
+    held_s_total: float
+
+
+class Sites:
+    """Every place that used a gate."""
+
+    def __init__(self) -> None:
+        self._sites: dict[tuple[int, int], Site] = {}
+        self._elsewhere = Site(None, 0)
+
+    def of(self, depth: int) -> Site:
+        """The place of the caller *depth* calls above this one, or the first above that outside this package."""
+        frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the public inspect.currentframe() is no quicker
+        while frame is not None:
+            code = frame.f_code
+            key = id(code), frame.f_lasti  # not the code itself, whose hash costs more than all of this
+            site = self._sites.get(key) or self._new(key, code)
+            if site is not None:
+                return site
+            frame = frame.f_back
+        return self._elsewhere
+
+    def _new(self, key: tuple[int, int], code: CodeType) -> Site | None:
+        if code.co_filename.startswith(PACKAGE):
+            return None
+        if len(self._sites) >= MOST_SITES:
+            return self._elsewhere
+        site = self._sites[key] = Site(code, key[1])
+        return site
+
+    def busiest(self, most: int) -> list[SiteUse]:
+        """The places that held longest, at most *most* of them, the busiest first."""
+        used = [site for site in [*self._sites.values(), self._elsewhere] if site.calls_total]
+        used.sort(key=lambda site: -site.held_s_total)
+        return [SiteUse(str(site), site.calls_total, site.held_s_total) for site in used[:most]]
+
+
+def short_path(path: str) -> str:
+    """The end of a path: what tells two files apart in a report."""
+    return "/".join(Path(path).parts[-2:])
+
+
+def _line(code: CodeType, instruction: int) -> int:
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+    return line

@@ -1,0 +1,64 @@
+"""A caller's place at a gate, as its task sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypeAlias
+
+from dbpool.core.permits import NEW, Line, Ticket
+from dbpool.deadlines import Bucket, forget
+from dbpool.errors import UsageError
+from dbpool.sites import Site
+
+Parcel: TypeAlias = Any  # whatever goes from one holder to the next together with the permit
+
+
+class Waiter(Ticket):
+    """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
+
+    __slots__ = ("bucket", "deadline", "since", "site", "task", "wakeup")
+
+    bucket: Bucket | None
+    deadline: float
+    since: float  # it waits, or holds; in seconds of the loop's clock
+    site: Site | None  # where in the program it is asked for; None: the pool's own
+    task: asyncio.Task[Any] | None
+    wakeup: asyncio.Future[Any]
+
+    ends_by_itself = False
+    """Whether its permit comes back without its task doing anything more."""
+
+    def __init__(self, line: Line, site: Site | None = None) -> None:
+        super().__init__(line)
+        self.site = site
+        self.bucket = self.task = None
+
+    def check_new(self) -> None:
+        """Raise UsageError for one that has stood in line before."""
+        if self.place is not NEW:
+            raise UsageError("this context manager was used already: make one for each block")
+
+    def granted(self, parcel: Parcel, now: float) -> None:  # noqa: ARG002 - for those who build on this
+        """It holds a permit since *now*, in seconds of the loop's clock, and *parcel* came with it."""
+        forget(self)
+        if not self.wakeup.done():  # else its task was cancelled, and gives the permit back when it runs
+            self.wakeup.set_result(None)
+
+    def overdue(self) -> None:
+        """Its deadline has passed while it held a permit; only those that set one then get here."""
+        raise AssertionError("a waiter has no deadline once it holds")
+
+    def refused(self, error: Exception) -> None:
+        if not self.wakeup.done():
+            self.wakeup.set_result(error)  # not set_exception: a caller cancelled now never looks
+
+    def statement(self) -> str | None:
+        """The SQL that it runs, ran last, or is to run."""
+        return None
+
+    def is_in_transaction(self) -> bool:
+        return False
+
+    def doing(self) -> str:
+        """What the pool does under its permit, where that is not its own statement."""
+        return ""
