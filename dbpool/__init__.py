@@ -2,12 +2,14 @@
 
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
+from dbpool.entering import GateLane
 from dbpool.errors import (
     AcquireTimeout,
     CommitOutcomeUnknown,
     ConnectionLost,
     DbPoolError,
     EmbeddedError,
+    LeasesRemain,
     LineFull,
     MigrationError,
     Outcome,
@@ -21,7 +23,7 @@ from dbpool.errors import (
     TransactionRolledBack,
     UsageError,
 )
-from dbpool.gate import Gate, GateLane
+from dbpool.gate import Gate
 from dbpool.lane import Lane
 from dbpool.listening import Subscription
 from dbpool.pool import DatabasePool
@@ -48,6 +50,7 @@ __all__ = [
     "Lane",
     "LaneStats",
     "LaneUse",
+    "LeasesRemain",
     "LineFull",
     "MigrationError",
     "Notification",

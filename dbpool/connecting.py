@@ -11,6 +11,7 @@ from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import PoolClosed, ServerUnavailable
+from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
 from dbpool.settings import PoolSettings
@@ -31,7 +32,10 @@ class Connector:
     #   connections out or idle + opening <= capacity: a connect starts only for a permit that has no connection
     #   a caller wants only while there is no spare
 
-    def __init__(self, driver: Driver, settings: PoolSettings, on_spare: Callable[[PooledConnection], None]) -> None:
+    def __init__(
+        self, driver: Driver, settings: PoolSettings, events: Events, on_spare: Callable[[PooledConnection], None]
+    ) -> None:
+        self._events = events
         self._driver = driver
         self._settings = settings
         self._on_spare = on_spare
@@ -137,10 +141,14 @@ class Connector:
             except Exception as error:  # whatever it is, it is told to those who wait
                 self._failed(error, started, loop.time())
             else:
-                outage.ended()
+                now = loop.time()
                 self.connects_total += 1
-                connection.expires_at = loop.time() + self._settings.max_lifetime * random.uniform(0.9, 1.0)
-                connection.idle_since = loop.time()
+                connection.expires_at = now + self._settings.max_lifetime * random.uniform(0.9, 1.0)
+                connection.idle_since = connection.seen_alive_at = now
+                self._events.tell(ConnectionOpened(now - started))
+                if outage.failures:
+                    self._events.tell(OutageEnded(outage.failures, now - outage.since))
+                    outage.ended()
                 return connection
             if self._is_closed or self.opening > outage.connects_at_once(self._settings.max_connecting):
                 return None  # one prober is enough
@@ -153,6 +161,7 @@ class Connector:
         state = sqlstate(error)
         denied = state is not None and verdict(state) is Verdict.DENIED
         self._outage.failed(started, now, denied=denied, chance=random.random())
+        self._events.tell(ConnectFailed(one_line(error), self._outage.failures))
         if self._is_hopeless(now):
             self._fail_all(lambda: self._unavailable(now))
 

@@ -16,6 +16,7 @@ from asyncpg.protocol import NO_TIMEOUT
 
 from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
+from dbpool.events import Reason
 from dbpool.faults import is_unfinished
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class PooledConnection(asyncpg.Connection):
         "last_sql",
         "loan",
         "record_class",
+        "retired_for",
+        "seen_alive_at",
         "settings",
         "transactions",
     )
@@ -78,8 +81,10 @@ class PooledConnection(asyncpg.Connection):
     doomed_by: str  # why nothing more may be sent, its state being unknown or its time over; mostly empty
     is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
-    expires_at: float  # seconds of the loop's clock, as the next
+    retired_for: Reason | None  # why it is to be closed when its lease ends, though nothing is wrong with it
+    expires_at: float  # seconds of the loop's clock, as the next two
     idle_since: float
+    seen_alive_at: float
     callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
     at_work: int  # statements that a holder has under way
     last_sql: str | None  # what its holder ran last, or runs
@@ -106,6 +111,11 @@ class PooledConnection(asyncpg.Connection):
         if not statement.keeps_session:
             self.note_change(sql)
         return statement
+
+    def retire(self, reason: Reason) -> None:
+        """Have it closed when its lease ends."""
+        self.is_broken = True
+        self.retired_for = self.retired_for or reason
 
     def doom(self, by: str) -> None:
         """Let nothing more be sent on it, and have it closed when its lease ends, which rolls back."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+from asyncpg.pool import PoolConnectionHolder
 
 from dbpool.connection import PlainConnection, PooledConnection
 
@@ -27,12 +28,12 @@ class Driver:
         self._settings = settings
         self._pool: Any = None
 
-    async def open(self) -> None:
-        """Make the asyncpg pool; opens no connection."""
+    async def open(self, max_connections: int) -> None:
+        """Make the asyncpg pool, with room for so many connections; opens none."""
         settings = self._settings
         self._pool = await asyncpg.create_pool(
             min_size=0,
-            max_size=settings.max_connections,
+            max_size=max_connections,
             max_queries=2**62,
             max_inactive_connection_lifetime=0,  # idle time and age are the leases' business
             connection_class=PooledConnection,
@@ -68,6 +69,22 @@ class Driver:
         """Connections open now, in use or idle."""
         return 0 if self._pool is None else int(self._pool.get_size())
 
+    @property
+    def connections(self) -> list[PooledConnection]:
+        """Those open now, in use or idle."""
+        holders = () if self._pool is None else self._pool._holders
+        return [holder._con for holder in holders if holder._con is not None and not holder._con.is_closed()]
+
+    def grow(self, max_connections: int) -> None:
+        """Have room for so many connections."""
+        pool = self._pool
+        pool._queue._maxsize = max(max_connections, pool._maxsize)
+        while pool._maxsize < max_connections:
+            holder = PoolConnectionHolder(pool, max_queries=pool._max_queries, max_inactive_time=0, setup=None)
+            pool._holders.append(holder)
+            pool._queue.put_nowait(holder)
+            pool._maxsize += 1
+
     async def connect(self) -> PooledConnection:
         """Open one connection, within ``connect_timeout``. The caller sees to it that the bound has room."""
         handle = await self._pool.acquire()
@@ -76,6 +93,7 @@ class Driver:
         connection._holder._proxy = None
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
+        connection.retired_for = None
         connection.doomed_by, connection._sending, connection._source = "", None, None
         connection.at_work = connection.loan = 0
         connection.callers_error = connection.last_sql = None
@@ -92,7 +110,7 @@ class Driver:
 
         Nothing more is sent on any connection afterwards.
         """
-        running = [holder._con for holder in self._pool._holders if holder._con and not holder._con.is_closed()]
+        running = self.connections
         for connection in running:
             connection.doom("the pool was closed")  # or a holder that shrugs the error off would send the next
         with suppress(TimeoutError):

@@ -60,6 +60,14 @@ class AcquireTimeout(DbPoolError, TimeoutError):
         self.lane, self.report = lane, report
 
 
+class LeasesRemain(DbPoolError, TimeoutError):
+    """``pause`` did not see every lease end in time; ``report`` (a ``Report``) tells who holds them."""
+
+    def __init__(self, message: str, *, report: object) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class QueryTimeout(DbPoolError, TimeoutError):
     """A statement ran out of time and was cancelled; a write may or may not have been applied."""
 

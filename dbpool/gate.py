@@ -3,63 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, KeysView
 from typing import Self
 
 from dbpool.core.pacing import Pace, Rate
-from dbpool.core.permits import GONE, WAITING, Closed, Full, Line, Permits
+from dbpool.core.permits import WAITING, Closed, Full, Line, Permits
 from dbpool.deadlines import Deadlines, forget
+from dbpool.entering import GateLane
 from dbpool.errors import PoolClosed, SettingsError, UsageError
 from dbpool.refusals import Refusals
 from dbpool.report import Report
 from dbpool.settings import positive_seconds, whole_number
-from dbpool.sites import Site, Sites
+from dbpool.sites import Sites
 from dbpool.waiter import Parcel, Waiter
-
-
-class GateLane:
-    """A way into a gate, with a line and a share of the permits of its own; ``Gate.lane`` makes one."""
-
-    def __init__(self, gate: Gate, line: Line) -> None:
-        self._gate = gate
-        self._line = line
-        self._inside: list[Stay] = []
-
-    @property
-    def held(self) -> int:
-        """Permits that its callers hold."""
-        return self._line.held
-
-    @property
-    def waiting(self) -> int:
-        """Callers in its line."""
-        return self._line.waiting
-
-    def enter(self, *, timeout: float | None = None) -> Stay:
-        """Hold a permit for the length of a block: ``async with gate.enter(timeout=2)``.
-
-        Args:
-            timeout: seconds to wait in line at the most; None: the gate's.
-        Raises:
-            AcquireTimeout: no permit in time.
-            LineFull: ``max_waiting`` callers wait already.
-            PoolClosed: the gate was closed, before or while waiting.
-        Cancelling: leaves the line, or gives the permit back.
-        """
-        seconds = None if timeout is None else positive_seconds(timeout, "timeout")
-        return Stay(self._gate, self._line, self._gate.sites.of(2), seconds)
-
-    async def __aenter__(self) -> None:
-        stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
-        await stay.__aenter__()
-        self._inside.append(stay)
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
-
-    def __repr__(self) -> str:
-        share = f" of {self._line.at_most}" if self._line.at_most is not None else ""
-        return f"<GateLane {self._line.name} of {self._gate.name}: {self.held}{share} held, {self.waiting} waiting>"
 
 
 class Gate(GateLane):
@@ -126,6 +82,11 @@ class Gate(GateLane):
     def lines(self) -> list[Line]:
         """Every lane's line, that of those who come by no lane first."""
         return self._permits.lines
+
+    @property
+    def holding(self) -> KeysView[Waiter]:
+        """Who holds a permit, in the order of the grants."""
+        return self._permits.holding.keys()
 
     @property
     def is_closed(self) -> bool:
@@ -263,6 +224,13 @@ class Gate(GateLane):
             self._wait_for_pace(now)
         return False
 
+    def seize(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> bool:
+        """Give *waiter* a permit for the pool's own work, also while paused; False if none is free."""
+        if self._loop is not loop:
+            self._move_to(loop)
+        waiter.since = loop.time()
+        return self._permits.seize(waiter)
+
     def set_deadline(self, waiter: Waiter, deadline: float) -> None:
         """Have *waiter* refused, or called overdue once it holds a permit, at *deadline* instead of before."""
         assert self._loop is not None
@@ -347,35 +315,6 @@ class Gate(GateLane):
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ", paused" if self.is_paused else ""
         return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{state}>"
-
-
-class Stay:
-    """What ``Gate.enter`` returns: a class, for a generator that waits in line does not notice that it is closed."""
-
-    __slots__ = ("_gate", "_timeout", "_waiter")
-
-    def __init__(self, gate: Gate, line: Line, site: Site, timeout: float | None) -> None:
-        self._gate = gate
-        self._timeout = gate.timeout if timeout is None else timeout
-        self._waiter = Waiter(line, site)
-
-    async def __aenter__(self) -> None:
-        gate, waiter, loop = self._gate, self._waiter, asyncio.get_running_loop()
-        waiter.check_new()
-        if gate.request(waiter, self._timeout, loop):
-            return
-        waiter.wakeup = loop.create_future()
-        try:
-            refusal = await waiter.wakeup
-        except BaseException:
-            if waiter.place is not GONE:  # cancelled in line, or in the instant of the grant
-                gate.leave(waiter)
-            raise
-        if refusal is not None:
-            raise refusal
-
-    async def __aexit__(self, *exc: object) -> None:
-        self._gate.leave(self._waiter)
 
 
 def _line(name: str, at_most: int | None, reserved: int, max_waiting: int | None, rate: Rate | None) -> Line:

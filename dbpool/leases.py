@@ -10,9 +10,12 @@ from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
+from dbpool.errors import DbPoolError
+from dbpool.events import Closed, Closing, ConnectionClosed, Events, Reason
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
+from dbpool.report import Caller
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
 from dbpool.waiter import Parcel, Waiter
@@ -21,8 +24,6 @@ log = logging.getLogger("dbpool")
 
 # A connection that rested longer than this is asked whether it still lives before a caller gets it (pgxpool's rule).
 PING_AFTER_S = 1.0
-# How often idle connections are looked at for their age.
-SWEEP_S = 5.0
 
 
 class Leaseholder(Waiter):
@@ -112,12 +113,19 @@ class Leases:
     until it is over), idle, or on its way to the next in line.
     """
 
-    def __init__(self, settings: PoolSettings, driver: Driver | None = None, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        driver: Driver | None = None,
+        gate: Gate | None = None,
+        events: Events | None = None,
+    ) -> None:
         self._settings = settings
         self._resets_always = settings.reset is Reset.ALWAYS
         self._resets_never = settings.reset is Reset.NEVER
         self.driver = driver or Driver(settings)
-        self.connector = Connector(self.driver, settings, self._rest)
+        self.events = events or Events()
+        self.connector = Connector(self.driver, settings, self.events, self._rest)
         self.gate = gate or Gate(
             settings.max_connections,
             max_waiting=settings.max_waiting,
@@ -126,13 +134,13 @@ class Leases:
         )
         self.gate.refusals.advice = self.connector.advice
         self.counters = LeaseCounters()
-        self._idle: list[PooledConnection] = []
+        self.resting: list[PooledConnection] = []
+        """Those that nobody uses, the ones that rested longest first."""
         self._cleanups = Cleanups()
-        self._sweeper: asyncio.TimerHandle | None = None
 
     @property
     def idle(self) -> int:
-        return len(self._idle)
+        return len(self.resting)
 
     async def open(self) -> None:
         """Make the driver's pool and open ``min_connections``, at least one, so that a wrong address is found now.
@@ -141,11 +149,10 @@ class Leases:
             ServerUnavailable: the first connect failed.
         """
         self.loop = asyncio.get_running_loop()
-        await self.driver.open()
+        await self.driver.open(self.gate.capacity)
         async with AsyncExitStack() as held:
             for _ in range(max(1, self._settings.min_connections)):
                 await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0))
-        self._sweep()
 
     def lease(self, timeout: float, line: Line | None = None, site: Site | None = None) -> Lease:
         """Hold a connection for the length of a block, which may do anything with it: ``async with leases.lease(30)``.
@@ -167,12 +174,12 @@ class Leases:
             async with asyncio.timeout_at(deadline):
                 while holder.connection is None or holder.connection.is_closed():
                     if holder.connection is not None:
-                        self._drop(holder.connection)
+                        self._drop(holder.connection, Reason.LOST)
                         holder.connection = None
-                    if not self._idle:
+                    if not self.resting:
                         holder.connection = await self.connector.obtain()
                         break
-                    holder.connection = self._idle.pop()
+                    holder.connection = self.resting.pop()
                     if not await self._is_alive(holder.connection, loop.time()):
                         await holder.connection.discard(self._settings.reset_timeout)
         except TimeoutError:
@@ -182,8 +189,8 @@ class Leases:
 
     def take_idle(self, now: float) -> PooledConnection | None:
         """The idle connection that rested least, if it can be used without asking the server."""
-        idle = self._idle
-        if not idle or now - idle[-1].idle_since > PING_AFTER_S or now >= idle[-1].expires_at:
+        idle = self.resting
+        if not idle or now - idle[-1].seen_alive_at > PING_AFTER_S or now >= idle[-1].expires_at:
             return None
         return idle.pop()
 
@@ -203,7 +210,7 @@ class Leases:
             if holder.place is WAITING or holder.place is HOLDING:  # else it was refused
                 self.gate.leave(holder)
         elif connection.is_closed():
-            self._drop(connection)
+            self._drop(connection, Reason.LOST)
             self.gate.leave(holder)
         else:
             holder.task, holder.afterwards = None, "its connection is being closed or reset"
@@ -212,31 +219,44 @@ class Leases:
             return cleanup
         return None
 
+    async def close_idle(self, reason: Reason, timeout: float) -> None:
+        """Close every idle connection; nobody may be granted a permit meanwhile."""
+        idle, self.resting = self.resting, []
+        try:
+            await asyncio.gather(*(connection.discard(timeout) for connection in idle))
+        finally:
+            for connection in idle:
+                self._drop(connection, reason)
+
     async def close(self, timeout: float) -> None:
         """Refuse newcomers, fail the line, give leases *timeout* seconds to end, then cut off what is left."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        cut_off: tuple[Caller, ...] = ()
         self.gate.close_nowait()
+        self.events.tell(Closing())
         try:
             async with asyncio.timeout(timeout):
                 await self.connector.close()
                 await self.gate.wait_empty()
-                await asyncio.gather(*(connection.discard(timeout) for connection in self._idle))
+                await self.close_idle(Reason.POOL_CLOSED, timeout)
         except TimeoutError:
+            report = self.gate.report()
+            cut_off = report.holders
             log.warning(
-                "%s: %d leases had not ended %.1f s after close() and were cut off",
+                "%s: %d leases had not ended %.1f s after close() and were cut off%s",
                 self.gate.name,
                 self.gate.held,
                 timeout,
+                report.holders_in_short(),
             )
         finally:  # also when cancelled
             try:
                 if self.gate.held:
                     await self.driver.stop_statements(min(timeout, self._settings.reset_timeout))
             finally:
-                self._idle.clear()
+                self.resting.clear()
                 self.driver.terminate()  # which ends the cleanups, too
         await self._cleanups.wait_all()
+        self.events.tell(Closed(cut_off))
 
     def is_clean(self, connection: PooledConnection) -> bool:
         """Whether the next caller may have *connection* as it is."""
@@ -254,9 +274,10 @@ class Leases:
             self._rest(connection)
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
-        is_clean = False
+        is_clean, reason = False, Reason.BROKEN
         try:
             if not connection.is_broken:
+                reason = Reason.RESET_FAILED
                 self.counters.resets_total += 1
                 await connection.clean(self._settings.reset_timeout)
                 is_clean = True
@@ -269,44 +290,77 @@ class Leases:
                 try:
                     await connection.discard(self._settings.reset_timeout)
                 finally:
-                    self._drop(connection)
+                    self._drop(connection, reason)
                     self.gate.leave(holder)
 
     def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
         """Somebody cancelled the cleanup before its first turn: every task of the loop, say."""
         if holder.place is HOLDING:
-            self._drop(connection)
+            self._drop(connection, Reason.BROKEN)
             self.gate.leave(holder)
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
-        if connection.is_closed() or now >= connection.expires_at:
-            return False
-        return now - connection.idle_since <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout)
+        if now >= connection.expires_at:
+            connection.retire(Reason.TOO_OLD)
+        elif not connection.is_closed():
+            if now - connection.seen_alive_at <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout):
+                return True
+            connection.retire(Reason.UNANSWERED)
+        return False
 
     def _rest(self, connection: PooledConnection) -> None:
-        connection.idle_since = self.loop.time()
-        self._idle.append(connection)
+        connection.idle_since = connection.seen_alive_at = self.loop.time()
+        self.resting.append(connection)
 
-    def _drop(self, connection: PooledConnection) -> None:
+    def _drop(self, connection: PooledConnection, reason: Reason) -> None:
         self.counters.discarded_total += 1
         connection.terminate()
+        self.events.tell(ConnectionClosed(connection.retired_for or reason))
 
-    def _sweep(self) -> None:
-        """Close what is too old or idle for too long; each closing holds a permit, so the bound stays true."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        spare = self.driver.size - self._settings.min_connections
-        for connection in list(self._idle):  # those that rested longest come first
-            too_idle = spare > 0 and now - connection.idle_since > self._settings.max_idle
-            if not (connection.is_closed() or too_idle or now >= connection.expires_at):
-                continue
-            if self.gate.held == self.gate.capacity:
-                break
-            spare -= 1
-            self._idle.remove(connection)
-            holder = Leaseholder(self.gate.line)
-            self.gate.request(holder, SWEEP_S, loop)
-            holder.connection = connection
-            connection.is_broken = True
+    # What upkeep does with connections that nobody uses, each under a permit
+
+    def retire_idle(self, connection: PooledConnection, reason: Reason) -> asyncio.Task[None] | None:
+        """Close an idle connection; None if that must wait for a permit, or is done."""
+        holder = self._seize()
+        if holder is None:
+            return None
+        self.resting.remove(connection)
+        connection.retire(reason)
+        holder.connection = connection
+        return self.settle(holder)
+
+    def ask_idle(self, connection: PooledConnection) -> None:
+        """Ask the server whether it still knows an idle connection, which then rests as long as before."""
+        holder = self._seize()
+        if holder is not None:
+            self.resting.remove(connection)
+            holder.connection, holder.afterwards = connection, "its connection is being kept alive"
+            self._cleanups.start(self._ask(holder, connection, connection.idle_since))
+
+    def open_one(self) -> None:
+        """Open a connection that nobody waits for."""
+        holder = self._seize()
+        if holder is not None:
+            self._cleanups.start(self._open(holder))
+
+    def _seize(self) -> Leaseholder | None:
+        holder = Leaseholder(self.gate.line)
+        return holder if self.gate.seize(holder, self.loop) else None
+
+    async def _ask(self, holder: Leaseholder, connection: PooledConnection, idle_since: float) -> None:
+        try:
+            if not await connection.ping(self._settings.reset_timeout):
+                connection.retire(Reason.UNANSWERED)
+        finally:
+            if self.settle(holder, interrupted=False) is None and connection in self.resting:
+                connection.idle_since = idle_since
+                self.resting.sort(key=lambda each: each.idle_since)
+
+    async def _open(self, holder: Leaseholder) -> None:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                holder.connection = await self.connector.obtain()
+        except (DbPoolError, TimeoutError):
+            pass  # told by the connector's events and stats(); upkeep comes again
+        finally:
             self.settle(holder)
-        self._sweeper = loop.call_later(SWEEP_S, self._sweep)

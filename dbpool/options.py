@@ -24,6 +24,8 @@ class Options(TypedDict, total=False):
     max_connecting: int
     max_lifetime: float
     max_idle: float
+    keepalive: float
+    leak_after: float | None
     reset: Reset | str
     trusted_functions: frozenset[str]
     statement_cache_size: int

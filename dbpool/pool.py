@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from dbpool.connection import Handle, Record
 from dbpool.core.pacing import Rate
-from dbpool.errors import PoolClosed, UsageError
+from dbpool.errors import LeasesRemain, PoolClosed, UsageError
+from dbpool.events import Events, Listener, Paused, Reason, Resized, Resumed
 from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Lease, Leases
@@ -20,8 +21,9 @@ from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
-from dbpool.settings import Dsn, PoolSettings, whole_number
+from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import LaneStats, PoolStats
+from dbpool.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from dbpool.options import Options
@@ -72,8 +74,10 @@ class DatabasePool(Lane):
         self._phase = Phase.NEW
         self._loop: asyncio.AbstractEventLoop | None = None  # set only while the pool can be used
         self._thread = 0
-        self._leases = Leases(settings)
+        self._events = Events()
+        self._leases = Leases(settings, events=self._events)
         self._calls = Calls(self._leases, settings)
+        self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None
         self._loans: dict[Handle[Record], Lease] = {}
@@ -100,12 +104,14 @@ class DatabasePool(Lane):
             try:
                 await self._leases.close(self._settings.close_timeout)
             finally:  # as new; its lanes stay
-                self._leases = Leases(self._settings, gate=self._leases.gate.reopened())
+                self._leases = Leases(self._settings, gate=self._leases.gate.reopened(), events=self._events)
                 self._calls = Calls(self._leases, self._settings)
                 self._phase = Phase.NEW
             raise
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
         self._phase = Phase.OPEN
+        self._upkeep = Upkeep(self._leases, self._settings)
+        self._upkeep.start()
         return self
 
     init_pool = open
@@ -133,6 +139,8 @@ class DatabasePool(Lane):
                 self._closing.result()
 
     async def _end(self, timeout: float) -> None:
+        assert self._upkeep is not None
+        self._upkeep.stop()
         listeners = [] if self._listeners is None else [self._listeners.close()]
         await asyncio.gather(self._leases.close(timeout), *listeners)
 
@@ -189,6 +197,95 @@ class DatabasePool(Lane):
                 connection for others.
         """
         return Lane(self, self._leases.gate.add_line(name, at_most, reserved, max_waiting, rate))
+
+    # Operations while it runs
+
+    async def pause(self, *, timeout: float | None = None, disconnect: bool = False) -> None:
+        """Grant no more connections, and wait until every lease has ended; callers wait in line until ``resume``.
+
+        Args:
+            timeout: seconds for the leases to end; None: ``close_timeout``.
+            disconnect: close every connection, too, as for a restart of the server; ``resume`` opens new ones.
+        Raises:
+            LeasesRemain: some had not ended in time; the pool goes on as before.
+            PoolClosed: it is closed, or was while this waited.
+        Cancelling: the pool goes on as before.
+        """
+        self._check_usable()
+        seconds = checked_timeout(timeout) or self._settings.close_timeout
+        gate = self._leases.gate
+        was_paused = gate.is_paused
+        gate.pause()
+        try:
+            try:
+                async with asyncio.timeout(seconds):
+                    await gate.wait_empty()
+            except TimeoutError:
+                raise self._remain(seconds) from None
+            if disconnect:
+                await self._leases.close_idle(Reason.PAUSED, self._settings.reset_timeout)
+        except BaseException:
+            if not was_paused:
+                gate.resume()
+            raise
+        self._check_usable()
+        if not was_paused:
+            self._events.tell(Paused())
+
+    def resume(self) -> None:
+        """Grant connections again, first to those who wait; does nothing if the pool is not paused."""
+        self._check_usable()
+        if self._leases.gate.is_paused:
+            self._events.tell(Resumed())
+            self._leases.gate.resume()
+
+    def resize(self, max_connections: int) -> None:
+        """Have at most so many connections from now on.
+
+        Those in line get what is more at once. What is fewer is closed at once where it is idle, and else when its
+        lease ends.
+
+        Raises:
+            SettingsError: it is less than 1 or than ``min_connections``, or leaves none beside the lanes' reserves.
+        """
+        self._check_usable()
+        assert self._upkeep is not None
+        whole_number(max_connections, "max_connections", max(1, self._settings.min_connections))
+        gate, before = self._leases.gate, self._leases.gate.capacity
+        self._leases.driver.grow(max_connections)
+        gate.resize(max_connections)
+        self._events.tell(Resized(before, max_connections))
+        self._upkeep.look()
+
+    def drain(self, *, spread_over: float = 0.0) -> int:
+        """Have every connection that is open now replaced, as after a failover or a change of credentials.
+
+        Idle ones are closed when their time has come, others when their lease ends.
+
+        Args:
+            spread_over: seconds over which to spread it, so that the server is not met by all new ones at once.
+        Returns: how many there are.
+        """
+        self._check_usable()
+        assert self._upkeep is not None
+        return self._upkeep.drain(0.0 if spread_over == 0 else positive_seconds(spread_over, "spread_over"))
+
+    def on_event(self, listener: Listener) -> Callable[[], None]:
+        """Call *listener* with each ``Event`` from now on, in order; return what stops that.
+
+        It is called in the event loop, between two steps of the pool, and must not take long. What it raises is logged.
+        """
+        if not callable(listener):
+            raise UsageError(f"a listener is called with each event, and {listener!r} cannot be called")
+        return self._events.on(listener)
+
+    def _remain(self, seconds: float) -> LeasesRemain:
+        report = self.report()
+        return LeasesRemain(
+            f"{report.name} was not paused: {report.held} leases had not ended after {seconds:.2f} s."
+            f"{report.holders_in_short()}",
+            report=report,
+        )
 
     # What it says of itself
 

@@ -108,8 +108,8 @@ def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes:
         capacity=permits.capacity,
         held=permits.held,
         waiting=permits.waiting,
-        holders=tuple(_caller(holder, now) for holder in sorted(permits.holding, key=lambda holder: holder.since)),
-        waiters=tuple(_caller(ticket, now) for ticket in first[:MOST_CALLERS] if isinstance(ticket, Waiter)),
+        holders=tuple(caller(holder, now) for holder in sorted(permits.holding, key=lambda holder: holder.since)),
+        waiters=tuple(caller(ticket, now) for ticket in first[:MOST_CALLERS] if isinstance(ticket, Waiter)),
         lanes=tuple(_lane(line) for line in permits.lines if line.name),
         sites=tuple(sites.busiest(MOST_CALLERS)),
         notes=notes,
@@ -139,7 +139,8 @@ def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever c
             return
 
 
-def _caller(waiter: Waiter, now: float) -> Caller:
+def caller(waiter: Waiter, now: float) -> Caller:
+    """What there is to say of one, *now*."""
     task = waiter.task
     return Caller(
         lane=waiter.line.name,

@@ -136,6 +136,10 @@ class PoolSettings:
     """A connection older than this (less up to 10 % at random) is closed when it is next idle."""
     max_idle: float = 300.0
     """A connection above ``min_connections`` that nobody used for so long is closed."""
+    keepalive: float = 60.0
+    """An idle connection of which nothing was heard for so long is asked whether it lives."""
+    leak_after: float | None = None
+    """A lease held for longer is reported, with where it was asked for and where its task stands; None: none is."""
 
     reset: Reset = Reset.SMART
     trusted_functions: frozenset[str] = frozenset()
@@ -156,6 +160,8 @@ class PoolSettings:
             whole_number(self.max_waiting, "max_waiting", 0)
         for name in _SECONDS:
             put(self, name, positive_seconds(getattr(self, name), name))
+        if self.leak_after is not None:
+            put(self, "leak_after", positive_seconds(self.leak_after, "leak_after"))
         if self.min_connections > self.max_connections:
             raise SettingsError(
                 f"min_connections ({self.min_connections}) is above max_connections ({self.max_connections})"
@@ -200,7 +206,7 @@ class PoolSettings:
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {"dsn": environ.get("DATABASE_URL", "")}
-        for name in ("name", "reset", *_SECONDS, *_COUNTS):
+        for name in ("name", "reset", *_SECONDS, *_OPTIONAL_SECONDS, *_COUNTS):
             text = environ.get(prefix + name.upper())
             if text:
                 values[name] = _number(text, prefix + name.upper(), name)
@@ -220,6 +226,7 @@ class PoolSettings:
 
 _ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
+_OPTIONAL_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float | None")
 _COUNTS = tuple(f.name for f in fields(PoolSettings) if f.type in ("int", "int | None"))
 
 
@@ -244,6 +251,6 @@ def _number(text: str, variable: str, name: str) -> str | int | float:
     if name in ("name", "reset"):
         return text
     try:
-        return float(text) if name in _SECONDS else int(text)
+        return int(text) if name in _COUNTS else float(text)
     except ValueError:
         raise SettingsError(f"{variable} must be a number, not {text!r}") from None

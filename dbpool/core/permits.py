@@ -173,6 +173,13 @@ class Permits(Generic[T]):
         ticket.place = WAITING
         return False
 
+    def seize(self, ticket: T) -> bool:
+        """Give *ticket* a permit that is free and not reserved, whatever limit, pace or pause say; else False."""
+        if self.closed or self.held >= self.capacity or self.lent >= self.capacity - self.reserved:
+            return False
+        self._take(ticket.line, ticket)
+        return True
+
     def leave(self, ticket: T, now: float = 0.0) -> T | None:
         """Take *ticket* out, waiting or holding; return the one that is granted its permit."""
         line = ticket.line

@@ -239,61 +239,6 @@ async def test_a_connection_too_old_is_replaced_when_it_is_next_used() -> None:
     pool.check_at_rest()
 
 
-async def test_connections_idle_for_too_long_are_closed_down_to_those_to_keep() -> None:
-    pool = await open_pool(5, max_idle=60.0, min_connections=2)
-    await asyncio.gather(*(hold(pool, 0.1) for _ in range(5)))
-    await asyncio.sleep(59)
-    assert pool.driver.size == 5
-    await asyncio.sleep(8)
-    assert pool.leases.idle == pool.driver.size == 2
-    await asyncio.sleep(1000)
-    assert pool.driver.size == 2
-    pool.check_at_rest()
-
-
-async def test_those_that_rested_longest_are_closed_first() -> None:
-    pool = await open_pool(3, max_idle=60.0, max_lifetime=1e6)
-    await asyncio.gather(*(hold(pool, 0.1) for _ in range(3)))
-    used = await hold(pool)
-    while now() < 100:
-        assert await hold(pool, 0.1) == used  # the one that rested least is used first
-        await asyncio.sleep(1)
-    assert {connection.number for connection in pool.driver.open_now} == {used}
-    pool.check_at_rest()
-
-
-async def test_connections_too_old_are_closed_at_rest_even_those_to_keep() -> None:
-    pool = await open_pool(3, max_lifetime=60.0, max_idle=1000.0, min_connections=3)
-    await asyncio.sleep(0.1)
-    old = set(pool.driver.open_now)
-    assert len(old) == 3
-    await asyncio.sleep(66)
-    assert all(connection.is_closed() for connection in old)
-    pool.check()
-
-
-async def test_closing_an_idle_connection_holds_a_permit_until_it_is_gone() -> None:
-    pool = await open_pool(2, Script(discard_s=3.0), max_idle=60.0)
-    await asyncio.gather(*(hold(pool, 0.1) for _ in range(2)))
-    while not pool.leases.gate.held:
-        await asyncio.sleep(0.5)
-    assert pool.leases.idle == 0
-    assert pool.driver.size == 2
-    assert await hold(pool) == 2  # a place is free only when an old one is gone, and never a third is open
-    await asyncio.sleep(10)
-    pool.check_at_rest()
-
-
-async def test_idle_connections_are_closed_only_while_a_permit_is_free() -> None:
-    pool = await open_pool(1, max_idle=10.0)
-    async with pool.leases.gate.enter():
-        await asyncio.sleep(30)
-        assert pool.leases.idle == 1
-    await asyncio.sleep(10)
-    assert pool.leases.idle == 0
-    pool.check_at_rest()
-
-
 async def test_a_lease_refused_by_a_full_line_says_so() -> None:
     pool = await open_pool(1, max_waiting=0)
     async with pool.leases.lease(1):

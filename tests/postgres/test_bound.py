@@ -13,7 +13,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from dbpool import ConnectionLost, DatabasePool, QueryTimeout, leases
+from dbpool import ConnectionLost, DatabasePool, QueryTimeout, upkeep
 from tests.support.databases import Database
 from tests.support.pools import Witness, becomes, pool_of, role_in, settled, witness_of
 
@@ -153,7 +153,7 @@ async def test_connections_that_grow_old_at_once_are_replaced_within_the_bound(d
 async def test_connections_idle_for_too_long_are_closed_down_to_the_minimum(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases, "SWEEP_S", 0.02)
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.02)
     async with role_in(database, limit=BOUND) as dsn:
         async with pool_of(dsn, BOUND, min_connections=1, max_idle=0.01) as db, witness_of(database) as witness:
             await asyncio.gather(*(nap(db) for _ in range(BOUND)))

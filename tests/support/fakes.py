@@ -12,9 +12,11 @@ import asyncpg
 
 from dbpool.connection import Answer, Want
 from dbpool.driver import Driver
+from dbpool.events import Reason
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
+from dbpool.upkeep import Upkeep
 from tests.support.script import Reply, Script
 
 
@@ -54,7 +56,8 @@ class FakeConnection:
         self.is_broken = self.is_interrupted = False
         self.callers_error = self.last_sql = None
         self.keeps_session = True
-        self.expires_at = self.idle_since = 0.0
+        self.expires_at = self.idle_since = self.seen_alive_at = 0.0
+        self.retired_for: Reason | None = None
 
     # What a pool uses
 
@@ -119,6 +122,10 @@ class FakeConnection:
             pass
         finally:
             self.terminate()
+
+    def retire(self, reason: Reason) -> None:
+        self.is_broken = True
+        self.retired_for = self.retired_for or reason
 
     def is_in_transaction(self) -> bool:
         return self._in_transaction
@@ -248,8 +255,15 @@ class FakeDriver:
         self.violations: list[str] = []
         self.is_terminated = False
 
-    async def open(self) -> None:
-        pass
+    async def open(self, max_connections: int) -> None:
+        assert max_connections == self.max_size
+
+    def grow(self, max_connections: int) -> None:
+        self.max_size = max(self.max_size, max_connections)
+
+    @property
+    def connections(self) -> list[FakeConnection]:
+        return [connection for connection in self.opened if connection in self.open_now]
 
     @property
     def size(self) -> int:
@@ -304,6 +318,7 @@ class Pool:
     leases: Leases
     calls: Calls
     settings: PoolSettings
+    upkeep: Upkeep
 
     async def ask(self, sql: str = "select", *args: object, timeout: float | None = None) -> Answer:
         """Run a one-shot statement; one named ``sets`` may change the session."""
@@ -348,13 +363,20 @@ def new_pool(max_connections: int = 1, script: Script | None = None, **options: 
     settings = PoolSettings.from_mapping(values)
     driver = FakeDriver(max_connections, script, settings.connect_timeout)
     leases = Leases(settings, driver=cast(Driver, driver))
-    return Pool(driver, leases, Calls(leases, settings), settings)
+    return Pool(driver, leases, Calls(leases, settings), settings, Upkeep(leases, settings))
 
 
 async def open_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
     """The same, open: with one idle connection that has prepared ``select`` and ``sets``, unless *options* say more."""
     pool = new_pool(max_connections, script, **options)
     await pool.leases.open()
+    return pool
+
+
+async def kept_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
+    """The same, with its connections looked after."""
+    pool = await open_pool(max_connections, script, **options)
+    pool.upkeep.start()
     return pool
 
 

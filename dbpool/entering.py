@@ -1,0 +1,97 @@
+"""The way into a gate, and out again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from dbpool.core.permits import GONE, Line
+from dbpool.settings import positive_seconds
+from dbpool.sites import Site, Sites
+from dbpool.waiter import Waiter
+
+
+class Door(Protocol):
+    """What a gate has behind all its lanes."""
+
+    name: str
+    sites: Sites
+    timeout: float
+
+    def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool: ...
+
+    def leave(self, waiter: Waiter) -> bool: ...
+
+
+class GateLane:
+    """A way into a gate, with a line and a share of the permits of its own; ``Gate.lane`` makes one."""
+
+    def __init__(self, gate: Door, line: Line) -> None:
+        self._gate = gate
+        self._line = line
+        self._inside: list[Stay] = []
+
+    @property
+    def held(self) -> int:
+        """Permits that its callers hold."""
+        return self._line.held
+
+    @property
+    def waiting(self) -> int:
+        """Callers in its line."""
+        return self._line.waiting
+
+    def enter(self, *, timeout: float | None = None) -> Stay:
+        """Hold a permit for the length of a block: ``async with gate.enter(timeout=2)``.
+
+        Args:
+            timeout: seconds to wait in line at the most; None: the gate's.
+        Raises:
+            AcquireTimeout: no permit in time.
+            LineFull: ``max_waiting`` callers wait already.
+            PoolClosed: the gate was closed, before or while waiting.
+        Cancelling: leaves the line, or gives the permit back.
+        """
+        seconds = None if timeout is None else positive_seconds(timeout, "timeout")
+        return Stay(self._gate, self._line, self._gate.sites.of(2), seconds)
+
+    async def __aenter__(self) -> None:
+        stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
+        await stay.__aenter__()
+        self._inside.append(stay)
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
+
+    def __repr__(self) -> str:
+        share = f" of {self._line.at_most}" if self._line.at_most is not None else ""
+        return f"<GateLane {self._line.name} of {self._gate.name}: {self.held}{share} held, {self.waiting} waiting>"
+
+
+class Stay:
+    """What ``Gate.enter`` returns: a class, for a generator that waits in line does not notice that it is closed."""
+
+    __slots__ = ("_gate", "_timeout", "_waiter")
+
+    def __init__(self, gate: Door, line: Line, site: Site, timeout: float | None) -> None:
+        self._gate = gate
+        self._timeout = gate.timeout if timeout is None else timeout
+        self._waiter = Waiter(line, site)
+
+    async def __aenter__(self) -> None:
+        gate, waiter, loop = self._gate, self._waiter, asyncio.get_running_loop()
+        waiter.check_new()
+        if gate.request(waiter, self._timeout, loop):
+            return
+        waiter.wakeup = loop.create_future()
+        try:
+            refusal = await waiter.wakeup
+        except BaseException:
+            if waiter.place is not GONE:  # cancelled in line, or in the instant of the grant
+                gate.leave(waiter)
+            raise
+        if refusal is not None:
+            raise refusal
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._gate.leave(self._waiter)

@@ -1,0 +1,129 @@
+"""Keeps an open pool's connections fresh: none too old, too idle, too many or too few."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from dbpool.connection import PooledConnection
+from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
+from dbpool.leases import Leases
+from dbpool.report import Caller, caller
+from dbpool.settings import PoolSettings
+from dbpool.waiter import Waiter
+
+log = logging.getLogger("dbpool")
+
+# How often everything is looked at; what is due earlier is looked at when it is due.
+LOOK_EVERY_S = 5.0
+LEAST_S = 0.02  # between two looks
+
+
+class Upkeep:
+    """Looks at all connections now and then.
+
+    Whatever it does with a connection it does under a permit, so the bound stays true; where none is free it comes
+    again. A connection in use is closed when its lease ends.
+    """
+
+    def __init__(self, leases: Leases, settings: PoolSettings) -> None:
+        self._leases = leases
+        self._settings = settings
+        self._timer: asyncio.TimerHandle | None = None
+        self._suspects: dict[Waiter, Caller] = {}
+
+    def start(self) -> None:
+        self.look()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def look(self) -> None:
+        """Do now what is due, and come again."""
+        self.stop()
+        now = self._leases.loop.time()
+        self._retire_surplus()
+        self._retire_old(now)
+        self._retire_idle(now)
+        self._open_missing()
+        self._ask_quietest(now)
+        self._look_for_leaks(now)
+        self._timer = self._leases.loop.call_at(self._next_look(now), self.look)
+
+    def drain(self, spread_over: float) -> int:
+        """Have every connection open now replaced, evenly within *spread_over* seconds; return how many."""
+        connections = self._leases.driver.connections
+        now = self._leases.loop.time()
+        for number, connection in enumerate(connections):
+            connection.retired_for = connection.retired_for or Reason.DRAINED
+            connection.expires_at = min(connection.expires_at, now + spread_over * number / len(connections))
+        self._leases.events.tell(Draining(len(connections), spread_over))
+        self.look()
+        return len(connections)
+
+    def _retire_surplus(self) -> None:
+        """After the pool was made smaller."""
+        idle = self._leases.resting
+        kept = [connection for connection in self._leases.driver.connections if not connection.is_broken]
+        kept.sort(key=lambda connection: connection not in idle)  # idle ones first: they can be closed now
+        for connection in kept[: max(0, len(kept) - self._leases.gate.capacity)]:
+            self._retire(connection, Reason.SURPLUS)
+
+    def _retire_old(self, now: float) -> None:
+        for connection in self._leases.driver.connections:
+            if now >= connection.expires_at:
+                self._retire(connection, Reason.TOO_OLD)
+
+    def _retire_idle(self, now: float) -> None:
+        spare = self._leases.driver.size - self._settings.min_connections
+        for connection in list(self._leases.resting):  # those that rested longest come first
+            if connection.is_closed():
+                self._retire(connection, Reason.LOST)
+            elif spare > 0 and now - connection.idle_since > self._settings.max_idle:
+                spare -= 1
+                self._retire(connection, Reason.IDLE)
+
+    def _retire(self, connection: PooledConnection, reason: Reason) -> None:
+        if connection in self._leases.resting:
+            self._leases.retire_idle(connection, reason)
+        else:
+            connection.retire(reason)
+
+    def _open_missing(self) -> None:
+        leases = self._leases
+        for _ in range(self._settings.min_connections - leases.driver.size - leases.connector.opening):
+            leases.open_one()
+
+    def _ask_quietest(self, now: float) -> None:
+        """Keep what stands between here and the server from forgetting an idle connection; notice if it has."""
+        quietest = min(self._leases.resting, key=lambda connection: connection.seen_alive_at, default=None)
+        if quietest is not None and now - quietest.seen_alive_at > self._settings.keepalive:
+            self._leases.ask_idle(quietest)
+
+    def _look_for_leaks(self, now: float) -> None:
+        limit = self._settings.leak_after
+        for waiter, suspect in list(self._suspects.items()):
+            if waiter not in self._leases.gate.holding:
+                del self._suspects[waiter]
+                log.warning("%s: returned after all: %s", self._leases.gate.name, suspect)
+                self._leases.events.tell(LeakReturned(suspect))
+        if limit is None:
+            return
+        for waiter in self._leases.gate.holding:
+            if waiter.site is not None and now - waiter.since >= limit and waiter not in self._suspects:
+                suspect = self._suspects[waiter] = caller(waiter, now)
+                log.warning("%s: held for longer than leak_after=%g s: %s", self._leases.gate.name, limit, suspect)
+                self._leases.events.tell(LeakSuspected(suspect))
+
+    def _next_look(self, now: float) -> float:
+        due = [now + LOOK_EVERY_S]
+        due += [connection.expires_at for connection in self._leases.driver.connections if not connection.is_broken]
+        if self._settings.leak_after is not None:
+            due += [
+                waiter.since + self._settings.leak_after
+                for waiter in self._leases.gate.holding
+                if waiter not in self._suspects
+            ]
+            due += [now + self._settings.leak_after]  # of those who get a permit from now on
+        return max(min(due), now + LEAST_S)
