@@ -1,0 +1,268 @@
+"""Who can get at an object that a suspended task has in a variable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dbpool.ownership import only_held_by
+from tests.support.loops import settle
+
+
+class Thing:
+    """Something to hold, for the length of a block."""
+
+    tests_begun = 0
+
+    def __init__(self) -> None:
+        self.test = Thing.tests_begun
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class Repository:
+    def __init__(self, thing: Thing) -> None:
+        self.thing = thing
+
+
+forever = asyncio.Event  # a new one, which nobody sets
+everybody: list[object] = []
+current: contextvars.ContextVar[Thing] = contextvars.ContextVar("current")
+
+
+async def a_variable() -> None:
+    thing = Thing()
+    await forever().wait()
+    del thing
+
+
+async def two_variables() -> None:
+    thing = Thing()
+    same = thing
+    await forever().wait()
+    del thing, same
+
+
+async def a_callers_variable() -> None:
+    thing = Thing()
+    await waits_with(thing)
+
+
+async def waits_with(thing: Thing) -> None:
+    await forever().wait()
+    del thing
+
+
+async def a_block() -> None:
+    async with Thing():
+        await forever().wait()
+
+
+async def an_exit_stack() -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(Thing())
+        await forever().wait()
+
+
+async def an_object_with_a_list() -> None:
+    repositories = [Repository(Thing())]
+    await forever().wait()
+    del repositories
+
+
+@asynccontextmanager
+async def lent() -> AsyncIterator[None]:
+    async with Thing():
+        yield
+
+
+async def a_generator_that_is_a_context_manager() -> None:
+    async with lent():
+        await forever().wait()
+
+
+async def a_generator_that_waits() -> None:
+    async def items() -> AsyncIterator[int]:
+        thing = Thing()
+        await forever().wait()
+        yield 1
+        del thing
+
+    async for _ in items():
+        pass
+
+
+async def a_function_of_its_own() -> None:
+    thing = Thing()
+
+    def release() -> None:
+        nonlocal thing
+        del thing
+
+    await forever().wait()
+    release()
+
+
+HELD: list[Callable[[], Coroutine[Any, Any, None]]] = [
+    a_variable,
+    two_variables,
+    a_callers_variable,
+    a_block,
+    an_exit_stack,
+    an_object_with_a_list,
+    a_generator_that_is_a_context_manager,
+    a_generator_that_waits,
+    a_function_of_its_own,
+]
+
+
+async def a_global() -> None:
+    everybody.append(Thing())
+    await forever().wait()
+
+
+async def a_class() -> None:
+    class Registry:
+        thing = Thing()
+
+    await forever().wait()
+    del Registry
+
+
+async def a_context_variable() -> None:
+    current.set(Thing())
+    await forever().wait()
+
+
+async def a_timer() -> None:
+    asyncio.get_running_loop().call_later(1e6, id, Thing())
+    await forever().wait()
+
+
+async def a_callback_of_the_future_awaited() -> None:
+    thing = Thing()
+    future = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda _: id(thing))
+    everybody.append(future)
+    await future
+
+
+async def a_task_of_its_own() -> None:
+    task = asyncio.create_task(waits_with(Thing()))
+    await forever().wait()
+    del task
+
+
+async def a_task_that_it_awaits() -> None:
+    await asyncio.create_task(waits_with(Thing()))
+
+
+async def a_weak_reference() -> None:
+    thing = Thing()
+    everybody.append(weakref.ref(thing))
+    await forever().wait()
+    del thing
+
+
+async def a_thread() -> None:
+    is_over, is_begun = threading.Event(), threading.Event()
+    thread = threading.Thread(target=wait_in_thread, args=(Thing(), is_begun, is_over))
+    thread.start()
+    is_begun.wait()
+    del thread
+    try:
+        await forever().wait()
+    finally:
+        is_over.set()
+
+
+def wait_in_thread(thing: Thing, is_begun: threading.Event, is_over: threading.Event) -> None:
+    gc.collect()
+    is_begun.set()
+    is_over.wait()
+    del thing
+
+
+async def an_exit_stack_that_another_has() -> None:
+    async with AsyncExitStack() as stack:
+        everybody.append(stack)
+        await stack.enter_async_context(Thing())
+        await forever().wait()
+
+
+async def a_crowd() -> None:
+    crowd: object = Thing()
+    for _ in range(500):
+        crowd = [crowd]
+    await forever().wait()
+    del crowd
+
+
+OPEN_TO_OTHERS: list[Callable[[], Coroutine[Any, Any, None]]] = [
+    a_global,
+    a_class,
+    a_context_variable,
+    a_timer,
+    a_callback_of_the_future_awaited,
+    a_task_of_its_own,
+    a_task_that_it_awaits,
+    a_weak_reference,
+    a_thread,
+    an_exit_stack_that_another_has,
+    a_crowd,
+]
+
+
+def things() -> list[object]:
+    return [one for one in gc.get_objects() if type(one) is Thing and one.test == Thing.tests_begun]
+
+
+async def from_a_callback(ask: Callable[[], bool]) -> bool:
+    """What *ask* says when no task runs."""
+    answer = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: answer.set_result(ask()))
+    return bool(await answer)
+
+
+@pytest.fixture(autouse=True)
+def _a_new_test() -> None:
+    Thing.tests_begun += 1
+    everybody.clear()
+
+
+async def ended(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("work", HELD)
+async def test_what_lies_in_the_task_alone_is_only_held_by_it(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = asyncio.create_task(work())
+    await settle()
+    assert len(things()) == 1
+    assert await from_a_callback(lambda: only_held_by(things(), [task]))
+    assert not await from_a_callback(lambda: only_held_by(things(), []))
+    await ended(task)
+
+
+@pytest.mark.parametrize("work", OPEN_TO_OTHERS)
+async def test_what_others_can_get_at_is_not_only_held_by_it(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    task = asyncio.create_task(work())
+    await settle()
+    assert len(things()) == 1
+    assert not await from_a_callback(lambda: only_held_by(things(), [task]))
+    everybody.clear()
+    await ended(task)
