@@ -44,9 +44,9 @@ def suspended_on(task: Task) -> Future | None:
 
 
 def chain(task: Task) -> list[object]:
-    """The coroutines and generators of which *task* is made, each awaiting the next; empty once it is done."""
+    """The coroutines and generators of which *task* is made, each awaiting the next."""
     found: list[object] = []
-    at: object = None if task.done() else task.get_coro()
+    at: object = task.get_coro()
     while at is not None:
         match at:
             case CoroutineType():

@@ -9,7 +9,6 @@ import sys
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
-from types import ModuleType
 from typing import Any
 
 from dbpool.awaits import chain
@@ -17,9 +16,6 @@ from dbpool.awaits import chain
 # Between a task's variable and a connection lie an exit stack or a repository, say, each of a handful of objects. What
 # has more in between belongs to half of the program.
 MOST_BETWEEN = 200
-
-# What can be had from anywhere, or be run by the event loop.
-PUBLIC = (ModuleType, type, asyncio.Task, asyncio.AbstractEventLoop)
 
 
 def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Iterable[object] = ()) -> bool:
@@ -52,9 +48,9 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
 
 
 def _is_open_to_others(one: object) -> bool:
-    # The event loop has a weak reference to each asynchronous generator, to close it at the end.
-    is_watched = weakref.getweakrefcount(one) > 0 and not isinstance(one, AsyncGenerator)
-    return is_watched or isinstance(one, PUBLIC)
+    if isinstance(one, AsyncGenerator):  # the event loop has a weak reference to each, to close it at the end
+        return False
+    return isinstance(one, asyncio.Task) or weakref.getweakrefcount(one) > 0  # the event loop runs a task
 
 
 def _referrers(objects: list[object], settled: set[int]) -> list[object] | None:

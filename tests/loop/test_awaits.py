@@ -38,17 +38,17 @@ async def a_task(a: Task, _: Task) -> None:
     await a
 
 
-async def a_coroutine_that_awaits_it(a: Task, b: Task) -> None:
-    await a_task(a, b)
+async def a_coroutine_that_awaits_it(a: Task, _: Task) -> None:
+    await waiting_for_all(a, a)
 
 
 async def items(a: Task) -> AsyncIterator[int]:
     try:
         yield 1
-        await a
+        await asyncio.wait([a])
         yield 2
     finally:
-        await a
+        await asyncio.wait([a])
 
 
 async def a_generator(a: Task, _: Task) -> None:

@@ -42,6 +42,10 @@ async def a_failing_group(child: Child) -> None:
 
 
 async def a_failing_gathering(child: Child) -> None:
+    await asyncio.gather(never(), child)
+
+
+async def a_failing_gathering_in_a_gathering(child: Child) -> None:
     await asyncio.gather(never(), asyncio.gather(child))
 
 
@@ -67,6 +71,7 @@ async def the_first_completed(child: Child) -> None:
         a_failure_waited_for,
         a_failing_group,
         a_failing_gathering,
+        a_failing_gathering_in_a_gathering,
         the_first_done,
         the_first_to_fail,
         the_first_completed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import ctypes
 import gc
 import threading
 import weakref
@@ -177,22 +178,31 @@ async def a_weak_reference() -> None:
 
 
 async def a_thread() -> None:
-    is_over, is_begun = threading.Event(), threading.Event()
-    thread = threading.Thread(target=wait_in_thread, args=(Thing(), is_begun, is_over))
+    box, is_over = [Thing()], threading.Event()
+    thread = threading.Thread(target=take_and_wait, args=(box, is_over))
     thread.start()
-    is_begun.wait()
-    del thread
+    while box:
+        await asyncio.sleep(0)
     try:
         await forever().wait()
     finally:
         is_over.set()
+        thread.join()
 
 
-def wait_in_thread(thing: Thing, is_begun: threading.Event, is_over: threading.Event) -> None:
-    gc.collect()
-    is_begun.set()
+def take_and_wait(box: list[Thing], is_over: threading.Event) -> None:
+    thing = box.pop()
     is_over.wait()
     del thing
+
+
+async def a_c_library() -> None:
+    thing = ctypes.py_object(Thing())
+    ctypes.pythonapi.Py_IncRef(thing)
+    try:
+        await forever().wait()
+    finally:
+        ctypes.pythonapi.Py_DecRef(thing)
 
 
 async def an_exit_stack_that_another_has() -> None:
@@ -220,6 +230,7 @@ OPEN_TO_OTHERS: list[Callable[[], Coroutine[Any, Any, None]]] = [
     a_task_that_it_awaits,
     a_weak_reference,
     a_thread,
+    a_c_library,
     an_exit_stack_that_another_has,
     a_crowd,
 ]
@@ -266,3 +277,49 @@ async def test_what_others_can_get_at_is_not_only_held_by_it(work: Callable[[], 
     assert not await from_a_callback(lambda: only_held_by(things(), [task]))
     everybody.clear()
     await ended(task)
+
+
+async def test_what_several_tasks_share_is_only_held_by_all_of_them() -> None:
+    async def child_and_i() -> None:
+        thing = Thing()
+        await asyncio.create_task(waits_with(thing), name="child")
+
+    task = asyncio.create_task(child_and_i())
+    await settle()
+    (child,) = (one for one in asyncio.all_tasks() if one.get_name() == "child")
+    assert not await from_a_callback(lambda: only_held_by(things(), [task]))
+    assert not await from_a_callback(lambda: only_held_by(things(), [child]))
+    assert await from_a_callback(lambda: only_held_by(things(), [task, child]))
+    await ended(task)
+
+
+async def test_several_things_are_only_held_by_tasks_if_each_is() -> None:
+    tasks = [asyncio.create_task(work()) for work in (a_variable, a_block)]
+    await settle()
+    assert await from_a_callback(lambda: only_held_by(things(), tasks))
+    assert not await from_a_callback(lambda: only_held_by(things(), tasks[:1]))
+    await ended(*tasks)
+
+
+async def test_what_is_known_to_lend_things_to_nobody_does_not_count() -> None:
+    task = asyncio.create_task(a_variable())
+    await settle()
+    ledger = dict.fromkeys(things(), "out")
+    assert not await from_a_callback(lambda: only_held_by(things(), [task]))
+    assert await from_a_callback(lambda: only_held_by(things(), [task], known=[ledger]))
+    await ended(task)
+
+
+async def test_what_is_only_known_to_a_task_in_line_is_not_held_by_another() -> None:
+    line: list[asyncio.Future[None]] = []
+
+    async def waits_in_line(thing: Thing) -> None:
+        line.append(asyncio.get_running_loop().create_future())
+        await line[0]
+        del thing
+
+    asyncio.get_running_loop().call_soon(asyncio.ensure_future, waits_in_line(Thing()))
+    await settle()
+    assert not await from_a_callback(lambda: only_held_by(things(), [], known=[line]))
+    line.pop().set_result(None)
+    await settle()
