@@ -40,8 +40,8 @@ class Knot(Generic[W, H]):
     """Waiters and holders none of whom can move unless another one of them does.
 
     Attributes:
-        victim: the waiter who came last. Refused, it frees *own*.
-        own: the holders whose task is the victim's, or awaits it through any number of others; at least one.
+        victim: the waiter who came last, to be refused: its task then runs, and the holders of *own* may leave.
+        own: those whose task is the victim's, or awaits it, through any number of others; at least one.
         waiters: all of them, the victim too, in order of arrival.
         holders: all of them.
     """
