@@ -272,6 +272,15 @@ class PooledConnection(asyncpg.Connection):
         self._holder._proxy = handle
         return handle  # type: ignore[no-any-return]
 
+    def handles(self) -> list[object]:
+        """What its holder has in hand."""
+        me: Any = self
+        return [] if me._proxy is None else [me._proxy]
+
+    def keepers(self) -> list[object]:
+        """What else refers to the handle."""
+        return [self, self._holder]
+
     def end_loan(self) -> None:
         me: Any = self
         self.loan += 1

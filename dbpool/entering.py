@@ -29,7 +29,7 @@ class GateLane:
     def __init__(self, gate: Door, line: Line) -> None:
         self._gate = gate
         self._line = line
-        self._inside: list[Stay] = []
+        self.inside: list[Stay] = []
 
     @property
     def held(self) -> int:
@@ -58,10 +58,10 @@ class GateLane:
     async def __aenter__(self) -> None:
         stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
         await stay.__aenter__()
-        self._inside.append(stay)
+        self.inside.append(stay)
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
+        await self.inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
 
     def __repr__(self) -> str:
         share = f" of {self._line.at_most}" if self._line.at_most is not None else ""

@@ -60,6 +60,22 @@ class AcquireTimeout(DbPoolError, TimeoutError):
         self.lane, self.report = lane, report
 
 
+class PoolDeadlock(DbPoolError):
+    """Refused at once: everyone who could free a permit waits for one, and this caller was the last to.
+
+    It is proven, not guessed from the time. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
+    and where what it holds, or whoever awaits it holds, was asked for; ``report`` (a ``Report``) tells the rest.
+    """
+
+    def __init__(self, message: str, *, waiting_at: str, held_at: tuple[str, ...], report: object) -> None:
+        super().__init__(message)
+        self.waiting_at, self.held_at, self.report = waiting_at, held_at, report
+
+
+class NestedAcquire(UserWarning):
+    """A task that holds a permit asked for another of the same gate, as all may do at once one day."""
+
+
 class LeasesRemain(DbPoolError, TimeoutError):
     """``pause`` did not see every lease end in time; ``report`` (a ``Report``) tells who holds them."""
 

@@ -10,7 +10,8 @@ from dbpool.core.pacing import Pace, Rate
 from dbpool.core.permits import WAITING, Closed, Full, Line, Permits
 from dbpool.deadlines import Deadlines, forget
 from dbpool.entering import GateLane
-from dbpool.errors import PoolClosed, SettingsError, UsageError
+from dbpool.errors import PoolClosed, PoolDeadlock, SettingsError, UsageError
+from dbpool.knots import DeadlockWatch, Tangle, Task
 from dbpool.refusals import Refusals
 from dbpool.report import Report
 from dbpool.settings import positive_seconds, whole_number
@@ -56,7 +57,11 @@ class Gate(GateLane):
         self.timeout = positive_seconds(timeout, "timeout")
         self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), self._line)
         self.refusals = Refusals(name, self._permits, self.sites, advice)
+        self._asking: dict[Task | None, Waiter] = {}
+        self.watch = DeadlockWatch(self._permits, self._asking, self._refuse_deadlocked)
+        self.watch.known.append(self.inside)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
+        self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Future[None] | None = None
         self._next_grant: asyncio.TimerHandle | None = None
@@ -128,7 +133,9 @@ class Gate(GateLane):
             SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
                 permit for others.
         """
-        return GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
+        lane = GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
+        self.watch.known.append(lane.inside)
+        return lane
 
     def resize(self, capacity: int) -> None:
         """Have *capacity* permits from now on; those held beyond it are not taken away, but not granted again.
@@ -166,6 +173,8 @@ class Gate(GateLane):
     def close_nowait(self) -> None:
         """Refuse newcomers and fail everyone in line with PoolClosed, without waiting for the holders."""
         error = f"{self.name} was closed while this caller waited in line"
+        self._asking.clear()
+        self.watch.stop()
         for waiter in self._permits.close():
             forget(waiter)
             waiter.refused(PoolClosed(error))
@@ -220,6 +229,10 @@ class Gate(GateLane):
         except Closed:
             raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
         self.set_deadline(waiter, now + timeout)
+        if waiter.task is not None:
+            self._asking[waiter.task] = waiter
+            if not next(iter(self._permits.holding), waiter).ends_by_itself:
+                self.watch.look_soon(loop)
         if waiter.line.pace is not None:
             self._wait_for_pace(now)
         return False
@@ -253,7 +266,9 @@ class Gate(GateLane):
             forget(waiter)
         assert self._loop is not None
         now = self._loop.time()
-        if waiter.place is not WAITING and waiter.site is not None:
+        if waiter.place is WAITING:
+            self._asking.pop(waiter.task, None)
+        elif waiter.site is not None:
             waiter.site.calls_total += 1
             waiter.site.held_s_total += now - waiter.since
         waiter.task = None
@@ -266,6 +281,7 @@ class Gate(GateLane):
         return True
 
     def _tell_granted(self, granted: Waiter, parcel: Parcel, now: float) -> None:
+        self._asking.pop(granted.task, None)
         granted.line.waited_s_total += now - granted.since
         granted.since = now
         granted.granted(parcel, now)
@@ -300,6 +316,7 @@ class Gate(GateLane):
         if self.held + self.waiting:
             raise UsageError(f"{self.name} is in use in another event loop: make one gate for each loop")
         self._deadlines.close()  # its timers are another loop's
+        self.watch.stop()
         self._stop_timer()
         self._loop = loop
 
@@ -309,8 +326,21 @@ class Gate(GateLane):
             return
         assert self._loop is not None
         now = self._loop.time()
-        self._permits.leave(waiter)
+        self._take_out(waiter)
         waiter.refused(self.refusals.acquire_timeout(waiter.line, now - waiter.since, now))
+
+    def _refuse_deadlocked(self, waiter: Waiter, knot: Tangle) -> None:
+        assert self._loop is not None
+        error = self.refusals.deadlock(knot, self._loop.time())
+        self._take_out(waiter)
+        forget(waiter)
+        self.on_deadlock(error)
+        waiter.refused(error)
+
+    def _take_out(self, waiter: Waiter) -> None:
+        """Out of its line, in which it stands."""
+        self._asking.pop(waiter.task, None)
+        self._permits.leave(waiter)
 
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ", paused" if self.is_paused else ""

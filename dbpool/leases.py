@@ -11,7 +11,7 @@ from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
 from dbpool.errors import DbPoolError
-from dbpool.events import Closed, Closing, ConnectionClosed, Events, Reason
+from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, Reason
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
@@ -48,6 +48,12 @@ class Leaseholder(Waiter):
 
     def is_in_transaction(self) -> bool:
         return self.connection is not None and not self.connection.is_closed() and self.connection.is_in_transaction()
+
+    def means(self) -> list[object]:
+        return [] if self.connection is None else self.connection.handles()
+
+    def known(self) -> list[object]:
+        return [] if self.connection is None else self.connection.keepers()
 
     def doing(self) -> str:
         if self.place is HOLDING and self.connection is None:
@@ -133,6 +139,7 @@ class Leases:
             name=f"pool '{settings.name}'",
         )
         self.gate.refusals.advice = self.connector.advice
+        self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))
         self.counters = LeaseCounters()
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""

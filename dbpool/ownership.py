@@ -15,7 +15,7 @@ from dbpool.awaits import chain
 
 # Between a task's variable and a connection lie an exit stack or a repository, say, each of a handful of objects. What
 # has more in between belongs to half of the program.
-MOST_BETWEEN = 200
+MOST_BETWEEN = 40
 
 
 def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Iterable[object] = ()) -> bool:

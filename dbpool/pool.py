@@ -81,6 +81,7 @@ class DatabasePool(Lane):
         super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None
         self._loans: dict[Handle[Record], Lease] = {}
+        self._leases.gate.watch.known.append(self._loans)
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dbpool.core.permits import Line, Permits
-from dbpool.errors import AcquireTimeout, LineFull
+from dbpool.errors import AcquireTimeout, LineFull, PoolDeadlock
+from dbpool.knots import Tangle
 from dbpool.report import Report, report
 from dbpool.sites import Sites
 from dbpool.waiter import Waiter
@@ -52,6 +53,23 @@ class Refusals:
             f"{self._named(line)} refuses at once: {self._numbers(line)}, which is max_waiting. Send fewer at a time, "
             f"or raise max_waiting.",
             **self._attributes(line),
+        )
+
+    def deadlock(self, knot: Tangle, now: float) -> PoolDeadlock:
+        """For the last of those who wait for each other."""
+        victim = knot.victim
+        report = self.report(now)
+        waiting_at = str(victim.site)
+        held_at = tuple(str(holder.site) for holder in knot.own)
+        who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
+        return PoolDeadlock(
+            f"{self._named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
+            f"permit since {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held by tasks "
+            f"that wait in line. Pass the first connection on instead of asking for a second, or leave its block "
+            f"first.{report.holders_in_short()}",
+            waiting_at=waiting_at,
+            held_at=held_at,
+            report=report,
         )
 
     def _attributes(self, line: Line) -> dict[str, Any]:

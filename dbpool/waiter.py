@@ -62,3 +62,11 @@ class Waiter(Ticket):
     def doing(self) -> str:
         """What the pool does under its permit, where that is not its own statement."""
         return ""
+
+    def means(self) -> list[object]:
+        """What, besides the context manager around it, ends its stay for whoever has it."""
+        return []
+
+    def known(self) -> list[object]:
+        """What refers to the means without giving them to anybody."""
+        return []

@@ -25,11 +25,11 @@ class Line:
                 await asyncio.sleep(hold_s)
         return name
 
-    async def queue(self, *names: str, timeout: float | None = None) -> list[asyncio.Task[str]]:
+    async def queue(self, *names: str, timeout: float | None = None, hold_s: float = 0.0) -> list[asyncio.Task[str]]:
         """Have them stand in line, in that order, while somebody holds the permit."""
         tasks = []
         for name in names:
-            tasks.append(asyncio.create_task(self.use(name, timeout=timeout), name=name))
+            tasks.append(asyncio.create_task(self.use(name, timeout=timeout, hold_s=hold_s), name=name))
             await settle()
         return tasks
 
@@ -135,16 +135,18 @@ async def test_a_caller_cancelled_in_the_instant_of_its_timeout_is_cancelled() -
 
 async def test_a_timeout_says_the_numbers_and_takes_its_time() -> None:
     line = Line(gate := Gate(2, name="lamp", advice=lambda: "Use a candle."))
-    async with gate, gate:
-        await line.queue("other", timeout=100)
-        began = now()
-        with pytest.raises(AcquireTimeout, match=r"lamp after 30\.0\d s: 2 of 2 .* 1 other.* Use a candle") as refusal:
-            await line.use("late", timeout=30)
-        assert 30 <= now() - began <= 30.01
-        error = refusal.value
-        assert (error.capacity, error.held, error.waiting) == (2, 2, 1)
-        assert 30 <= error.waited_s <= 30.01
-        assert gate.line.timeouts_total == 1
+    holders = [asyncio.create_task(line.use("holder", hold_s=60)) for _ in range(2)]
+    await settle()
+    await line.queue("other", timeout=100)
+    began = now()
+    with pytest.raises(AcquireTimeout, match=r"lamp after 30\.0\d s: 2 of 2 .* 1 other.* Use a candle") as refusal:
+        await line.use("late", timeout=30)
+    assert 30 <= now() - began <= 30.01
+    error = refusal.value
+    assert (error.capacity, error.held, error.waiting) == (2, 2, 1)
+    assert 30 <= error.waited_s <= 30.01
+    assert gate.line.timeouts_total == 1
+    await asyncio.gather(*holders)
     await settle()
     assert_empty(gate)
 
@@ -370,10 +372,10 @@ async def test_an_advice_that_raises_does_not_hold_back_the_timeouts_of_others()
         return "Wait." if calls > 1 else "".join([1])  # type: ignore[list-item]
 
     line = Line(gate := Gate(1, advice=advice, timeout=5))
-    async with gate:
-        first, second = await line.queue("first", "second")
-        first_error, second_error = await outcomes(first, second)
-        assert now() < 6
+    holder, first, second = await line.queue("holder", "first", "second", hold_s=10)
+    first_error, second_error = await outcomes(first, second)
+    assert now() < 6
+    await holder
     assert isinstance(second_error, AcquireTimeout)
     assert isinstance(first_error, Exception)
     assert_empty(gate)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from dbpool.errors import SettingsError, UsageError
+from dbpool.errors import LineFull, SettingsError, UsageError
 from dbpool.gate import Gate
+from tests.support.fakes import open_pool
 
 
 def assert_empty(gate: Gate) -> None:
@@ -38,3 +39,11 @@ async def test_a_timeout_out_of_range_takes_no_permit(timeout: float) -> None:
         async with gate.enter(timeout=timeout):
             pass
     assert_empty(gate)
+
+
+async def test_a_full_line_refuses_a_statement() -> None:
+    pool = await open_pool(1, max_waiting=0)
+    async with pool.leases.lease(1):
+        with pytest.raises(LineFull):
+            await pool.ask()
+    pool.check_at_rest()

@@ -12,7 +12,7 @@ from dbpool.events import ConnectionClosed, ConnectionOpened, Event, Reason
 from dbpool.waiter import Waiter
 from tests.support.fakes import Pool, hold, kept_pool
 from tests.support.loops import now, settle
-from tests.support.script import Script
+from tests.support.script import Reply, Script
 
 
 def reasons(told: list[Event]) -> list[Reason]:
@@ -94,6 +94,7 @@ async def test_a_connection_in_use_that_is_too_old_is_closed_when_its_lease_ends
 
 async def test_a_saturated_pool_replaces_old_connections_too() -> None:
     pool = await kept_pool(2, max_lifetime=60.0)
+    pool.driver.script.replies["select"] = Reply(after_s=0.2)
     told = listen(pool)
 
     async def work() -> None:

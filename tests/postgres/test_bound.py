@@ -135,8 +135,14 @@ async def test_sessions_ended_by_an_administrator_are_replaced_within_the_bound(
         ending.cancel()
         with suppress(asyncio.CancelledError):
             await ending
-        # the last of them comes from a bug that has a test of its own in test_faults.py
-        known = (ConnectionLost, asyncpg.ConnectionDoesNotExistError, asyncpg.InternalClientError)
+        # the last but one comes from a bug that has a test of its own in test_faults.py; the last meets a holder of a
+        # connection that was ended before it sent its statement
+        known = (
+            ConnectionLost,
+            asyncpg.ConnectionDoesNotExistError,
+            asyncpg.InternalClientError,
+            asyncpg.InterfaceError,
+        )
         assert [end for end in ends if end is not None and not isinstance(end, known)] == []
         error = refusals(db)
         assert error is None or "too many" not in error

@@ -130,6 +130,12 @@ class FakeConnection:
     def is_in_transaction(self) -> bool:
         return self._in_transaction
 
+    def handles(self) -> list[object]:
+        return []
+
+    def keepers(self) -> list[object]:
+        return []
+
     def end_loan(self) -> None:
         self.loans_ended += 1
 

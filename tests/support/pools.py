@@ -68,6 +68,25 @@ async def pool_of(
     assert (stats.held, stats.waiting, stats.idle, stats.connections) == (0, 0, 0, 0), stats
 
 
+@asynccontextmanager
+async def held(db: DatabasePool) -> AsyncIterator[None]:
+    """A task of its own holds a connection for the length of the block: the block's may wait for it."""
+    has_it, may_go = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with db.acquire():
+            has_it.set()
+            await may_go.wait()
+
+    holder = asyncio.create_task(hold())
+    await has_it.wait()
+    try:
+        yield
+    finally:
+        may_go.set()
+        await holder
+
+
 class Witness:
     """A connection of the test's own, beside the pool, in the same database."""
 

@@ -1,0 +1,114 @@
+"""Finds those who wait for each other at a gate, and proves that nobody else can help them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from dbpool.awaits import awaited_by, suspended_on
+from dbpool.core.deadlock import Knot, find_deadlock
+from dbpool.core.permits import Line, Permits
+from dbpool.ownership import only_held_by
+from dbpool.waiter import Waiter
+
+Task: TypeAlias = asyncio.Task[Any]
+Tangle: TypeAlias = Knot[Waiter, Waiter]
+
+# How soon a deadlock is seen that comes about without anybody asking for a permit: a holder begins to wait for a task
+# that is in line already.
+LOOK_AGAIN_S = 0.1
+
+
+class DeadlockWatch:
+    """Looks for deadlocks a turn of the event loop after somebody has joined a line, and now and then while it lasts.
+
+    Args:
+        asking: who waits, by task.
+        refuse: told who must be refused.
+    """
+
+    def __init__(
+        self, permits: Permits[Waiter], asking: Mapping[Task | None, Waiter], refuse: Callable[[Waiter, Tangle], None]
+    ) -> None:
+        self._permits = permits
+        self._asking = asking
+        self._refuse = refuse
+        self._next: asyncio.Handle | None = None
+        self._later: asyncio.TimerHandle | None = None
+        self._doubts: frozenset[Waiter] = frozenset()  # a proof costs much: it is tried once for the same waiters
+        self.known: list[object] = [permits.holding, asking]
+        """What refers to holders, or to what ends their leases, but gives nobody the means to."""
+
+    def look_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look when no task runs."""
+        if self._next is None:
+            self._next = loop.call_soon(self._look, loop)
+
+    def stop(self) -> None:
+        for handle in (self._next, self._later):
+            if handle is not None:
+                handle.cancel()
+        self._next = self._later = None
+        self._doubts = frozenset()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop_later()
+        self._next = None
+        while (knot := self._find()) is not None:
+            if not self._is_proven(knot):
+                self._doubts = frozenset(knot.waiters)
+                break
+            self._refuse(knot.victim, knot)
+        if self._asking:
+            self._later = loop.call_later(LOOK_AGAIN_S, self._look, loop)
+
+    def stop_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def _find(self) -> Tangle | None:
+        for line in self._permits.lines:
+            knot = find_deadlock(line, self) if line.tickets else None
+            if knot is not None and not self._doubts.issuperset(knot.waiters):
+                return knot
+        return None
+
+    def _is_proven(self, knot: Tangle) -> bool:
+        """Whether nobody but those in the knot has what ends the leases in it."""
+        tasks = [waiter.task for waiter in (*knot.waiters, *knot.holders) if waiter.task is not None]
+        for task in tasks:  # and those between a holder and the waiter that it awaits
+            tasks += set(awaited_by(task)).difference(tasks)
+        known = [knot.own, knot.holders, *self.known, *(thing for holder in knot.holders for thing in holder.known())]
+        return only_held_by([*knot.holders, *(key for holder in knot.holders for key in holder.means())], tasks, known)
+
+    # The situation, as core.deadlock asks for it
+
+    def waiter_of(self, task: Task) -> Waiter | None:
+        waiter = self._asking.get(task)
+        return waiter if waiter is not None and suspended_on(task) is waiter.wakeup else None
+
+    def lane_of(self, waiter: Waiter) -> Line:
+        return waiter.line
+
+    def arrival_of(self, waiter: Waiter) -> float:
+        return waiter.since
+
+    def in_the_way_of(self, lane: Line) -> Iterable[Waiter]:
+        permits = self._permits
+        if lane.pace is not None or permits.is_paused or permits.limit < permits.capacity:
+            return ()  # time frees it, or somebody resumes, or the limit rises
+        if lane.at_most is not None and lane.held >= lane.at_most:
+            return (holder for holder in permits.holding if holder.line is lane)
+        if lane.held < lane.reserved:
+            return permits.holding
+        return (holder for holder in permits.holding if holder.line is lane or holder.line.held > holder.line.reserved)
+
+    def task_of(self, holder: Waiter) -> Task | None:
+        if holder.ends_by_itself or holder.task is None or holder.task.done():
+            return None
+        return holder.task
+
+    def awaited_by(self, task: Task) -> Iterable[Task]:
+        return awaited_by(task)
