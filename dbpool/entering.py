@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from dbpool.core.permits import GONE, Line
 from dbpool.settings import positive_seconds
@@ -17,6 +17,7 @@ class Door(Protocol):
     name: str
     sites: Sites
     timeout: float
+    loop: asyncio.AbstractEventLoop | None
 
     def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool: ...
 
@@ -29,7 +30,7 @@ class GateLane:
     def __init__(self, gate: Door, line: Line) -> None:
         self._gate = gate
         self._line = line
-        self.inside: list[Stay] = []
+        self.inside: dict[asyncio.Task[Any] | None, list[Stay]] = {}
 
     @property
     def held(self) -> int:
@@ -58,10 +59,15 @@ class GateLane:
     async def __aenter__(self) -> None:
         stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
         await stay.__aenter__()
-        self.inside.append(stay)
+        self.inside.setdefault(asyncio.current_task(), []).append(stay)
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.inside.pop().__aexit__(*exc)  # any of them: permits held this way are alike
+        mine = asyncio.current_task(self._gate.loop)  # the running one, if any runs
+        task = mine if mine in self.inside else next(iter(self.inside))  # another task entered, so any will do
+        stay = self.inside[task].pop()
+        if not self.inside[task]:
+            del self.inside[task]
+        await stay.__aexit__(*exc)
 
     def __repr__(self) -> str:
         share = f" of {self._line.at_most}" if self._line.at_most is not None else ""

@@ -62,9 +62,10 @@ class Gate(GateLane):
         self.watch.known.append(self.inside)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._emptied: asyncio.Future[None] | None = None
         self._next_grant: asyncio.TimerHandle | None = None
+        self._is_paced = rate is not None  # some line is
 
     @property
     def capacity(self) -> int:
@@ -104,11 +105,11 @@ class Gate(GateLane):
     def oldest_wait_s(self) -> float:
         """How long the one who waits longest has waited, in seconds; 0 when nobody waits."""
         waits = [first.since for line in self.lines if isinstance(first := line.next_in_line, Waiter)]
-        return 0.0 if not waits or self._loop is None else self._loop.time() - min(waits)
+        return 0.0 if not waits or self.loop is None else self.loop.time() - min(waits)
 
     def report(self) -> Report:
         """Who holds, since when, from where in the program and where they stand now; who waits; who used it most."""
-        return self.refusals.report(0.0 if self._loop is None else self._loop.time())
+        return self.refusals.report(0.0 if self.loop is None else self.loop.time())
 
     def lane(
         self,
@@ -210,6 +211,7 @@ class Gate(GateLane):
                 f"reserved yet, and one must be left for all others"
             )
         self._permits.add(line)
+        self._is_paced = self._is_paced or rate is not None
         return line
 
     def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool:
@@ -217,7 +219,7 @@ class Gate(GateLane):
 
         Raises: LineFull, PoolClosed, UsageError.
         """
-        if self._loop is not loop:
+        if self.loop is not loop:
             self._move_to(loop)
         waiter.since = now = loop.time()
         waiter.task = asyncio.current_task(loop)
@@ -239,14 +241,14 @@ class Gate(GateLane):
 
     def seize(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> bool:
         """Give *waiter* a permit for the pool's own work, also while paused; False if none is free."""
-        if self._loop is not loop:
+        if self.loop is not loop:
             self._move_to(loop)
         waiter.since = loop.time()
         return self._permits.seize(waiter)
 
     def set_deadline(self, waiter: Waiter, deadline: float) -> None:
         """Have *waiter* refused, or called overdue once it holds a permit, at *deadline* instead of before."""
-        assert self._loop is not None
+        assert self.loop is not None
         if waiter.bucket is None:
             waiter.deadline = deadline
         elif deadline >= waiter.deadline:  # the timer that is set finds it moved
@@ -255,7 +257,7 @@ class Gate(GateLane):
         else:
             forget(waiter)
             waiter.deadline = deadline
-        self._deadlines.add(waiter, self._loop)
+        self._deadlines.add(waiter, self.loop)
 
     def leave(self, waiter: Waiter, parcel: Parcel = None) -> bool:
         """Take *waiter* out, waiting or holding; give its permit, with *parcel*, to the next in line.
@@ -264,8 +266,8 @@ class Gate(GateLane):
         """
         if waiter.bucket is not None:
             forget(waiter)
-        assert self._loop is not None
-        now = self._loop.time()
+        assert self.loop is not None
+        now = self.loop.time()
         if waiter.place is WAITING:
             self._asking.pop(waiter.task, None)
         elif waiter.site is not None:
@@ -273,12 +275,13 @@ class Gate(GateLane):
             waiter.site.held_s_total += now - waiter.since
         waiter.task = None
         granted = self._permits.leave(waiter, now)
-        if granted is None:
-            if self._emptied is not None and not self._permits.held and not self._emptied.done():
-                self._emptied.set_result(None)
-            return False
-        self._tell_granted(granted, parcel, now)
-        return True
+        if granted is not None:
+            self._tell_granted(granted, parcel, now)
+        elif self._emptied is not None and not self._permits.held and not self._emptied.done():
+            self._emptied.set_result(None)
+        if self._is_paced:  # then one more may be due in this instant
+            self._grant_all()
+        return granted is not None
 
     def _tell_granted(self, granted: Waiter, parcel: Parcel, now: float) -> None:
         self._asking.pop(granted.task, None)
@@ -288,24 +291,21 @@ class Gate(GateLane):
 
     def _grant_all(self) -> None:
         """Grant what can be granted though nobody has left."""
-        self._next_grant = None
-        if self._loop is None:  # then nobody waits
+        if self.loop is None:  # then nobody waits
             return
-        now = self._loop.time()
+        now = self.loop.time()
+        self._stop_timer()  # it may be what calls this
         while (granted := self._permits.grant_next(now)) is not None:
             self._tell_granted(granted, None, now)
         self._wait_for_pace(now)
 
     def _wait_for_pace(self, now: float) -> None:
         next_at = self._permits.next_at(now)
-        if next_at is None:
+        if self._next_grant is not None and self._next_grant.when() == next_at:
             return
-        assert self._loop is not None
-        if self._next_grant is not None:
-            if self._next_grant.when() <= next_at:
-                return
-            self._next_grant.cancel()
-        self._next_grant = self._loop.call_at(next_at, self._grant_all)
+        self._stop_timer()
+        if next_at is not None and self.loop is not None:
+            self._next_grant = self.loop.call_at(next_at, self._grant_all)
 
     def _stop_timer(self) -> None:
         if self._next_grant is not None:
@@ -318,20 +318,22 @@ class Gate(GateLane):
         self._deadlines.close()  # its timers are another loop's
         self.watch.stop()
         self._stop_timer()
-        self._loop = loop
+        self.loop = loop
 
     def _expire(self, waiter: Waiter) -> None:
         if waiter.place is not WAITING:
             waiter.overdue()
             return
-        assert self._loop is not None
-        now = self._loop.time()
+        assert self.loop is not None
+        now = self.loop.time()
         self._take_out(waiter)
+        if self._is_paced:
+            self._wait_for_pace(now)
         waiter.refused(self.refusals.acquire_timeout(waiter.line, now - waiter.since, now))
 
     def _refuse_deadlocked(self, waiter: Waiter, knot: Tangle) -> None:
-        assert self._loop is not None
-        error = self.refusals.deadlock(knot, self._loop.time())
+        assert self.loop is not None
+        error = self.refusals.deadlock(knot, self.loop.time())
         self._take_out(waiter)
         forget(waiter)
         self.on_deadlock(error)

@@ -18,6 +18,10 @@ Tangle: TypeAlias = Knot[Waiter, Waiter]
 # How soon a deadlock is seen that comes about without anybody asking for a permit: a holder begins to wait for a task
 # that is in line already.
 LOOK_AGAIN_S = 0.1
+# How soon after somebody was refused: when it has had its turns of the event loop.
+LOOK_ON_S = 0.001
+# A look may take a twentieth of the event loop's time.
+REST = 19
 
 
 class DeadlockWatch:
@@ -36,7 +40,7 @@ class DeadlockWatch:
         self._refuse = refuse
         self._next: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
-        self._doubts: frozenset[Waiter] = frozenset()  # a proof costs much: it is tried once for the same waiters
+        self._doubts: frozenset[Waiter] = frozenset()  # a proof takes long: it is tried once for the same waiters
         self.known: list[object] = [permits.holding, asking]
         """What refers to holders, or to what ends their leases, but gives nobody the means to."""
 
@@ -55,13 +59,19 @@ class DeadlockWatch:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self.stop_later()
         self._next = None
-        while (knot := self._find()) is not None:
-            if not self._is_proven(knot):
-                self._doubts = frozenset(knot.waiters)
-                break
+        began = loop.time()
+        knot = self._find()
+        again_s = LOOK_AGAIN_S
+        if knot is None:
+            pass
+        elif self._is_proven(knot):
             self._refuse(knot.victim, knot)
+            again_s = LOOK_ON_S  # others of the knot may be stuck as before
+        else:
+            self._doubts = frozenset(knot.waiters)
         if self._asking:
-            self._later = loop.call_later(LOOK_AGAIN_S, self._look, loop)
+            took_s = loop.time() - began
+            self._later = loop.call_later(again_s + REST * took_s, self._look, loop)
 
     def stop_later(self) -> None:
         if self._later is not None:

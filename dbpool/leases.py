@@ -140,6 +140,8 @@ class Leases:
         )
         self.gate.refusals.advice = self.connector.advice
         self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))
+        # Of the pool's own work, which is soon over: as far as permits are free, it may use what lanes have reserved.
+        self._own_line = Line(reserved=settings.max_connections)
         self.counters = LeaseCounters()
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""
@@ -159,7 +161,7 @@ class Leases:
         await self.driver.open(self.gate.capacity)
         async with AsyncExitStack() as held:
             for _ in range(max(1, self._settings.min_connections)):
-                await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0))
+                await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0, self._own_line))
 
     def lease(self, timeout: float, line: Line | None = None, site: Site | None = None) -> Lease:
         """Hold a connection for the length of a block, which may do anything with it: ``async with leases.lease(30)``.
@@ -272,7 +274,7 @@ class Leases:
 
     def pass_on(self, holder: Leaseholder, connection: PooledConnection) -> None:
         """Give *holder*'s clean connection, and its permit, to whoever is next."""
-        holder.connection = None
+        holder.connection = connection.last_sql = None
         if self.connector.is_wanted and self.connector.offer(connection):
             self.gate.leave(holder)
         elif self.gate.leave(holder, connection):
@@ -351,7 +353,7 @@ class Leases:
             self._cleanups.start(self._open(holder))
 
     def _seize(self) -> Leaseholder | None:
-        holder = Leaseholder(self.gate.line)
+        holder = Leaseholder(self._own_line)
         return holder if self.gate.seize(holder, self.loop) else None
 
     async def _ask(self, holder: Leaseholder, connection: PooledConnection, idle_since: float) -> None:

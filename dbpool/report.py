@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -34,7 +35,7 @@ class Caller:
     doing: str
     """What is being done for it, where that is not its own statement."""
     stack: tuple[str, ...]
-    """Where its task stands now, outermost first, without this package's own frames and asyncio's."""
+    """Where its task stands now, outermost first, without frames of this package, asyncio and the driver."""
 
     def __str__(self) -> str:
         who = f"task '{self.task}'" if self.task else "no task"
@@ -75,7 +76,7 @@ class Report:
     holders: tuple[Caller, ...]
     """Those who hold longest first."""
     waiters: tuple[Caller, ...]
-    """The first in each line, at most 20 of them."""
+    """The first of each line, then the second, and so on; at most 20."""
     lanes: tuple[LaneUse, ...]
     sites: tuple[SiteUse, ...]
     """The places in the program that held permits longest in all, at most 20."""
@@ -102,14 +103,15 @@ class Report:
 
 def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes: tuple[str, ...] = ()) -> Report:
     """Look at everything *now*, in seconds of the loop's clock."""
-    first = [ticket for line in permits.lines for ticket, _ in zip(line.tickets, range(MOST_CALLERS), strict=False)]
+    lines = [itertools.islice(line.tickets, MOST_CALLERS) for line in permits.lines]
+    first = [ticket for abreast in itertools.zip_longest(*lines) for ticket in abreast if isinstance(ticket, Waiter)]
     return Report(
         name=name,
         capacity=permits.capacity,
         held=permits.held,
         waiting=permits.waiting,
         holders=tuple(caller(holder, now) for holder in sorted(permits.holding, key=lambda holder: holder.since)),
-        waiters=tuple(caller(ticket, now) for ticket in first[:MOST_CALLERS] if isinstance(ticket, Waiter)),
+        waiters=tuple(caller(waiter, now) for waiter in first[:MOST_CALLERS]),
         lanes=tuple(_lane(line) for line in permits.lines if line.name),
         sites=tuple(sites.busiest(MOST_CALLERS)),
         notes=notes,
@@ -117,13 +119,16 @@ def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes:
 
 
 def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
-    """Where a task that waits stands, outermost first, without this package's own frames and asyncio's."""
-    frames = [
-        frame for frame in _frames(task.get_coro()) if not frame.f_code.co_filename.startswith((PACKAGE, ASYNCIO))
-    ]
+    """Where a task that waits stands, outermost first, without frames of this package, asyncio and the driver."""
+    frames = [frame for frame in _frames(task.get_coro()) if not _is_machinery(frame)]
     return tuple(
         f"{short_path(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_qualname}" for frame in frames
     )
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    is_drivers = str(frame.f_globals.get("__name__")).startswith("asyncpg.")
+    return is_drivers or frame.f_code.co_filename.startswith((PACKAGE, ASYNCIO))
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever can be awaited

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FrameType
 
-PACKAGE = str(Path(__file__).parent)
-ASYNCIO = str(Path(asyncio.__file__).parent)
+PACKAGE = str(Path(__file__).parent) + os.sep
+ASYNCIO = str(Path(asyncio.__file__).parent) + os.sep
 # Places are lines of a program, so there are few; a program that makes code as it runs is counted as one more place.
 MOST_SITES = 10_000
 

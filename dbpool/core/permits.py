@@ -174,8 +174,8 @@ class Permits(Generic[T]):
         return False
 
     def seize(self, ticket: T) -> bool:
-        """Give *ticket* a permit that is free and not reserved, whatever limit, pace or pause say; else False."""
-        if self.closed or self.held >= self.capacity or self.lent >= self.capacity - self.reserved:
+        """Give *ticket* a permit if one is free, whatever limit, pace, pause and other lines' reserves say."""
+        if self.closed or self.held >= self.capacity:
             return False
         self._take(ticket.line, ticket)
         return True
@@ -215,8 +215,6 @@ class Permits(Generic[T]):
             del self._crowded[best]
         if best.pace is not None:
             best.pace.take(now, waited=True)
-        self._turn += 1
-        best.last_turn = self._turn
         best.waited_total += 1
         self._take(best, ticket)
         return ticket
@@ -245,6 +243,8 @@ class Permits(Generic[T]):
             self.lent += 1
         line.held += 1
         line.granted_total += 1
+        self._turn += 1
+        line.last_turn = self._turn
         ticket.place = HOLDING
         self.holding[ticket] = None
 

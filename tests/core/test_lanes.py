@@ -203,3 +203,12 @@ def test_a_lane_that_never_leaves_takes_no_more_than_its_share() -> None:
         holding.append(granted)
     assert (slow.held, quick.held) == (2, 2)
     assert quick.granted_total > 50
+
+
+def test_a_permit_taken_at_once_is_a_turn_too() -> None:
+    many, one = Line("many"), Line("one")
+    permits, holding = saturated(1, many, one, callers=2)
+    assert [ticket.line for ticket in holding] == [many]
+    granted = permits.leave(holding[0])
+    assert granted is not None
+    assert granted.line is one

@@ -8,34 +8,8 @@ import pytest
 
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, UsageError
 from dbpool.gate import Gate
+from tests.support.callers import Line, assert_empty
 from tests.support.loops import now, outcomes, run, settle
-
-
-class Line:
-    """Callers of a gate; ``through`` tells who got in, in order."""
-
-    def __init__(self, gate: Gate) -> None:
-        self.gate = gate
-        self.through: list[str] = []
-
-    async def use(self, name: str, *, hold_s: float = 0.0, timeout: float | None = None) -> str:
-        async with self.gate.enter(timeout=timeout):
-            self.through.append(name)
-            if hold_s:
-                await asyncio.sleep(hold_s)
-        return name
-
-    async def queue(self, *names: str, timeout: float | None = None, hold_s: float = 0.0) -> list[asyncio.Task[str]]:
-        """Have them stand in line, in that order, while somebody holds the permit."""
-        tasks = []
-        for name in names:
-            tasks.append(asyncio.create_task(self.use(name, timeout=timeout, hold_s=hold_s), name=name))
-            await settle()
-        return tasks
-
-
-def assert_empty(gate: Gate) -> None:
-    assert (gate.held, gate.waiting) == (0, 0)
 
 
 async def test_a_caller_cancelled_in_line_just_before_the_release_passes_the_permit_on() -> None:

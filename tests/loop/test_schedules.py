@@ -15,6 +15,8 @@ import asyncpg
 import pytest
 
 from dbpool.connection import Want
+from dbpool.core.pacing import Rate
+from dbpool.core.permits import Line
 from dbpool.errors import AcquireTimeout, DbPoolError, QueryTimeout
 from tests.support.fakes import new_pool
 from tests.support.loops import JumpingLoop, SteppingLoop, now, outcomes, run
@@ -61,8 +63,17 @@ class Schedule:
             max_idle=rng.choice([1.0, 1000.0]),
             reset=rng.choice(["smart", "smart", "always"]),
         )
+        self.lines = [self.pool.leases.gate.line]
+        for name in rng.choice(["", "", "a", "abc"]):
+            reserved = rng.randint(0, 1) if self.lendable > 1 else 0
+            self.lines.append(self.pool.lane(name, rng.choice([None, 1, 2]), reserved, rng.choice([None, Rate(100)])))
         self.callers: list[asyncio.Task[Any]] = []
         self.cancelled_at: dict[asyncio.Task[Any], float] = {}
+
+    @property
+    def lendable(self) -> int:
+        """Permits that no lane reserves."""
+        return self.pool.settings.max_connections - sum(line.reserved for line in self.lines)
 
     async def ask(self, name: int) -> None:
         sql = self.random.choice(
@@ -72,7 +83,7 @@ class Schedule:
         began = now()
         caller = f"caller {name}"
         try:
-            assert await self.pool.ask(sql, caller, timeout=timeout) == [[caller]]
+            assert await self.pool.ask(sql, caller, timeout=timeout, line=self.random.choice(self.lines)) == [[caller]]
         except (QueryTimeout, AcquireTimeout):
             assert now() - began <= (timeout or 3.0) + LEEWAY_S
             assert now() - began >= (timeout or 1.0) - LEEWAY_S
@@ -83,7 +94,7 @@ class Schedule:
         began = now()
         caller = f"caller {name}"
         try:
-            lease = self.pool.leases.lease(timeout)
+            lease = self.pool.leases.lease(timeout, self.random.choice(self.lines))
             connection = await lease.__aenter__()
         except DbPoolError:
             assert now() - began <= timeout + LEEWAY_S
@@ -161,7 +172,8 @@ class Schedule:
         if not closed:
             await self.use()  # the first after an outage finds that it is over
             async with asyncio.timeout(20):  # no permit is lost: as many at once as there are
-                await asyncio.gather(*(self.use() for _ in range(pool.settings.max_connections)))
+                reserves = [self.use(line) for line in self.lines for _ in range(line.reserved)]
+                await asyncio.gather(*reserves, *(self.use() for _ in range(self.lendable)))
             await asyncio.sleep(2 * RESET_S)
             await pool.leases.close(5)
         await asyncio.sleep(20)
@@ -169,8 +181,8 @@ class Schedule:
         assert (pool.leases.gate.held, pool.leases.gate.waiting) == (0, 0)
         assert pool.driver.size == pool.driver.connecting == 0
 
-    async def use(self) -> None:
-        async with self.pool.leases.lease(15):
+    async def use(self, line: Line | None = None) -> None:
+        async with self.pool.leases.lease(15, line):
             await asyncio.sleep(1)
 
 

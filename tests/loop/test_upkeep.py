@@ -9,7 +9,6 @@ import pytest
 
 from dbpool import events
 from dbpool.events import ConnectionClosed, ConnectionOpened, Event, Reason
-from dbpool.waiter import Waiter
 from tests.support.fakes import Pool, hold, kept_pool
 from tests.support.loops import now, settle
 from tests.support.script import Reply, Script
@@ -222,14 +221,6 @@ async def test_nobody_is_suspected_who_gives_back_in_time() -> None:
         async with pool.leases.lease(1, site=pool.leases.gate.sites.of(1)):
             await asyncio.sleep(1.9)
     assert told == []
-    pool.check_at_rest()
-
-
-async def test_the_pools_own_work_takes_no_permit_that_a_lane_has_reserved() -> None:
-    pool = await kept_pool(2)
-    pool.leases.gate.add_line("kept", None, 1, None, None)
-    async with pool.leases.lease(1):
-        assert not pool.leases.gate.seize(Waiter(pool.leases.gate.line), asyncio.get_running_loop())
     pool.check_at_rest()
 
 

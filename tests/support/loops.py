@@ -76,6 +76,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self.timers_started += 1
         return super().call_at(when, callback, *args, context=context)
 
+    @property
+    def timers_set(self) -> int:
+        """Timers that have not fired yet."""
+        return sum(not timer.cancelled() for timer in self._scheduled)  # type: ignore[attr-defined]
+
     def settled(self) -> asyncio.Future[None]:
         """A future that is done once everything else is blocked, before the clock moves."""
         future: asyncio.Future[None] = self.create_future()
