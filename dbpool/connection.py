@@ -18,6 +18,7 @@ from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.events import Reason
 from dbpool.faults import is_unfinished
+from dbpool.remains import Remains
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -55,6 +56,7 @@ class PooledConnection(asyncpg.Connection):
     """An asyncpg connection that remembers whether it owes a reset."""
 
     __slots__ = (
+        "_backend",
         "_holder",
         "_sending",
         "_source",
@@ -72,6 +74,7 @@ class PooledConnection(asyncpg.Connection):
         "record_class",
         "retired_for",
         "seen_alive_at",
+        "remains",
         "settings",
         "transactions",
     )
@@ -91,12 +94,21 @@ class PooledConnection(asyncpg.Connection):
     loan: int  # counts the leases, so that what one of them made is of no use in the next
     settings: PoolSettings
     record_class: type[Record]
+    remains: (
+        Remains | None
+    )  # of a connection that was cut off while its server process may have lived; the taker closes
     transactions: list[Any]  # those under way on it, the outermost first
     _holder: Any
     _sending: asyncio.Task[Any] | None  # an executemany or COPY under way, or given up
     _source: RowSource | None  # where it takes its rows
 
     make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
+
+    def __init__(self, protocol: Any, transport: Any, _: Any, *rest: Any) -> None:
+        # not the loop that asyncpg was given, which may have been a DialingLoop
+        super().__init__(protocol, transport, asyncio.get_running_loop(), *rest)
+        self.remains = self._sending = self._source = None
+        self._backend = (protocol.backend_pid, protocol.backend_secret)
 
     def watch(self, sql: str) -> Statement:
         """Check *sql* and note whether it may change the session.
@@ -266,6 +278,28 @@ class PooledConnection(asyncpg.Connection):
             loop.call_soon(lambda: loop.call_soon(cancel))
         super()._cleanup()  # type: ignore[misc]
 
+    async def close(self, *, timeout: float | None = None) -> None:
+        """As asyncpg's; ``remains`` is left if it fails."""
+        if self.is_closed():
+            return await super().close(timeout=timeout)
+        me: Any = self
+        self.remains = Remains.of(me._transport)  # now: asyncpg lets go of the socket before it says that it failed
+        try:
+            await super().close(timeout=timeout)
+        finally:
+            if self.remains is not None and not me._aborted:  # the server has closed its end
+                self.remains.close()
+                self.remains = None
+
+    def _abort(self) -> None:
+        """Cut it off, as asyncpg does, but keep hold of the socket."""
+        me: Any = self
+        if self.remains is None:
+            self.remains = Remains.of(me._transport)
+        super()._abort()  # type: ignore[misc]
+        if self.remains is not None:
+            self.remains.hang_up()
+
     def lend(self) -> Handle[Record]:
         """A fresh handle for one lease: unusable after ``end_loan``."""
         handle: Any = PoolConnectionProxy(self._holder, self)
@@ -319,9 +353,9 @@ class PooledConnection(asyncpg.Connection):
         return True
 
     async def stop_statement(self) -> None:
-        """Ask the server to stop what runs here; whoever waits for the answer gets it as ever."""
+        """Ask the server to stop what runs here, also after a cut; whoever waits for the answer gets it as ever."""
         me: Any = self
-        pid, secret = me._protocol.backend_pid, me._protocol.backend_secret
+        pid, secret = self._backend
         await _cancel(loop=me._loop, addr=me._addr, params=me._params, backend_pid=pid, backend_secret=secret)
 
     async def discard(self, timeout: float) -> None:
