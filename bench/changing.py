@@ -85,18 +85,18 @@ async def _opened(dsn: str, contender: str) -> AsyncIterator[tuple[Acquire, Call
     """How to get a connection, and how many may be out at this moment."""
     size = MOST if contender == ADAPTIVE else int(contender)
     async with DatabasePool(dsn, max_connections=size, min_connections=size) as db:
-        if contender == ADAPTIVE:
-            door = _Door(db)
-            yield door.acquire, lambda: door.limiter.limit
-        else:
-            yield db.acquire, lambda: size
+        door = _Door(db, GradientLimiter(size, least=1 if contender == ADAPTIVE else size))
+        yield door.acquire, lambda: door.limiter.limit
 
 
 class _Door:
-    """A line before a pool, for as many as a limiter says: until the pool's own gate asks one."""
+    """A line before a pool, for as many as a limiter says: until the pool's own gate asks one.
 
-    def __init__(self, db: DatabasePool) -> None:
-        self.limiter = GradientLimiter(MOST)
+    Fixed sizes have one too, so that all pay for it.
+    """
+
+    def __init__(self, db: DatabasePool, limiter: GradientLimiter) -> None:
+        self.limiter = limiter
         self._db = db
         self._held = 0
         self._line: deque[asyncio.Future[None]] = deque()

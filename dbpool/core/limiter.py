@@ -24,7 +24,7 @@ NOISE = 0.25  # to begin with: the variance of a rate's logarithm, times the num
 LARGEST = log(2)  # steps are ratios: the limit is doubled or halved at most, ...
 SMALLEST = log(1.25)  # ... and changed by a quarter at least, or by one
 COST = 0.01  # share of all leaves that trials which failed may cost
-LONGEST_REST = {UP: 10, DOWN: 20}  # windows: some changes of the load show in a trial only
+LONGEST_REST = {UP: 10, DOWN: 30}  # windows: some changes of the load show in a trial only
 
 
 class GradientLimiter:
@@ -129,8 +129,8 @@ class GradientLimiter:
             self._noise *= 1 + (min((off / unsure) ** 2, 4.0) - 1) / 8
             if off > max(CHANGED, SURE_CHANGED * unsure):
                 self._known = 0
-                self._step = LARGEST
                 self._direction = UP if self.limit < self.hard_max else DOWN  # too low costs more than too high
+                self._step = LARGEST if self._direction == UP or rate < self._rate else SMALLEST
                 self._rests_until = {UP: now, DOWN: now}
         self._known = min(self._known + self._count, PATIENCE * _samples(self.limit))
         self._rate += (rate - self._rate) * self._count / self._known
