@@ -109,8 +109,8 @@ def test_it_does_not_move_while_nobody_waits(load: Load) -> None:
     assert set(server.limits) == {MOST}
 
 
-@pytest.mark.parametrize("per_s", [50, 350, 1500, 3000])
-def test_callers_who_come_at_random_raise_a_low_limit_until_few_of_them_wait(per_s: float) -> None:
+@pytest.mark.parametrize(("per_s", "least"), [(50, 1), (350, 6), (1500, 12), (3000, 16)])
+def test_callers_who_come_at_random_raise_a_low_limit_until_few_of_them_wait(per_s: float, least: int) -> None:
     limiter = GradientLimiter(MOST)
     colliding = Server(limiter, COLLIDES)
     colliding.run(PHASE_S)
@@ -120,6 +120,7 @@ def test_callers_who_come_at_random_raise_a_low_limit_until_few_of_them_wait(per
     server.responses_s.clear()
     assert server.run(PHASE_S) == pytest.approx(per_s, rel=0.15)
     assert server.p99_s() < 0.03
+    assert limiter.limit >= least
 
 
 def test_callers_who_would_choke_a_pool_of_the_maximum_are_all_served() -> None:
@@ -139,6 +140,18 @@ def test_pauses_between_rushes_are_not_taken_for_a_slow_server() -> None:
         server.run_all([rush], 0.2)
         server.run_all([Load(wait_s=0.005, spread=0.1, per_s=0.5)], 5.0)
     assert server.limits.count(MOST) >= 0.8 * len(server.limits)
+
+
+def test_holders_who_began_under_another_limit_are_not_counted_in_a_trial() -> None:
+    limiter = GradientLimiter(MOST)
+    now = 0.0
+    while limiter.left(MOST, 40, now) is None:
+        now += 0.001
+    assert limiter.limit == MOST // 2
+    before = [limiter.left(MOST - n // 2, 40, now) for n in range(MOST)]
+    trial = [limiter.left(MOST // 2, 40, now + n * 0.004) for n in range(1, 41)]
+    assert before == [None] * MOST
+    assert trial == [None] * 39 + [MOST]
 
 
 def test_the_least_limit_is_kept() -> None:
