@@ -24,7 +24,7 @@ NOISE = 0.25  # to begin with: the variance of a rate's logarithm, times the num
 LARGEST = log(2)  # steps are ratios: the limit is doubled or halved at most, ...
 SMALLEST = log(1.25)  # ... and changed by a quarter at least, or by one
 COST = 0.01  # share of all leaves that trials which failed may cost
-LONGEST_REST = {UP: 10, DOWN: 30}  # windows: some changes of the load show in a trial only
+LONGEST_REST = {UP: 10, DOWN: 20}  # windows: some changes of the load show in a trial only
 
 
 class GradientLimiter:
