@@ -72,9 +72,9 @@ class PooledConnection(asyncpg.Connection):
         "last_sql",
         "loan",
         "record_class",
+        "remains",
         "retired_for",
         "seen_alive_at",
-        "remains",
         "settings",
         "transactions",
     )

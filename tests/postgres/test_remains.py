@@ -37,7 +37,7 @@ def own() -> Iterator[EmbeddedPostgres]:
 @asynccontextmanager
 async def driver_of(dsn: str) -> AsyncIterator[Driver]:
     driver = Driver(PoolSettings.from_mapping({"dsn": dsn, "max_connections": 4}))
-    await driver.open()
+    await driver.open(1)
     try:
         yield driver
     finally:
