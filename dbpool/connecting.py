@@ -14,6 +14,7 @@ from dbpool.errors import PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
+from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
 
 # A server that comes back is found within this time; one connect a second is no load for it.
@@ -47,6 +48,7 @@ class Connector:
         self.connects_total = 0
         self.connect_failures_total = 0
         self.last_error: Exception | None = None
+        self.zombies = 0  # connects that failed, of which the server may still make something
 
     @property
     def opening(self) -> int:
@@ -136,10 +138,12 @@ class Connector:
         while True:
             await asyncio.sleep(max(0.0, outage.next_try_at - loop.time()))
             started = loop.time()
+            left: list[Remains] = []
             try:
-                connection = await self._driver.connect()
+                connection = await self._driver.connect(left.append)
             except Exception as error:  # whatever it is, it is told to those who wait
                 self._failed(error, started, loop.time())
+                await self._see_off(left)
             else:
                 now = loop.time()
                 self.connects_total += 1
@@ -154,6 +158,15 @@ class Connector:
                 return None  # one prober is enough
             if all(want.done() for want in self._wanting):
                 return None
+
+    async def _see_off(self, left: list[Remains]) -> None:
+        """Wait until the server has given up a failed connect, too; until then this opener stands for it."""
+        if left:
+            self.zombies += len(left)
+            try:
+                await asyncio.gather(*(remains.wait_gone(self._settings.quarantine_timeout) for remains in left))
+            finally:
+                self.zombies -= len(left)
 
     def _failed(self, error: Exception, started: float, now: float) -> None:
         self.connect_failures_total += 1

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionHolder
 
 from dbpool.connection import PlainConnection, PooledConnection
+from dbpool.dialing import dial
+from dbpool.remains import Remains
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 # pages, so each answer, however small, costs page faults: 45 us of CPU a point lookup, and 27 us with 64 KiB. Large
 # results are read as fast.
 READ_SIZE = 64 * 1024
+
+
+# Of the connect under way in a task: asyncpg's pool comes in between.
+_leave: ContextVar[Callable[[Remains], None]] = ContextVar("leave")
 
 
 class Driver:
@@ -36,10 +44,16 @@ class Driver:
             max_size=max_connections,
             max_queries=2**62,
             max_inactive_connection_lifetime=0,  # idle time and age are the leases' business
+            connect=self._dial,
             connection_class=PooledConnection,
             command_timeout=settings.query_timeout,
             **self._address(),
         )
+
+    @staticmethod
+    async def _dial(*args: Any, **options: Any) -> PooledConnection:
+        """As asyncpg's pool calls ``asyncpg.connect``."""
+        return await dial(lambda loop: asyncpg.connect(*args, **{**options, "loop": loop}), _leave.get())
 
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
@@ -85,8 +99,12 @@ class Driver:
             pool._queue.put_nowait(holder)
             pool._maxsize += 1
 
-    async def connect(self) -> PooledConnection:
-        """Open one connection, within ``connect_timeout``. The caller sees to it that the bound has room."""
+    async def connect(self, leave: Callable[[Remains], None] = Remains.close) -> PooledConnection:
+        """Open one connection, within ``connect_timeout``. The caller sees to it that the bound has room.
+
+        If it fails, *leave* gets what is left of it where the server may still serve it.
+        """
+        _leave.set(leave)
         handle = await self._pool.acquire()
         connection: PooledConnection = handle._con
         connection._holder = handle._holder
@@ -94,7 +112,7 @@ class Driver:
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
         connection.retired_for = None
-        connection.doomed_by, connection._sending, connection._source = "", None, None
+        connection.doomed_by = ""
         connection.at_work = connection.loan = 0
         connection.callers_error = connection.last_sql = None
         connection.settings = self._settings

@@ -30,12 +30,12 @@ class Cleanups:
     """Tasks that outlive the callers they clean up after; their owner can wait for their end."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin *work*, which must have a time limit of its own and handle its own failures."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

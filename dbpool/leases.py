@@ -10,11 +10,18 @@ from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
-from dbpool.errors import DbPoolError
-from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, Reason
+from dbpool.events import (
+    Closed,
+    Closing,
+    ConnectionClosed,
+    DeadlockFound,
+    Events,
+    Reason,
+)
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
+from dbpool.quarantine import Quarantine
 from dbpool.report import Caller
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
@@ -29,14 +36,15 @@ PING_AFTER_S = 1.0
 class Leaseholder(Waiter):
     """A caller's place in line, then its lease."""
 
-    __slots__ = ("afterwards", "connection")
+    __slots__ = ("afterwards", "connection", "quarantine")
 
     connection: PooledConnection | None
+    quarantine: asyncio.Task[bool] | None  # while the backend of one that was cut off under its permit may live on
     afterwards: str  # what is done under its permit when its caller is gone
 
     def __init__(self, line: Line, site: Site | None = None) -> None:
         super().__init__(line, site)
-        self.connection = None
+        self.connection = self.quarantine = None
         self.afterwards = ""
 
     def granted(self, parcel: Parcel, now: float) -> None:
@@ -146,10 +154,16 @@ class Leases:
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""
         self._cleanups = Cleanups()
+        self.quarantine = Quarantine(settings, self.events)
 
     @property
     def idle(self) -> int:
         return len(self.resting)
+
+    @property
+    def zombies(self) -> int:
+        """Connections that were cut off, whose backends may live on."""
+        return self.quarantine.zombies + self.connector.zombies
 
     async def open(self) -> None:
         """Make the driver's pool and open ``min_connections``, at least one, so that a wrong address is found now.
@@ -183,8 +197,7 @@ class Leases:
             async with asyncio.timeout_at(deadline):
                 while holder.connection is None or holder.connection.is_closed():
                     if holder.connection is not None:
-                        self._drop(holder.connection, Reason.LOST)
-                        holder.connection = None
+                        await self._wait_gone(holder, holder.connection)
                     if not self.resting:
                         holder.connection = await self.connector.obtain()
                         break
@@ -217,10 +230,9 @@ class Leases:
         holder.connection = None
         if connection is None:
             if holder.place is WAITING or holder.place is HOLDING:  # else it was refused
-                self.gate.leave(holder)
+                self._leave(holder)
         elif connection.is_closed():
-            self._drop(connection, Reason.LOST)
-            self.gate.leave(holder)
+            self._end(holder, connection, Reason.LOST)
         else:
             holder.task, holder.afterwards = None, "its connection is being closed or reset"
             cleanup = self._cleanups.start(self._clean(holder, connection))
@@ -234,8 +246,9 @@ class Leases:
         try:
             await asyncio.gather(*(connection.discard(timeout) for connection in idle))
         finally:
-            for connection in idle:
-                self._drop(connection, reason)
+            quarantines = [self._drop(connection, reason) for connection in idle]
+        if any(quarantines):
+            await asyncio.wait(filter(None, quarantines))
 
     async def close(self, timeout: float) -> None:
         """Refuse newcomers, fail the line, give leases *timeout* seconds to end, then cut off what is left."""
@@ -264,6 +277,7 @@ class Leases:
             finally:
                 self.resting.clear()
                 self.driver.terminate()  # which ends the cleanups, too
+                await self.quarantine.close()
         await self._cleanups.wait_all()
         self.events.tell(Closed(cut_off))
 
@@ -299,14 +313,12 @@ class Leases:
                 try:
                     await connection.discard(self._settings.reset_timeout)
                 finally:
-                    self._drop(connection, reason)
-                    self.gate.leave(holder)
+                    self._end(holder, connection, reason)
 
     def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
         """Somebody cancelled the cleanup before its first turn: every task of the loop, say."""
-        if holder.place is HOLDING:
-            self._drop(connection, Reason.BROKEN)
-            self.gate.leave(holder)
+        if holder.place is HOLDING and holder.quarantine is None:
+            self._end(holder, connection, Reason.BROKEN)
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
         if now >= connection.expires_at:
@@ -321,55 +333,35 @@ class Leases:
         connection.idle_since = connection.seen_alive_at = self.loop.time()
         self.resting.append(connection)
 
-    def _drop(self, connection: PooledConnection, reason: Reason) -> None:
-        self.counters.discarded_total += 1
-        connection.terminate()
-        self.events.tell(ConnectionClosed(connection.retired_for or reason))
-
-    # What upkeep does with connections that nobody uses, each under a permit
-
-    def retire_idle(self, connection: PooledConnection, reason: Reason) -> asyncio.Task[None] | None:
-        """Close an idle connection; None if that must wait for a permit, or is done."""
-        holder = self._seize()
-        if holder is None:
-            return None
-        self.resting.remove(connection)
-        connection.retire(reason)
-        holder.connection = connection
-        return self.settle(holder)
-
-    def ask_idle(self, connection: PooledConnection) -> None:
-        """Ask the server whether it still knows an idle connection, which then rests as long as before."""
-        holder = self._seize()
-        if holder is not None:
-            self.resting.remove(connection)
-            holder.connection, holder.afterwards = connection, "its connection is being kept alive"
-            self._cleanups.start(self._ask(holder, connection, connection.idle_since))
-
-    def open_one(self) -> None:
-        """Open a connection that nobody waits for."""
-        holder = self._seize()
-        if holder is not None:
-            self._cleanups.start(self._open(holder))
-
-    def _seize(self) -> Leaseholder | None:
+    def seize(self) -> Leaseholder | None:
+        """A permit for the pool's own work, to be settled; None if none is free."""
         holder = Leaseholder(self._own_line)
         return holder if self.gate.seize(holder, self.loop) else None
 
-    async def _ask(self, holder: Leaseholder, connection: PooledConnection, idle_since: float) -> None:
-        try:
-            if not await connection.ping(self._settings.reset_timeout):
-                connection.retire(Reason.UNANSWERED)
-        finally:
-            if self.settle(holder, interrupted=False) is None and connection in self.resting:
-                connection.idle_since = idle_since
-                self.resting.sort(key=lambda each: each.idle_since)
+    # The end of a connection: its permit is free when its backend has ended
 
-    async def _open(self, holder: Leaseholder) -> None:
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                holder.connection = await self.connector.obtain()
-        except (DbPoolError, TimeoutError):
-            pass  # told by the connector's events and stats(); upkeep comes again
-        finally:
-            self.settle(holder)
+    def _end(self, holder: Leaseholder, connection: PooledConnection, reason: Reason) -> None:
+        holder.quarantine = self._drop(connection, reason)
+        self._leave(holder)
+
+    def _leave(self, holder: Leaseholder) -> None:
+        if holder.quarantine is None or holder.quarantine.done():
+            self.gate.leave(holder)
+        else:
+            holder.task, holder.afterwards = None, "in quarantine: the backend of its connection may live on"
+            holder.quarantine.add_done_callback(lambda _: self.gate.leave(holder))
+
+    async def _wait_gone(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        """The same for a holder who wants another connection."""
+        holder.connection = None
+        holder.quarantine = self._drop(connection, Reason.LOST)
+        if holder.quarantine is not None:
+            await asyncio.wait([holder.quarantine])
+            holder.quarantine = None
+
+    def _drop(self, connection: PooledConnection, reason: Reason) -> asyncio.Task[bool] | None:
+        """Count a connection as closed; return what waits for the end of its backend, if that may live on."""
+        self.counters.discarded_total += 1
+        connection.terminate()
+        self.events.tell(ConnectionClosed(connection.retired_for or reason, is_gone=connection.remains is None))
+        return self.quarantine.admit(connection)

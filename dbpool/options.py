@@ -20,6 +20,7 @@ class Options(TypedDict, total=False):
     connect_timeout: float
     reset_timeout: float
     close_timeout: float
+    quarantine_timeout: float
     outage_patience: float
     max_connecting: int
     max_lifetime: float

@@ -318,6 +318,7 @@ class DatabasePool(Lane):
             waiting=gate.waiting,
             opening=connector.opening,
             connections=leases.driver.size,
+            zombies=leases.zombies,
             oldest_wait_s=gate.oldest_wait_s(),
             granted_total=sum(line.granted_total for line in lines),
             waited_total=sum(line.waited_total for line in lines),

@@ -128,6 +128,8 @@ class PoolSettings:
     reset_timeout: float = 5.0
     close_timeout: float = 10.0
     """For ``close`` to let leases end before they are cut off."""
+    quarantine_timeout: float = 10.0
+    """For the backend of a connection that was cut off to end, before its permit is free all the same."""
     outage_patience: float = 1.0
     """How long connecting must have failed before callers are refused at once with the cause."""
 

@@ -45,6 +45,9 @@ class PoolStats:
     """Connects under way."""
     connections: int
     """Connections open now."""
+    zombies: int
+    """Connections that were cut off, or whose opening was given up, while their backends may live on. Each of them
+    keeps the place of a connection until its backend has ended, at most ``quarantine_timeout`` seconds."""
     oldest_wait_s: float
     granted_total: int
     waited_total: int

@@ -6,8 +6,10 @@ import asyncio
 import logging
 
 from dbpool.connection import PooledConnection
+from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
-from dbpool.leases import Leases
+from dbpool.finish import Cleanups
+from dbpool.leases import Leaseholder, Leases
 from dbpool.report import Caller, caller
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Waiter
@@ -31,6 +33,7 @@ class Upkeep:
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
         self._suspects: dict[Waiter, Caller] = {}
+        self._tasks = Cleanups()
 
     def start(self) -> None:
         self.look()
@@ -85,21 +88,51 @@ class Upkeep:
                 self._retire(connection, Reason.IDLE)
 
     def _retire(self, connection: PooledConnection, reason: Reason) -> None:
-        if connection in self._leases.resting:
-            self._leases.retire_idle(connection, reason)
-        else:
+        leases = self._leases
+        if connection not in leases.resting:
             connection.retire(reason)
+        elif (holder := leases.seize()) is not None:
+            leases.resting.remove(connection)
+            connection.retire(reason)
+            holder.connection = connection
+            leases.settle(holder)
 
     def _open_missing(self) -> None:
         leases = self._leases
         for _ in range(self._settings.min_connections - leases.driver.size - leases.connector.opening):
-            leases.open_one()
+            if (holder := leases.seize()) is not None:
+                self._tasks.start(self._open(holder))
+
+    async def _open(self, holder: Leaseholder) -> None:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                holder.connection = await self._leases.connector.obtain()
+        except (DbPoolError, TimeoutError):
+            pass  # told by the connector's events and stats(); the next look tries again
+        finally:
+            self._leases.settle(holder)
 
     def _ask_quietest(self, now: float) -> None:
         """Keep what stands between here and the server from forgetting an idle connection; notice if it has."""
         quietest = min(self._leases.resting, key=lambda connection: connection.seen_alive_at, default=None)
-        if quietest is not None and now - quietest.seen_alive_at > self._settings.keepalive:
-            self._leases.ask_idle(quietest)
+        if quietest is None or now - quietest.seen_alive_at <= self._settings.keepalive:
+            return
+        if (holder := self._leases.seize()) is not None:
+            self._leases.resting.remove(quietest)
+            holder.connection = quietest
+            self._tasks.start(self._ask(holder, quietest))
+
+    async def _ask(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        resting, idle_since, is_alive = self._leases.resting, connection.idle_since, False
+        try:
+            is_alive = await connection.ping(self._settings.reset_timeout)
+        finally:
+            if not is_alive:
+                connection.retire(Reason.UNANSWERED)
+            self._leases.settle(holder)
+            if connection in resting:  # it has rested as long as before
+                connection.idle_since = idle_since
+                resting.sort(key=lambda each: each.idle_since)
 
     def _look_for_leaks(self, now: float) -> None:
         limit = self._settings.leak_after

@@ -237,7 +237,7 @@ async def test_a_server_without_any_room_is_told(database: Database) -> None:
 
 
 async def test_a_frozen_backend_costs_its_caller_its_time_and_nobody_else_anything(own: EmbeddedPostgres) -> None:
-    async with pool_of(own.dsn(), 1, reset_timeout=0.2) as db:
+    async with pool_of(own.dsn(), 1, reset_timeout=0.2, quarantine_timeout=0.3) as db:
         pid = await db.fetchval(PID)
         with frozen(pid):
             started = asyncio.get_running_loop().time()
@@ -252,7 +252,7 @@ async def test_a_backend_frozen_while_it_rests_is_found_out_before_a_caller_gets
     own: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leases, "PING_AFTER_S", 0.0)
-    async with pool_of(own.dsn(), 1, reset_timeout=0.2) as db:
+    async with pool_of(own.dsn(), 1, reset_timeout=0.2, quarantine_timeout=0.3) as db:
         with frozen(await db.fetchval(PID)):
             assert await db.fetchval("select 1", timeout=3) == 1
         assert db.stats().discarded_total == 1
@@ -273,7 +273,7 @@ async def test_a_frozen_postmaster_stops_new_connections_only(own: EmbeddedPostg
 
 
 async def test_a_network_that_swallows_all_costs_a_caller_its_time(own: EmbeddedPostgres) -> None:
-    async with own_proxy(own) as proxy, pool_of(dsn_through(proxy), 2, reset_timeout=0.1) as db:
+    async with own_proxy(own) as proxy, pool_of(dsn_through(proxy), 2, reset_timeout=0.1, quarantine_timeout=0.3) as db:
         proxy.stall()
         with pytest.raises(QueryTimeout):
             await db.fetch("select 1", timeout=0.1)
@@ -290,7 +290,7 @@ async def test_closing_over_a_network_that_swallows_all_ends_in_time(own: Embedd
 
 
 async def test_a_request_to_cancel_that_arrives_late_harms_no_later_statement(own: EmbeddedPostgres) -> None:
-    async with own_proxy(own) as proxy, pool_of(dsn_through(proxy), 1, reset_timeout=0.1) as db:
+    async with own_proxy(own) as proxy, pool_of(dsn_through(proxy), 1, reset_timeout=0.1, quarantine_timeout=0.3) as db:
         async with witness_of(own.dsn()) as witness, witness.holding():
             proxy.rule = lambda message: Do.STALL if message.kind == "cancel" else Do.PASS
             with pytest.raises(QueryTimeout):

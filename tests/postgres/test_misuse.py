@@ -186,7 +186,8 @@ async def test_a_copy_that_the_server_does_not_read_ends_in_time(database: Datab
         await db.execute("create table t (n int, b text)")
         pid = await db.fetchval("select pg_backend_pid()")
         async with proxy_before(database.dsn) as proxy:
-            async with pool_of(proxy.dsn(database.dsn), 1, query_timeout=0.5, reset_timeout=0.3) as behind:
+            times = {"query_timeout": 0.5, "reset_timeout": 0.3, "quarantine_timeout": 0.3}
+            async with pool_of(proxy.dsn(database.dsn), 1, **times) as behind:  # type: ignore[arg-type] # they are known
                 proxy.rule = lambda message: Do.STALL if message.kind == "d" else Do.PASS
                 with pytest.raises(TimeoutError):
                     async with behind.acquire() as connection:

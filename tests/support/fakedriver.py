@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
 
 import asyncpg
 
 from dbpool.connection import Answer, Want
 from dbpool.events import Reason
+from dbpool.remains import Remains
 from tests.support.script import Reply, Script
 
 
@@ -50,6 +51,7 @@ class FakeConnection:
         self.keeps_session = True
         self.expires_at = self.idle_since = self.seen_alive_at = 0.0
         self.retired_for: Reason | None = None
+        self.remains: Remains | None = None
 
     # What a pool uses
 
@@ -267,7 +269,7 @@ class FakeDriver:
     def size(self) -> int:
         return len(self.open_now)
 
-    async def connect(self) -> FakeConnection:
+    async def connect(self, leave: Callable[[Remains], None]) -> FakeConnection:
         self.connects_tried += 1
         self.connecting += 1
         self.most_connecting = max(self.most_connecting, self.connecting)

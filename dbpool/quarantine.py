@@ -1,0 +1,60 @@
+"""Connections that were cut off, until their backends have ended."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from dbpool.connection import PooledConnection
+from dbpool.events import Events, Quarantined, QuarantineEnded
+from dbpool.finish import Cleanups
+from dbpool.remains import Remains
+from dbpool.settings import PoolSettings
+
+
+class Quarantine:
+    """Waits for the backends of connections that were cut off, for ``quarantine_timeout`` at the most."""
+
+    def __init__(self, settings: PoolSettings, events: Events) -> None:
+        self._timeout = settings.quarantine_timeout
+        self._events = events
+        self._stays = Cleanups()
+        self._is_closed = False
+
+    @property
+    def zombies(self) -> int:
+        """Connections that were cut off, whose backends may live on."""
+        return len(self._stays)
+
+    def admit(self, connection: PooledConnection) -> asyncio.Task[bool] | None:
+        """Wait for the end of the backend of a closed connection; None if it has ended, as far as can be known."""
+        remains, connection.remains = connection.remains, None
+        if remains is None:
+            return None
+        if self._is_closed:
+            remains.close()
+            return None
+        return self._stays.start(self._see_off(connection, remains))
+
+    async def close(self) -> None:
+        """Wait no more."""
+        self._is_closed = True
+        self._stays.cancel_all()
+        await self._stays.wait_all()
+
+    async def _see_off(self, connection: PooledConnection, remains: Remains) -> bool:
+        is_gone = False
+        self._events.tell(Quarantined(self.zombies))
+        stopping = asyncio.ensure_future(_stop(connection))
+        try:
+            is_gone = await remains.wait_gone(self._timeout)
+        finally:
+            stopping.cancel()
+            self._events.tell(QuarantineEnded(is_gone, self.zombies - 1))
+        return is_gone
+
+
+async def _stop(connection: PooledConnection) -> None:
+    """What runs there must not hold the backend up."""
+    with suppress(Exception):
+        await connection.stop_statement()
