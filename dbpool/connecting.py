@@ -100,6 +100,10 @@ class Connector:
         if not self.offer(connection):
             self._on_spare(connection)
 
+    async def wait_opened(self) -> None:
+        """Return once no connect is under way."""
+        await self._tasks.wait_all()
+
     async def close(self) -> None:
         """Stop opening; fail everyone who still wants a connection."""
         self._is_closed = True

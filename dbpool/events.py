@@ -192,7 +192,9 @@ class Events:
         try:
             while self._untold:
                 event = self._untold.popleft()
-                for listener in list(self._listeners.values()):
+                for key, listener in list(self._listeners.items()):
+                    if key not in self._listeners:  # another one had it stopped
+                        continue
                     try:
                         listener(event)
                     except Exception:  # a listener's fault is no reason to lose a connection

@@ -239,12 +239,15 @@ class Gate(GateLane):
             self._wait_for_pace(now)
         return False
 
-    def seize(self, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> bool:
-        """Give *waiter* a permit for the pool's own work, also while paused; False if none is free."""
+    def seize(self, waiter: Waiter, loop: asyncio.AbstractEventLoop, *, beyond: bool = False) -> bool:
+        """Give *waiter* a permit for the pool's own work, also while paused; False if none is free.
+
+        With *beyond* it gets one all the same, for what the capacity does not count.
+        """
         if self.loop is not loop:
             self._move_to(loop)
         waiter.since = loop.time()
-        return self._permits.seize(waiter)
+        return self._permits.seize(waiter, beyond=beyond)
 
     def set_deadline(self, waiter: Waiter, deadline: float) -> None:
         """Have *waiter* refused, or called overdue once it holds a permit, at *deadline* instead of before."""

@@ -153,7 +153,7 @@ class Leases:
         self.counters = LeaseCounters()
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""
-        self._cleanups = Cleanups()
+        self.cleanups = Cleanups()
         self.quarantine = Quarantine(settings, self.events)
 
     @property
@@ -164,6 +164,11 @@ class Leases:
     def zombies(self) -> int:
         """Connections that were cut off, whose backends may live on."""
         return self.quarantine.zombies + self.connector.zombies
+
+    @property
+    def surplus(self) -> int:
+        """Connections beyond the capacity, without those that are to be closed when their lease ends."""
+        return sum(not connection.is_broken for connection in self.driver.connections) - self.gate.capacity
 
     async def open(self) -> None:
         """Make the driver's pool and open ``min_connections``, at least one, so that a wrong address is found now.
@@ -200,6 +205,8 @@ class Leases:
                         await self._wait_gone(holder, holder.connection)
                     if not self.resting:
                         holder.connection = await self.connector.obtain()
+                        if self.surplus > 0:  # the pool was made smaller meanwhile
+                            holder.connection.retire(Reason.SURPLUS)
                         break
                     holder.connection = self.resting.pop()
                     if not await self._is_alive(holder.connection, loop.time()):
@@ -235,7 +242,7 @@ class Leases:
             self._end(holder, connection, Reason.LOST)
         else:
             holder.task, holder.afterwards = None, "its connection is being closed or reset"
-            cleanup = self._cleanups.start(self._clean(holder, connection))
+            cleanup = self.cleanups.start(self._clean(holder, connection))
             cleanup.add_done_callback(lambda _: self._unless_cleaned(holder, connection))
             return cleanup
         return None
@@ -275,10 +282,14 @@ class Leases:
                 if self.gate.held:
                     await self.driver.stop_statements(min(timeout, self._settings.reset_timeout))
             finally:
+                for connection in self.driver.connections:
+                    connection.retire(Reason.POOL_CLOSED)
+                for connection in self.resting:
+                    self._drop(connection, Reason.POOL_CLOSED)
                 self.resting.clear()
                 self.driver.terminate()  # which ends the cleanups, too
                 await self.quarantine.close()
-        await self._cleanups.wait_all()
+        await self.cleanups.wait_all()
         self.events.tell(Closed(cut_off))
 
     def is_clean(self, connection: PooledConnection) -> bool:
@@ -333,10 +344,10 @@ class Leases:
         connection.idle_since = connection.seen_alive_at = self.loop.time()
         self.resting.append(connection)
 
-    def seize(self) -> Leaseholder | None:
-        """A permit for the pool's own work, to be settled; None if none is free."""
+    def seize(self, *, beyond: bool = False) -> Leaseholder | None:
+        """A permit for the pool's own work, to be settled; None if none is free, unless *beyond* the capacity."""
         holder = Leaseholder(self._own_line)
-        return holder if self.gate.seize(holder, self.loop) else None
+        return holder if self.gate.seize(holder, self.loop, beyond=beyond) else None
 
     # The end of a connection: its permit is free when its backend has ended
 

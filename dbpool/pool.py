@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from dbpool.connection import Handle, Record
 from dbpool.core.pacing import Rate
 from dbpool.errors import LeasesRemain, PoolClosed, UsageError
-from dbpool.events import Events, Listener, Paused, Reason, Resized, Resumed
+from dbpool.events import Events, Listener, Paused, Resized, Resumed
 from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Lease, Leases
@@ -81,6 +81,7 @@ class DatabasePool(Lane):
         super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None
         self._loans: dict[Handle[Record], Lease] = {}
+        self._pauses: dict[object, bool] = {}  # those asked for and not resumed: whether it was waited for to its end
         self._leases.gate.watch.known.append(self._loans)
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
@@ -210,35 +211,54 @@ class DatabasePool(Lane):
         Raises:
             LeasesRemain: some had not ended in time; the pool goes on as before.
             PoolClosed: it is closed, or was while this waited.
+            UsageError: it was resumed while this waited.
         Cancelling: the pool goes on as before.
         """
         self._check_usable()
         seconds = checked_timeout(timeout) or self._settings.close_timeout
-        gate = self._leases.gate
-        was_paused = gate.is_paused
-        gate.pause()
+        this = object()
+        self._pauses[this] = False
+        self._leases.gate.pause()
         try:
-            try:
-                async with asyncio.timeout(seconds):
-                    await gate.wait_empty()
-            except TimeoutError:
-                raise self._remain(seconds) from None
-            if disconnect:
-                await self._leases.close_idle(Reason.PAUSED, self._settings.reset_timeout)
+            await self._wait_paused(seconds, disconnect=disconnect)
+            self._check_usable()
+            if this not in self._pauses:
+                raise UsageError(f"{self._leases.gate.name} was resumed while pause() waited, and goes on")
         except BaseException:
-            if not was_paused:
-                gate.resume()
+            if this in self._pauses:
+                del self._pauses[this]
+                if not self._pauses:  # else another one goes on
+                    self._leases.gate.resume()
             raise
-        self._check_usable()
-        if not was_paused:
+        is_first = not any(self._pauses.values())
+        self._pauses[this] = True
+        if is_first:
             self._events.tell(Paused())
+
+    async def _wait_paused(self, seconds: float, *, disconnect: bool) -> None:
+        assert self._upkeep is not None
+        gate, connector = self._leases.gate, self._leases.connector
+        try:
+            async with asyncio.timeout(seconds):
+                await (self._upkeep.wait_unused() if disconnect else gate.wait_empty())
+        except TimeoutError:
+            self._check_usable()
+            if gate.held or (disconnect and connector.opening):  # else they ended in this very instant
+                raise self._remain(seconds) from None
+        if disconnect and gate.is_paused:
+            await self._upkeep.disconnect()
 
     def resume(self) -> None:
         """Grant connections again, first to those who wait; does nothing if the pool is not paused."""
         self._check_usable()
+        assert self._upkeep is not None
+        was_paused = any(self._pauses.values())
+        self._pauses.clear()
         if self._leases.gate.is_paused:
-            self._events.tell(Resumed())
             self._leases.gate.resume()
+            if was_paused:
+                self._events.tell(Resumed())
+            self._upkeep.look()
 
     def resize(self, max_connections: int) -> None:
         """Have at most so many connections from now on.
@@ -282,9 +302,9 @@ class DatabasePool(Lane):
 
     def _remain(self, seconds: float) -> LeasesRemain:
         report = self.report()
+        what = f"{report.held} leases" if report.held else "a connect that its caller left"
         return LeasesRemain(
-            f"{report.name} was not paused: {report.held} leases had not ended after {seconds:.2f} s."
-            f"{report.holders_in_short()}",
+            f"{report.name} was not paused: {what} had not ended after {seconds:.2f} s.{report.holders_in_short()}",
             report=report,
         )
 

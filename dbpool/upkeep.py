@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from dbpool.connection import PooledConnection
 from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
-from dbpool.finish import Cleanups
 from dbpool.leases import Leaseholder, Leases
 from dbpool.report import Caller, caller
 from dbpool.settings import PoolSettings
@@ -33,7 +33,7 @@ class Upkeep:
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
         self._suspects: dict[Waiter, Caller] = {}
-        self._tasks = Cleanups()
+        self._opening = 0  # connections that nobody waits for
 
     def start(self) -> None:
         self.look()
@@ -52,6 +52,7 @@ class Upkeep:
         self._open_missing()
         self._ask_quietest(now)
         self._look_for_leaks(now)
+        self.stop()  # a listener may have had it look meanwhile
         self._timer = self._leases.loop.call_at(self._next_look(now), self.look)
 
     def drain(self, spread_over: float) -> int:
@@ -65,13 +66,25 @@ class Upkeep:
         self.look()
         return len(connections)
 
+    async def wait_unused(self) -> None:
+        """Return once nobody holds a permit and no connect is under way, as one may be whose caller has left."""
+        while self._leases.gate.held or self._leases.connector.opening:
+            await self._leases.gate.wait_empty()
+            await self._leases.connector.wait_opened()
+
+    async def disconnect(self) -> None:
+        """Close every connection; nobody may hold a permit or be granted one, and no connect be under way."""
+        for connection in [*self._leases.resting]:
+            self._retire(connection, Reason.PAUSED, beyond=True)
+        await self._leases.gate.wait_empty()
+
     def _retire_surplus(self) -> None:
         """After the pool was made smaller."""
         idle = self._leases.resting
         kept = [connection for connection in self._leases.driver.connections if not connection.is_broken]
         kept.sort(key=lambda connection: connection not in idle)  # idle ones first: they can be closed now
-        for connection in kept[: max(0, len(kept) - self._leases.gate.capacity)]:
-            self._retire(connection, Reason.SURPLUS)
+        for connection in kept[: max(0, self._leases.surplus)]:
+            self._retire(connection, Reason.SURPLUS, beyond=True)
 
     def _retire_old(self, now: float) -> None:
         for connection in self._leases.driver.connections:
@@ -87,11 +100,12 @@ class Upkeep:
                 spare -= 1
                 self._retire(connection, Reason.IDLE)
 
-    def _retire(self, connection: PooledConnection, reason: Reason) -> None:
+    def _retire(self, connection: PooledConnection, reason: Reason, *, beyond: bool = False) -> None:
+        """Close it now if it is idle, with *beyond* though no permit is free, else when its lease ends."""
         leases = self._leases
         if connection not in leases.resting:
             connection.retire(reason)
-        elif (holder := leases.seize()) is not None:
+        elif (holder := leases.seize(beyond=beyond)) is not None:
             leases.resting.remove(connection)
             connection.retire(reason)
             holder.connection = connection
@@ -99,9 +113,15 @@ class Upkeep:
 
     def _open_missing(self) -> None:
         leases = self._leases
-        for _ in range(self._settings.min_connections - leases.driver.size - leases.connector.opening):
+        if leases.gate.is_paused:  # perhaps for a server that is to have no connections
+            return
+        opening = max(self._opening, leases.connector.opening)  # those just begun are not under way yet
+        for _ in range(self._settings.min_connections - leases.driver.size - opening):
             if (holder := leases.seize()) is not None:
-                self._tasks.start(self._open(holder))
+                self._opening += 1
+                leases.cleanups.start(self._open(holder)).add_done_callback(partial(self._opened, holder))
+
+    # What ends a stay is no part of these tasks: one cancelled before its first turn never gets to its ``finally``.
 
     async def _open(self, holder: Leaseholder) -> None:
         try:
@@ -109,8 +129,10 @@ class Upkeep:
                 holder.connection = await self._leases.connector.obtain()
         except (DbPoolError, TimeoutError):
             pass  # told by the connector's events and stats(); the next look tries again
-        finally:
-            self._leases.settle(holder)
+
+    def _opened(self, holder: Leaseholder, _: asyncio.Task[None]) -> None:
+        self._opening -= 1
+        self._leases.settle(holder)
 
     def _ask_quietest(self, now: float) -> None:
         """Keep what stands between here and the server from forgetting an idle connection; notice if it has."""
@@ -119,20 +141,22 @@ class Upkeep:
             return
         if (holder := self._leases.seize()) is not None:
             self._leases.resting.remove(quietest)
-            holder.connection = quietest
-            self._tasks.start(self._ask(holder, quietest))
+            holder.connection, holder.afterwards = quietest, "its connection is being kept alive"
+            asking = self._leases.cleanups.start(self._ask(quietest))
+            asking.add_done_callback(partial(self._asked, holder, quietest, quietest.idle_since))
 
-    async def _ask(self, holder: Leaseholder, connection: PooledConnection) -> None:
-        resting, idle_since, is_alive = self._leases.resting, connection.idle_since, False
-        try:
-            is_alive = await connection.ping(self._settings.reset_timeout)
-        finally:
-            if not is_alive:
-                connection.retire(Reason.UNANSWERED)
-            self._leases.settle(holder)
-            if connection in resting:  # it has rested as long as before
-                connection.idle_since = idle_since
-                resting.sort(key=lambda each: each.idle_since)
+    async def _ask(self, connection: PooledConnection) -> None:
+        if not await connection.ping(self._settings.reset_timeout):
+            connection.retire(Reason.UNANSWERED)
+
+    def _asked(
+        self, holder: Leaseholder, connection: PooledConnection, idle_since: float, _: asyncio.Task[None]
+    ) -> None:
+        resting = self._leases.resting
+        self._leases.settle(holder)
+        if connection in resting:  # it has rested as long as before
+            connection.idle_since = idle_since
+            resting.sort(key=lambda each: each.idle_since)
 
     def _look_for_leaks(self, now: float) -> None:
         limit = self._settings.leak_after

@@ -173,9 +173,13 @@ class Permits(Generic[T]):
         ticket.place = WAITING
         return False
 
-    def seize(self, ticket: T) -> bool:
-        """Give *ticket* a permit if one is free, whatever limit, pace, pause and other lines' reserves say."""
-        if self.closed or self.held >= self.capacity:
+    def seize(self, ticket: T, *, beyond: bool = False) -> bool:
+        """Give *ticket* a permit if one is free, whatever limit, pace, pause and other lines' reserves say.
+
+        Args:
+            beyond: also where none is free: nobody else is granted one until *held* is below the capacity again.
+        """
+        if self.closed or (self.held >= self.capacity and not beyond):
             return False
         self._take(ticket.line, ticket)
         return True

@@ -189,3 +189,39 @@ def test_cancelling_does_not_look_at_others_in_line(callers: int, newest_first: 
         permits.leave(ticket)
     assert permits.waiting == 0
     assert looked_at <= callers  # a search through the line would compare with each before it
+
+
+# The pool's own work
+
+
+def test_a_free_permit_is_seized_also_in_a_pause_and_none_that_is_held() -> None:
+    permits = permits_of(2)
+    permits.is_paused = True
+    assert [permits.seize(Ticket(permits.lines[0])) for _ in range(3)] == [True, True, False]
+    assert permits.held == 2
+
+
+def test_one_seized_beyond_the_capacity_is_granted_to_nobody_when_it_is_left() -> None:
+    permits = permits_of(1)
+    holder, waiter = in_line(permits, 2)
+    beyond = Ticket(permits.lines[0])
+    assert permits.seize(beyond, beyond=True)
+    assert permits.held == 2
+    assert permits.leave(beyond) is None
+    assert permits.leave(holder) is waiter
+
+
+def test_a_permit_is_not_granted_again_while_as_many_as_there_are_were_seized() -> None:
+    permits = permits_of(1)
+    holder, waiter = in_line(permits, 2)
+    beyond = Ticket(permits.lines[0])
+    assert permits.seize(beyond, beyond=True)
+    assert permits.leave(holder) is None
+    assert permits.leave(beyond) is waiter
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_nothing_is_seized_once_closed(beyond: bool) -> None:
+    permits = permits_of(1)
+    permits.close()
+    assert not permits.seize(Ticket(permits.lines[0]), beyond=beyond)

@@ -130,6 +130,9 @@ class FakeConnection:
     def keepers(self) -> list[object]:
         return []
 
+    def lend(self) -> FakeConnection:
+        return self
+
     def end_loan(self) -> None:
         self.loans_ended += 1
 
