@@ -1,5 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.compat.pool import AsyncpgPool, create_pool
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AcquireTimeout",
+    "AsyncpgPool",
     "Caller",
     "CommitOutcomeUnknown",
     "ConnectionLost",
@@ -76,4 +78,5 @@ __all__ = [
     "TransactionFailed",
     "TransactionRolledBack",
     "UsageError",
+    "create_pool",
 ]

@@ -60,7 +60,7 @@ class Driver:
         connection: PlainConnection[Any] = await asyncpg.connect(
             command_timeout=self._settings.reset_timeout, **self._address()
         )
-        _tune(connection)
+        tune(connection)
         return connection
 
     def _address(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Driver:
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
         connection.is_standard = connection.get_settings().standard_conforming_strings == "on"
         connection.keeps_session = connection.is_standard
-        _tune(connection)
+        tune(connection)
         return connection
 
     async def stop_statements(self, timeout: float) -> None:
@@ -141,7 +141,7 @@ class Driver:
             self._pool.terminate()
 
 
-def _tune(connection: PlainConnection[Any]) -> None:
+def tune(connection: PlainConnection[Any]) -> None:
     """Read in smaller pieces; notice a peer that vanished without a word within about a minute, also while idle."""
     transport = connection._transport  # type: ignore[attr-defined]
     if hasattr(transport, "max_size"):

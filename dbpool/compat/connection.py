@@ -1,0 +1,184 @@
+"""An asyncpg connection of whatever class, left as it is, with what the leases must know of it beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from asyncpg import connection as asyncpg_connection
+from asyncpg.pool import PoolConnectionProxy
+
+from dbpool.connection import Answer, PooledConnection, Record, Want
+from dbpool.settings import LONGEST_S
+
+if TYPE_CHECKING:
+    from dbpool.compat.leases import HookedLeases
+    from dbpool.leases import Leaseholder
+    from dbpool.settings import PoolSettings
+
+# What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.
+_PASSED_BY = ["execute", "fetch", "fetchrow", "fetchval", "get_reset_query", "reset"]
+_PASSED_BY += ["_Connection__execute", "_do_execute", "_execute", "_get_statement", "_reset"]
+
+
+def is_plain(connection_class: type[Any]) -> bool:
+    """Whether statements may be sent without calling this class's methods: they are asyncpg's own."""
+    methods = (getattr(connection_class, name) for name in _PASSED_BY)
+    return all(inspect.isfunction(m) and m.__globals__ is vars(asyncpg_connection) for m in methods)
+
+
+class Borrowed:
+    """Stands for a connection among the leases, as PooledConnection does; to asyncpg it is that connection's holder.
+
+    A user's class of connections stays what it is: nothing is mixed into it, so no names can clash. What a holder does
+    with the connection is not seen here, so a connection that was lent always owes a reset, as in asyncpg's pool.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cleanup",
+        "_con",  # this, _pool, _timeout, release and _release_on_close are what asyncpg expects of a holder
+        "_leases",
+        "_pool",
+        "_protocol",
+        "_proxy",
+        "_query_loggers",
+        "_stmt_cache",
+        "_timeout",
+        "at_work",
+        "callers_error",
+        "doomed_by",
+        "expires_at",
+        "holder",
+        "idle_since",
+        "is_broken",
+        "is_interrupted",
+        "is_standard",
+        "keeps_session",
+        "loan",
+        "record_class",
+        "release_error",
+        "settings",
+        "transactions",
+    )
+
+    holder: Leaseholder  # who has it, or had it last
+    release_error: BaseException | None
+    _cleanup: asyncio.Task[None] | None
+    _proxy: Any
+    _timeout: float | None  # for the reset; None: no limit
+
+    def __init__(self, con: Any, leases: HookedLeases, settings: PoolSettings) -> None:
+        self._con, self._leases, self._pool = con, leases, leases.pool
+        con._pool_holder = weakref.ref(self)
+        self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
+        self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
+        self.is_broken = self.is_interrupted = False
+        self.doomed_by = ""
+        self.at_work = self.loan = 0
+        self.expires_at = LONGEST_S
+        self.settings = settings
+        self.transactions: list[Any] = []
+        self.record_class: type[Record] = con._protocol.get_record_class()
+        self.is_standard = con.get_settings().standard_conforming_strings == "on"
+        self.keeps_session = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._con, name)
+
+    begin: Any = PooledConnection.begin
+    discard: Any = PooledConnection.discard
+    doom: Any = PooledConnection.doom
+    check_fit: Any = PooledConnection.check_fit
+    is_quiet: Any = PooledConnection.is_quiet
+
+    @property
+    def queries(self) -> int:
+        """Statements run on it since it was opened, as asyncpg counts."""
+        return self._protocol.queries_count  # type: ignore[no-any-return]
+
+    def note_change(self, sql: str) -> None:  # noqa: ARG002 - as PooledConnection has it
+        self.keeps_session = False
+
+    async def run(self, sql: str, args: Any, want: Want, timeout: float) -> Answer:
+        """Run any statement; without a time limit the connection's ``command_timeout`` is the limit."""
+        self.check_fit()
+        seconds = None if timeout >= LONGEST_S else timeout
+        if want.status:
+            return await self._con.execute(sql, *args, timeout=seconds)
+        return await self._con._execute(sql, args, want.limit, seconds)
+
+    async def executemany(self, sql: str, args: Any, *, timeout: float | None = None) -> None:
+        self.keeps_session = False
+        await self._con.executemany(sql, args, timeout=timeout)
+
+    def cursor(self, sql: str, *args: Any, **options: Any) -> Any:
+        self.keeps_session = False
+        return self._con.cursor(sql, *args, **options)
+
+    def lend(self) -> Any:
+        """The handle of this lease, of no use once it has ended."""
+        self.keeps_session = False
+        if self._proxy is None:
+            self._proxy = PoolConnectionProxy(self, self._con)  # type: ignore[arg-type] # it is one to asyncpg
+        return self._proxy
+
+    @property
+    def is_lent(self) -> bool:
+        return self._proxy is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its lease has not ended: no cleanup is under way."""
+        return self.holder.connection is self  # type: ignore[comparison-overlap] # it passes for a PooledConnection
+
+    def end_loan(self) -> None:
+        """The block of a lease of this package has ended."""
+        self.loan += 1
+        self._con._on_release()
+        self.transactions.clear()
+
+    def detach(self) -> None:
+        """Make the handle useless."""
+        proxy, self._proxy = self._proxy, None
+        if proxy is not None:
+            proxy._detach()
+
+    async def reset(self, hook: Callable[[Any], Awaitable[None]] | None) -> None:
+        """Make it as new, within ``_timeout``, the way asyncpg's pool does.
+
+        Raises: whatever goes wrong; the connection is then only good for closing.
+        """
+        con, budget = self._con, self._timeout
+        if con._protocol._is_cancelling():
+            budget = await con._protocol._wait_for_cancellation(budget)
+        if con.is_closed():
+            return
+        if hook is None:
+            await con.reset(timeout=budget)
+        else:
+            async with asyncio.timeout(budget):
+                await con._reset()
+                await hook(con)
+        self.keeps_session = self.is_standard
+        self.is_interrupted = False
+
+    async def release(self, timeout: float | None) -> None:
+        """End the lease; called by asyncpg's ``Pool.release``, in a task of its own.
+
+        Raises: what went wrong in the reset; the connection is closed then.
+        """
+        if self.is_held:  # else it is being released
+            self._timeout = timeout
+            self._cleanup = self._leases.settle(self.holder)
+        if self._cleanup is not None:
+            await asyncio.wait([self._cleanup])
+        if self.release_error is not None:
+            raise self.release_error
+
+    def _release_on_close(self) -> None:
+        """The connection is closed, by whomever: asyncpg tells its holder so."""
+        self._leases.closed(self)

@@ -1,0 +1,101 @@
+"""Opens connections as ``asyncpg.create_pool`` was told to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
+
+from dbpool.compat.connection import Borrowed, is_plain
+from dbpool.connecting import Connector
+from dbpool.connection import PlainConnection, PooledConnection
+from dbpool.driver import Driver, tune
+from dbpool.settings import LONGEST_S
+
+if TYPE_CHECKING:
+    from dbpool.compat.leases import HookedLeases
+    from dbpool.settings import PoolSettings
+
+
+class RecipeDriver(Driver):
+    """Makes connections with *recipe*: a pool of asyncpg's that is never opened.
+
+    It has checked its arguments, and calls ``connect`` and ``init`` as asyncpg does.
+    """
+
+    leases: HookedLeases
+
+    def __init__(self, recipe: Any, settings: PoolSettings) -> None:
+        super().__init__(settings)
+        self.recipe = recipe
+        self.is_closing = False
+        self.generation = 0
+        self.command_timeout: float = LONGEST_S
+        self.open_connections: set[Borrowed] = set()
+        is_hooked = recipe._connect is not asyncpg.connect
+        self.is_plain = not is_hooked and is_plain(recipe._connection_class)
+        self._opens_as_new = not is_hooked and recipe._init is None
+
+    @property
+    def size(self) -> int:
+        return sum(not connection.is_closed() for connection in self.open_connections)
+
+    async def connect(self) -> PooledConnection:
+        generation = self.generation
+        con = await self.recipe._get_new_connection()
+        if self.is_closing:
+            await con.close()
+            raise asyncpg.InterfaceError("pool is closing")
+        if con.is_closed():
+            raise asyncpg.ConnectionDoesNotExistError("connection was closed during pool initialization")
+        connection = Borrowed(con, self.leases, self._settings)
+        # What a hook has set in the session lasts until the first reset, so that one must not be left out.
+        connection.keeps_session = self._opens_as_new and connection.is_standard
+        connection.is_broken = generation != self.generation
+        self.is_plain = is_plain(type(con))
+        self.command_timeout = con._config.command_timeout or LONGEST_S
+        self.open_connections.add(connection)
+        tune(con)
+        return cast(PooledConnection, connection)  # all that the leases and the calls need of one
+
+    def expire(self) -> None:
+        """Let no connection that is open or being opened now outlast its lease."""
+        self.generation += 1
+        for connection in self.open_connections:
+            connection.is_broken = True
+
+    async def connect_apart(self) -> PlainConnection[Any]:
+        recipe = self.recipe
+        con: PlainConnection[Any] = await recipe._connect(
+            *recipe._connect_args,
+            loop=recipe._loop,
+            connection_class=asyncpg.Connection,
+            record_class=recipe._record_class,
+            **recipe._connect_kwargs,
+        )
+        tune(con)
+        return con
+
+    def terminate(self) -> None:
+        for connection in list(self.open_connections):
+            connection.terminate()
+
+
+class DirectConnector(Connector):
+    """Opens a connection for whoever has a permit and none, in their own task, and tells them what went wrong."""
+
+    async def obtain(self) -> PooledConnection:
+        opener = asyncio.current_task()
+        assert opener is not None
+        self._openers.add(opener)
+        try:
+            connection = await self._driver.connect()
+        except Exception as error:
+            self.connect_failures_total += 1
+            self.last_error = error
+            raise
+        finally:
+            self._openers.discard(opener)
+        self.connects_total += 1
+        return connection

@@ -1,0 +1,218 @@
+"""Leases that call the hooks of asyncpg's pool at its moments, and keep its sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from dbpool.compat.connection import Borrowed
+from dbpool.compat.driver import DirectConnector, RecipeDriver
+from dbpool.connection import PooledConnection
+from dbpool.leases import SWEEP_S, Leaseholder, Leases
+
+if TYPE_CHECKING:
+    from dbpool.compat.pool import AsyncpgPool
+    from dbpool.settings import PoolSettings
+
+log = logging.getLogger("asyncpg.pool")  # where its users look for what its pool has to say
+
+CLOCK_S = 0.001  # a timer may be early by as much as the clock's resolution
+
+
+class HookedLeases(Leases):
+    """As asyncpg's pool: no ping, no greatest age; connects are made by whoever needs one, and fail to them."""
+
+    def __init__(self, settings: PoolSettings, recipe: Any, pool: AsyncpgPool) -> None:
+        self.pool = pool
+        self.driver: RecipeDriver
+        super().__init__(settings, RecipeDriver(recipe, settings))
+        self.driver.leases = self
+        self.connector = DirectConnector(self.driver, settings, self._rest)
+        self._setup, self._reset = recipe._setup, recipe._reset
+        self._max_queries = recipe._max_queries
+        self._inactive_s: float = recipe._max_inactive_connection_lifetime
+        self._inactivity: asyncio.TimerHandle | None = None
+        self._floor: asyncio.Task[None] | None = None
+        self._in_setup = 0
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether statements may pass by the methods of the connections' class."""
+        return self.driver.is_plain
+
+    @property
+    def command_timeout(self) -> float:
+        """Seconds for each statement, where a call does not say; as the newest connection has it."""
+        return self.driver.command_timeout
+
+    @property
+    def idle_size(self) -> int:
+        """Connections in nobody's hands; asyncpg counts one that is being set up as such."""
+        return sum(not connection.is_closed() for connection in self._idle) + self._in_setup
+
+    async def open_first(self, size: int) -> None:
+        """Open *size* connections: one first, so that what is wrong shows early, then the others together."""
+        self.loop = asyncio.get_running_loop()
+        if size:
+            connections = [await self.connector.obtain()]
+            connections += await asyncio.gather(*(self.connector.obtain() for _ in range(size - 1)))
+            for connection in reversed(connections):
+                self._rest(connection)
+
+    # The way of a connection
+
+    async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
+        try:
+            if holder.connection is not None and holder.connection.is_broken:  # expired on its way to the next in line
+                await holder.connection.discard(self._settings.reset_timeout)
+            connection = await super().obtain(holder, deadline)
+            borrowed = cast(Borrowed, connection)
+            borrowed.holder, borrowed._cleanup = holder, None
+            if self._setup is not None:
+                await self._set_up(borrowed, deadline)
+        except BaseException:
+            self.keep_floor()
+            raise
+        return connection
+
+    def take_idle(self, now: float) -> PooledConnection | None:  # noqa: ARG002 - none is too old
+        idle = self._idle
+        return None if not idle or idle[-1].is_broken else idle.pop()
+
+    def is_clean(self, connection: PooledConnection) -> bool:
+        is_worn = cast(Borrowed, connection).queries >= self._max_queries
+        return not is_worn and super().is_clean(connection)
+
+    async def _is_alive(self, connection: PooledConnection, now: float) -> bool:  # noqa: ARG002
+        return not (connection.is_broken or connection.is_closed())
+
+    async def _set_up(self, connection: Borrowed, deadline: float) -> None:
+        self._in_setup += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._setup(connection.lend())
+        except BaseException:  # nobody knows what state it is in
+            with suppress(Exception):
+                await connection.close()
+            raise
+        finally:
+            self._in_setup -= 1
+
+    async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        borrowed = cast(Borrowed, connection)
+        is_clean = False
+        try:
+            if borrowed.is_broken or borrowed.queries >= self._max_queries:
+                await connection.close(timeout=borrowed._timeout)
+            else:
+                self.counters.resets_total += 1
+                await borrowed.reset(self._reset)
+                is_clean = not connection.is_closed()
+        except BaseException as error:
+            borrowed.release_error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            borrowed._timeout = None
+            borrowed.detach()
+            if is_clean:
+                self.pass_on(holder, connection)
+            else:
+                self._drop(connection)
+                self.gate.leave(holder)
+
+    def closed(self, connection: Borrowed) -> None:
+        """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
+        self.driver.open_connections.discard(connection)
+        if connection.is_lent and connection.is_held:
+            connection.detach()
+            self.settle(connection.holder)
+        self.keep_floor()
+
+    # Fewer and more connections, while nobody asks
+
+    def _rest(self, connection: PooledConnection) -> None:
+        super()._rest(connection)
+        if self._inactivity is None and self._inactive_s:
+            self._inactivity = self.loop.call_later(self._inactive_s, self._close_inactive)
+
+    def _close_inactive(self) -> None:
+        """Close what has rested for too long; what the floor needs stays, until it rests anew."""
+        self._inactivity = None
+        now = self.loop.time()
+        spare = self.driver.size - self._settings.min_connections
+        for connection in list(self._idle):  # those that rested longest come first
+            left = connection.idle_since + self._inactive_s - now
+            if left > CLOCK_S:
+                self._inactivity = self.loop.call_later(left, self._close_inactive)
+                return
+            if connection.is_closed() or spare <= 0 or self.gate.held == self.gate.capacity:
+                continue
+            spare -= 1
+            self._idle.remove(connection)
+            holder = self._hold()
+            holder.connection = connection
+            connection.is_broken, cast(Borrowed, connection)._timeout = True, self._settings.reset_timeout
+            self.settle(holder)  # its permit is free when the server has let go of it
+
+    def keep_floor(self) -> None:
+        """Open connections in the background until there are ``min_size``."""
+        if self._floor is None and self.pool.is_serving and self.driver.size < self._settings.min_connections:
+            self._floor = self.loop.create_task(self._restore_floor())
+
+    async def _restore_floor(self) -> None:
+        delay_s = 1.0
+        try:
+            while self.pool.is_serving and self.driver.size < self._settings.min_connections:
+                if self.gate.held == self.gate.capacity:
+                    return  # whoever has a permit and no connection is opening one
+                holder = self._hold()
+                try:
+                    connection = await self.connector.obtain()
+                except BaseException as error:
+                    self.gate.leave(holder)
+                    if not isinstance(error, Exception):
+                        raise
+                    if not self.pool.is_serving:
+                        return
+                    log.warning("Failed to restore the pool connection floor; retrying", exc_info=True)
+                    await asyncio.sleep(delay_s)
+                    delay_s = min(delay_s * 2, 60.0)
+                else:
+                    delay_s = 1.0
+                    self.pass_on(holder, connection)
+        finally:
+            self._floor = None
+
+    def _hold(self) -> Leaseholder:
+        """A permit for what the pool itself does; the caller has seen that one is free."""
+        holder = Leaseholder()
+        self.gate.request(holder, SWEEP_S, self.loop)
+        return holder
+
+    # The end
+
+    async def close_all(self) -> None:
+        """Refuse newcomers, fail the line, wait for the leases to end without a limit, close what is open."""
+        self._stop()
+        await self.gate.wait_empty()
+        await asyncio.gather(*(connection.close() for connection in self.driver.open_connections))
+        self._idle.clear()
+
+    def terminate(self) -> None:
+        """Cut every connection off, and end what the pool does itself."""
+        self._stop()
+        self.driver.terminate()
+        self._idle.clear()
+        self._cleanups.cancel_all()
+
+    def _stop(self) -> None:
+        self.driver.is_closing = True
+        for stoppable in (self._floor, self._inactivity):
+            if stoppable is not None:
+                stoppable.cancel()
+        self._inactivity = None
+        self._inactive_s = 0
+        self.gate.close_nowait()

@@ -1,0 +1,338 @@
+"""create_pool: what asyncpg.create_pool takes, and a pool that behaves as asyncpg's."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from copy import copy
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+
+from dbpool.compat.leases import HookedLeases
+from dbpool.connection import Answer, Record, Want
+from dbpool.core.sqltext import SqlTextError
+from dbpool.core.statements import classify, refuse_copy
+from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, SettingsError
+from dbpool.oneshot import Calls
+from dbpool.pool import DatabasePool, Phase
+from dbpool.settings import LONGEST_S, Dsn, PoolSettings
+
+_STATES = {
+    Phase.NEW: "pool is not initialized",
+    Phase.OPENING: "pool is being initialized, but not yet ready: "
+    "likely there is a race between creating a pool and using it",
+    Phase.OPEN: "pool is closing",
+    Phase.CLOSED: "pool is closed",
+}
+
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    from asyncpg import Pool
+
+
+class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool, whose __init__ is not run
+    """What ``dbpool.create_pool`` returns: a DatabasePool with the interface and the behaviour of ``asyncpg.Pool``.
+
+    The same arguments, methods, hooks at the same moments, sizes, warnings and errors: of asyncpg's own classes, but in
+    what only a DatabasePool has, such as ``transaction``. Connections are of the class asked for and have nothing
+    added. ``fetch*`` and ``execute`` of the pool take its fast way, unless a hook or a class must see them.
+
+    Different on purpose:
+
+    - Callers wait in one line, first come, first served. Those in line when ``close`` begins are refused at once.
+    - No more than ``max_size`` connections are ever open; a connection that expired, or was idle for too long, has been
+      closed at the server, or was cut off after 5 s, before another takes its place.
+    - A one-shot that is proven to leave the session as it was, on a connection without hooks, owes no reset: the next
+      caller gets the connection as it is. One that was answered returns its answer even if the reset after it fails.
+    - A caller that is cancelled or out of time is told at once, while its connection is cleaned up in the background.
+    - A hook that raises a BaseException costs its connection, never the place of it in the pool.
+    - ``terminate`` cancels a ``reset`` hook that is under way.
+    - ``execute("copy ... from stdin")``, for which asyncpg waits for ever, deaf to cancellation, raises StatementError.
+    """
+
+    def __init__(self, recipe: Any) -> None:
+        self._recipe = recipe
+        self._begin(_settings(recipe))
+        self._ways = HookedLeases(self._settings, recipe, self)
+        self._leases = self._ways
+        self._calls = Calls(self._ways, self._settings)
+        self._has_hooks = not (recipe._setup is None and recipe._reset is None)
+
+    # Opening and closing
+
+    async def open(self) -> Self:
+        """Open ``init_size`` connections; return the pool, also where that was done before."""
+        if self._phase is Phase.OPENING:
+            raise asyncpg.InterfaceError("pool is being initialized in another task")
+        if self._phase is Phase.FORKED:
+            raise self._refusal()
+        if self._phase is Phase.NEW:
+            self._phase = Phase.OPENING
+            try:
+                await self._ways.open_first(self._recipe.get_init_size())
+            except BaseException:
+                self._phase = Phase.CLOSED
+                self._ways.terminate()
+                raise
+            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+            self._phase = Phase.OPEN
+            self._ways.keep_floor()
+        return self
+
+    init_pool = open
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self.open().__await__()
+
+    async def close(self, timeout: float | None = None) -> None:
+        """Wait until every connection is released, then close all; a failure or cancellation terminates the pool.
+
+        Args:
+            timeout: seconds to wait at the most; None, as in asyncpg: no limit.
+        """
+        if self._phase is Phase.CLOSED:
+            return
+        self._check_init()
+        self._loop = None  # from now on newcomers are refused
+        warning = asyncio.get_running_loop().call_later(60, self._warn_on_long_close)  # type: ignore[attr-defined]
+        try:
+            async with asyncio.timeout(timeout):
+                await self._ways.close_all()
+        except BaseException:
+            self.terminate()
+            raise
+        finally:
+            warning.cancel()
+            self._phase = Phase.CLOSED
+
+    def terminate(self) -> None:
+        """Cut every connection off, now."""
+        if self._phase is Phase.CLOSED:
+            return
+        self._check_init()
+        self._loop, self._phase = None, Phase.CLOSED
+        self._ways.terminate()
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it is open and not being closed."""
+        return self._loop is not None
+
+    def is_closing(self) -> bool:
+        return self._phase is Phase.CLOSED or (self._phase is Phase.OPEN and not self.is_serving)
+
+    # Connections
+
+    acquire: Any = Pool.acquire  # these call the underscored ones below
+    release: Any = Pool.release
+
+    async def _acquire(self, timeout: float | None) -> Any:
+        """What ``acquire`` awaits."""
+        self._check_usable()
+        if timeout is not None and timeout <= 0:
+            raise TimeoutError
+        try:
+            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S))
+            connection: Any = await lease.__aenter__()
+        except DbPoolError as error:
+            raise _as_asyncpg_says_it(error) from error.__cause__
+        connection._timeout = timeout
+        return connection.lend()
+
+    async def expire_connections(self) -> None:
+        """Replace every connection that is open now before its next use."""
+        self._ways.driver.expire()
+
+    def set_connect_args(self, dsn: str | None = None, **connect_kwargs: Any) -> None:
+        """How connections are to be opened from now on."""
+        self._recipe.set_connect_args(dsn, **connect_kwargs)
+
+    def get_size(self) -> int:
+        return self._ways.driver.size
+
+    def get_idle_size(self) -> int:
+        return self._ways.idle_size
+
+    def get_init_size(self) -> int:
+        return self._recipe.get_init_size()  # type: ignore[no-any-return]
+
+    def get_min_size(self) -> int:
+        return self._recipe.get_min_size()  # type: ignore[no-any-return]
+
+    def get_max_size(self) -> int:
+        return self._recipe.get_max_size()  # type: ignore[no-any-return]
+
+    # Statements: by the fast way of a one-shot where nothing has to see them, else as asyncpg runs them
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        if not self._has_shortcut(query, timeout):
+            return await Pool.execute(self, query, *args, timeout=timeout)
+        status = await self._one_shot(query, args, Want.STATUS, timeout)
+        return status if isinstance(status, str) else status[1].decode()
+
+    async def fetch(  # type: ignore[override]
+        self, query: str, *args: Any, timeout: float | None = None, record_class: type[Record] | None = None
+    ) -> list[Any]:
+        if record_class is not None or not self._has_shortcut(query, timeout):
+            return await Pool.fetch(self, query, *args, timeout=timeout, record_class=record_class)
+        rows: list[Any] = await self._one_shot(query, args, Want.ROWS, timeout)
+        return rows
+
+    async def fetchrow(  # type: ignore[override]
+        self, query: str, *args: Any, timeout: float | None = None, record_class: type[Record] | None = None
+    ) -> Any:
+        if record_class is not None or not self._has_shortcut(query, timeout):
+            return await Pool.fetchrow(self, query, *args, timeout=timeout, record_class=record_class)
+        rows = await self._one_shot(query, args, Want.ROW, timeout)
+        return rows[0] if rows else None
+
+    async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
+        if not self._has_shortcut(query, timeout):
+            return await Pool.fetchval(self, query, *args, column=column, timeout=timeout)
+        rows = await self._one_shot(query, args, Want.ROW, timeout)
+        return rows[0][column] if rows else None
+
+    executemany: Any = Pool.executemany
+
+    def _has_shortcut(self, query: str, timeout: object) -> bool:
+        """Whether the fast way does what asyncpg would do.
+
+        Raises:
+            StatementError: a COPY that would wait for ever.
+        """
+        self._check_usable()
+        try:
+            refuse_copy(classify(query))
+        except (SqlTextError, TypeError, AttributeError):  # asyncpg or the server will say what is wrong
+            return False
+        is_timed = timeout is None or (isinstance(timeout, (int, float)) and 0 < timeout <= LONGEST_S)
+        return is_timed and not self._has_hooks and self._ways.is_plain
+
+    async def _one_shot(self, query: str, args: Sequence[Any], want: Want, timeout: float | None) -> Answer:
+        calls = self._calls
+        limit = self._ways.command_timeout if timeout is None else timeout
+        if limit != calls.query_timeout:
+            calls = copy(calls)  # a limit is for the statement alone, there is none for the wait
+            calls.query_timeout = limit
+        try:
+            keeps_session = classify(query).keeps_session
+            return await calls.run(query, args, want, keeps_session=keeps_session, timeout=None)
+        except DbPoolError as error:
+            raise _as_asyncpg_says_it(error) from error.__cause__
+
+    # What asyncpg's own methods and connections ask of their pool
+
+    def _check_init(self) -> None:
+        if self._phase is not Phase.OPEN:
+            raise self._refusal()
+
+    def _refusal(self) -> Exception:
+        if self._phase is Phase.FORKED or self.is_serving:
+            return super()._refusal()
+        return asyncpg.InterfaceError(_STATES[self._phase])
+
+    def _drop_statement_cache(self) -> None:
+        for connection in self._ways.driver.open_connections:
+            connection._drop_local_statement_cache()
+
+    def _drop_type_cache(self) -> None:
+        for connection in self._ways.driver.open_connections:
+            connection._drop_local_type_cache()
+
+
+def _settings(recipe: Any) -> PoolSettings:
+    dsn = recipe._connect_args[0]
+    try:
+        address = Dsn(dsn)
+    except SettingsError:  # asyncpg takes more than one form, and none
+        address = Dsn("postgresql://")
+    return PoolSettings(
+        dsn=address,
+        max_connections=operator.index(recipe.get_max_size()),
+        min_connections=operator.index(recipe.get_min_size()),
+        acquire_timeout=LONGEST_S,
+        query_timeout=LONGEST_S,
+    )
+
+
+def _as_asyncpg_says_it(error: DbPoolError) -> BaseException:
+    if isinstance(error, TimeoutError):  # AcquireTimeout, QueryTimeout
+        return TimeoutError()
+    if isinstance(error, PoolClosed):
+        return asyncpg.InterfaceError("pool is closing")
+    if isinstance(error, ConnectionLost) and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def create_pool(
+    dsn: str | None = None,
+    *,
+    init_size: int | None = None,
+    min_size: int = 10,
+    max_size: int = 10,
+    max_queries: int = 50000,
+    max_inactive_connection_lifetime: float = 300.0,
+    connect: Callable[..., Awaitable[Any]] | None = None,
+    setup: Callable[[Any], Awaitable[Any]] | None = None,
+    init: Callable[[Any], Awaitable[Any]] | None = None,
+    reset: Callable[[Any], Awaitable[Any]] | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+    connection_class: type[Any] = asyncpg.Connection,
+    record_class: type[Any] = asyncpg.Record,
+    **connect_kwargs: Any,
+) -> AsyncpgPool:
+    """A pool for code that was written for ``asyncpg.create_pool``: the same arguments, the same behaviour.
+
+    To be used as ``async with create_pool(...) as pool`` or ``pool = await create_pool(...)``.
+
+    Args:
+        init_size: connections opened at first; None: *min_size*.
+        min_size: connections kept when idle.
+        max_queries: statements after which a connection is replaced.
+        max_inactive_connection_lifetime: seconds after which an idle connection above *min_size* is closed; 0: never.
+        connect: called instead of ``asyncpg.connect``.
+        setup: called with each connection that is acquired.
+        init: called with each new connection.
+        reset: called with each connection that is released, instead of the reset query.
+        connect_kwargs: for ``asyncpg.connect``, as *dsn*.
+    Raises: ValueError or TypeError, as asyncpg does.
+    """
+    make: Any = asyncpg.Pool  # which checks all of it
+    recipe = make(
+        dsn,
+        init_size=init_size,
+        min_size=min_size,
+        max_size=max_size,
+        max_queries=max_queries,
+        max_inactive_connection_lifetime=max_inactive_connection_lifetime,
+        connect=connect,
+        setup=setup,
+        init=None if init is None else _losing_nothing(init),
+        reset=reset,
+        loop=loop,
+        connection_class=connection_class,
+        record_class=record_class,
+        **connect_kwargs,
+    )
+    return AsyncpgPool(recipe)
+
+
+def _losing_nothing(init: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """*init*, and the connection is closed also where asyncpg would lose it."""
+
+    async def initialize(connection: Any) -> None:
+        try:
+            await init(connection)
+        except (Exception, asyncio.CancelledError):  # asyncpg closes it
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+
+    return initialize
