@@ -103,6 +103,7 @@ class PooledConnection(asyncpg.Connection):
     _source: RowSource | None  # where it takes its rows
 
     make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
+    drivers_limit: Any = NO_TIMEOUT  # of a statement begun; None: the driver's ``command_timeout``
 
     def __init__(self, protocol: Any, transport: Any, _: Any, *rest: Any) -> None:
         # not the loop that asyncpg was given, which may have been a DialingLoop
@@ -255,7 +256,7 @@ class PooledConnection(asyncpg.Connection):
         statement = me._stmt_cache.get((sql, self.record_class, False))
         if statement is None or me._query_loggers:
             return None
-        work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, NO_TIMEOUT)
+        work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, self.drivers_limit)
         answer = work.send(None)
         answer._asyncio_future_blocking = False  # we resume the work ourselves, no task awaits it
         return work, answer

@@ -89,6 +89,7 @@ class Borrowed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._con, name)
 
+    drivers_limit = None
     begin: Any = PooledConnection.begin
     discard: Any = PooledConnection.discard
     doom: Any = PooledConnection.doom

@@ -31,7 +31,7 @@ class RecipeDriver(Driver):
         self.recipe = recipe
         self.is_closing = False
         self.generation = 0
-        self.command_timeout: float = LONGEST_S
+        self.longest_s: float = LONGEST_S  # for a statement: the ``command_timeout`` of the newest connection
         self.open_connections: set[Borrowed] = set()
         is_hooked = recipe._connect is not asyncpg.connect
         self.is_plain = not is_hooked and is_plain(recipe._connection_class)
@@ -54,7 +54,7 @@ class RecipeDriver(Driver):
         connection.keeps_session = self._opens_as_new and connection.is_standard
         connection.is_broken = generation != self.generation
         self.is_plain = is_plain(type(con))
-        self.command_timeout = con._config.command_timeout or LONGEST_S
+        self.longest_s = con._config.command_timeout or LONGEST_S
         self.open_connections.add(connection)
         tune(con)
         return cast(PooledConnection, connection)  # all that the leases and the calls need of one

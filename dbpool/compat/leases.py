@@ -38,16 +38,6 @@ class HookedLeases(Leases):
         self._in_setup = 0
 
     @property
-    def is_plain(self) -> bool:
-        """Whether statements may pass by the methods of the connections' class."""
-        return self.driver.is_plain
-
-    @property
-    def command_timeout(self) -> float:
-        """Seconds for each statement, where a call does not say; as the newest connection has it."""
-        return self.driver.command_timeout
-
-    @property
     def idle_size(self) -> int:
         """Connections in nobody's hands; asyncpg counts one that is being set up as such."""
         return sum(not connection.is_closed() for connection in self._idle) + self._in_setup

@@ -6,6 +6,7 @@ import asyncio
 import operator
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from copy import copy
+from itertools import pairwise
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +14,7 @@ import asyncpg
 
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
-from dbpool.core.sqltext import SqlTextError
+from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, SettingsError
 from dbpool.oneshot import Calls
@@ -197,9 +198,17 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         rows = await self._one_shot(query, args, Want.ROW, timeout)
         return rows[0][column] if rows else None
 
-    executemany: Any = Pool.executemany
+    async def fetchmany(
+        self, query: str, args: Any, *, timeout: float | None = None, record_class: type[Record] | None = None
+    ) -> list[Any]:
+        self._has_shortcut(query, timeout)  # for what it refuses
+        return await Pool.fetchmany(self, query, args, timeout=timeout, record_class=record_class)
 
-    def _has_shortcut(self, query: str, timeout: object) -> bool:
+    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
+        self._has_shortcut(command, timeout)
+        await Pool.executemany(self, command, args, timeout=timeout)
+
+    def _has_shortcut(self, query: str, timeout: float | None) -> bool:
         """Whether the fast way does what asyncpg would do.
 
         Raises:
@@ -207,18 +216,18 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         """
         self._check_usable()
         try:
-            refuse_copy(classify(query))
-        except (SqlTextError, TypeError, AttributeError):  # asyncpg or the server will say what is wrong
+            _refuse_hanging(query)
+        except (SqlTextError, TypeError):  # asyncpg or the server will say what is wrong
             return False
-        is_timed = timeout is None or (isinstance(timeout, (int, float)) and 0 < timeout <= LONGEST_S)
-        return is_timed and not self._has_hooks and self._ways.is_plain
+        if timeout is not None and not (type(timeout) in (int, float) and 0 < timeout <= self._ways.driver.longest_s):
+            return False
+        return self._ways.driver.is_plain and not self._has_hooks
 
     async def _one_shot(self, query: str, args: Sequence[Any], want: Want, timeout: float | None) -> Answer:
         calls = self._calls
-        limit = self._ways.command_timeout if timeout is None else timeout
-        if limit != calls.query_timeout:
-            calls = copy(calls)  # a limit is for the statement alone, there is none for the wait
-            calls.query_timeout = limit
+        if timeout is not None:  # it is for the statement alone; for the wait there is none
+            calls = copy(calls)
+            calls.query_timeout = timeout
         try:
             keeps_session = classify(query).keeps_session
             return await calls.run(query, args, want, keeps_session=keeps_session, timeout=None)
@@ -258,6 +267,15 @@ def _settings(recipe: Any) -> PoolSettings:
         acquire_timeout=LONGEST_S,
         query_timeout=LONGEST_S,
     )
+
+
+def _refuse_hanging(query: str) -> None:
+    """Raise StatementError for a COPY that asyncpg would wait on for ever; one to the client is merely of no use."""
+    statement = classify(query)
+    if statement.is_copy_stdio and any(
+        before.keyword == "FROM" and word.keyword in ("STDIN", "STDOUT") for before, word in pairwise(tokens(query))
+    ):
+        refuse_copy(statement)
 
 
 def _as_asyncpg_says_it(error: DbPoolError) -> BaseException:
