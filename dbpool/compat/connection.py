@@ -46,6 +46,7 @@ class Borrowed:
         "_protocol",
         "_proxy",
         "_query_loggers",
+        "_released",
         "_stmt_cache",
         "_timeout",
         "at_work",
@@ -69,13 +70,14 @@ class Borrowed:
     release_error: BaseException | None
     _cleanup: asyncio.Task[None] | None
     _proxy: Any
+    _released: asyncio.Future[None] | None
     _timeout: float | None  # for the reset; None: no limit
 
     def __init__(self, con: Any, leases: HookedLeases, settings: PoolSettings) -> None:
         self._con, self._leases, self._pool = con, leases, leases.pool
         con._pool_holder = weakref.ref(self)
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
-        self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
+        self._proxy = self._cleanup = self._released = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
         self.doomed_by = ""
         self.at_work = self.loan = 0
@@ -174,11 +176,18 @@ class Borrowed:
         """
         if self.is_held:  # else it is being released
             self._timeout = timeout
+            self._released = asyncio.get_running_loop().create_future()
             self._cleanup = self._leases.settle(self.holder)
-        if self._cleanup is not None:
-            await asyncio.wait([self._cleanup])
+        if self._cleanup is not None and self._released is not None:
+            await asyncio.wait([self._cleanup, self._released], return_when=asyncio.FIRST_COMPLETED)
         if self.release_error is not None:
             raise self.release_error
+
+    def tell_released(self) -> None:
+        """It is clean, or never will be: whoever releases it need not wait for its end."""
+        self._timeout = None
+        if self._released is not None and not self._released.done():
+            self._released.set_result(None)
 
     def _release_on_close(self) -> None:
         """The connection is closed, by whomever: asyncpg tells its holder so."""

@@ -102,16 +102,21 @@ class HookedLeases(Leases):
                 is_clean = not connection.is_closed()
         except BaseException as error:
             borrowed.release_error = error
-            if not isinstance(error, Exception):
+            if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
                 raise
         finally:
-            borrowed._timeout = None
             borrowed.detach()
             if is_clean:
+                borrowed.tell_released()
                 self.pass_on(holder, connection)
             else:
-                self._drop(connection)
-                self.gate.leave(holder)
+                self.driver.open_connections.discard(borrowed)
+                borrowed.tell_released()
+                try:  # its permit is free when the server has let go of it
+                    await connection.discard(self._settings.reset_timeout)
+                finally:
+                    self._drop(connection)
+                    self.gate.leave(holder)
 
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
@@ -145,7 +150,7 @@ class HookedLeases(Leases):
             holder = self._hold()
             holder.connection = connection
             connection.is_broken, cast(Borrowed, connection)._timeout = True, self._settings.reset_timeout
-            self.settle(holder)  # its permit is free when the server has let go of it
+            self.settle(holder)
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""

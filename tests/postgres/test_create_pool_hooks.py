@@ -231,9 +231,14 @@ async def test_close_waits_for_a_reset_under_way(create: Create, database: Datab
 
 
 async def test_terminate_ends_a_reset_that_hangs(database: Database) -> None:
-    pool = await dbpool.create_pool(database.dsn, min_size=1, max_size=1, reset=_hang_once())
+    async def reset(_: object) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    entered = asyncio.Event()
+    pool = await dbpool.create_pool(database.dsn, min_size=1, max_size=1, reset=reset)
     using = asyncio.create_task(outcome(_used(pool, "acquire")))
-    await becomes(lambda: pool.stats().held)
+    await entered.wait()
     pool.terminate()
     assert await using is asyncio.CancelledError
     assert pool.stats().held == 0
