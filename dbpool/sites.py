@@ -51,6 +51,8 @@ class Sites:
     def __init__(self) -> None:
         self._sites: dict[tuple[int, int], Site] = {}
         self._elsewhere = Site(None, 0)
+        self.passed_over: tuple[str, ...] = (PACKAGE,)
+        """Folders whose code is nobody's place."""
 
     def of(self, depth: int) -> Site:
         """The place of the caller *depth* calls above this one, or the first above that outside this package."""
@@ -65,7 +67,7 @@ class Sites:
         return self._elsewhere
 
     def _new(self, key: tuple[int, int], code: CodeType) -> Site | None:
-        if code.co_filename.startswith(PACKAGE):
+        if code.co_filename.startswith(self.passed_over):
             return None
         if len(self._sites) >= MOST_SITES:
             return self._elsewhere

@@ -12,6 +12,7 @@ from asyncpg import connection as asyncpg_connection
 from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
+from dbpool.events import Reason
 from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
@@ -59,9 +60,12 @@ class Borrowed:
         "is_interrupted",
         "is_standard",
         "keeps_session",
+        "last_sql",
         "loan",
         "record_class",
         "release_error",
+        "retired_for",
+        "seen_alive_at",
         "settings",
         "transactions",
     )
@@ -71,6 +75,8 @@ class Borrowed:
     _cleanup: asyncio.Task[None] | None
     _proxy: Any
     _released: asyncio.Future[None] | None
+    last_sql: str | None
+    retired_for: Reason | None
     _timeout: float | None  # for the reset; None: no limit
 
     def __init__(self, con: Any, leases: HookedLeases, settings: PoolSettings) -> None:
@@ -79,6 +85,8 @@ class Borrowed:
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
         self._proxy = self._cleanup = self._released = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
+        self.retired_for = self.last_sql = None
+        self.idle_since = self.seen_alive_at = 0.0
         self.doomed_by = ""
         self.at_work = self.loan = 0
         self.expires_at = LONGEST_S
@@ -97,6 +105,7 @@ class Borrowed:
     doom: Any = PooledConnection.doom
     check_fit: Any = PooledConnection.check_fit
     is_quiet: Any = PooledConnection.is_quiet
+    retire: Any = PooledConnection.retire
 
     @property
     def queries(self) -> int:
@@ -109,6 +118,7 @@ class Borrowed:
     async def run(self, sql: str, args: Any, want: Want, timeout: float) -> Answer:
         """Run any statement; without a time limit the connection's ``command_timeout`` is the limit."""
         self.check_fit()
+        self.last_sql = sql
         seconds = None if timeout >= LONGEST_S else timeout
         if want.status:
             return await self._con.execute(sql, *args, timeout=seconds)
@@ -141,6 +151,7 @@ class Borrowed:
     def end_loan(self) -> None:
         """The block of a lease of this package has ended."""
         self.loan += 1
+        self.last_sql = None
         self._con._on_release()
         self.transactions.clear()
 

@@ -11,6 +11,8 @@ from dbpool.compat.connection import Borrowed, is_plain
 from dbpool.connecting import Connector
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.driver import Driver, tune
+from dbpool.events import ConnectFailed, ConnectionOpened, Reason
+from dbpool.faults import one_line
 from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
@@ -39,7 +41,14 @@ class RecipeDriver(Driver):
 
     @property
     def size(self) -> int:
-        return sum(not connection.is_closed() for connection in self.open_connections)
+        return len(self.connections)
+
+    @property
+    def connections(self) -> list[PooledConnection]:
+        return cast(list[PooledConnection], [one for one in self.open_connections if not one.is_closed()])
+
+    def grow(self, max_connections: int) -> None:
+        """There is room for any number."""
 
     async def connect(self) -> PooledConnection:
         generation = self.generation
@@ -52,7 +61,8 @@ class RecipeDriver(Driver):
         connection = Borrowed(con, self.leases, self._settings)
         # What a hook has set in the session lasts until the first reset, so that one must not be left out.
         connection.keeps_session = self._opens_as_new and connection.is_standard
-        connection.is_broken = generation != self.generation
+        if generation != self.generation:
+            connection.retire(Reason.DRAINED)
         self.is_plain = is_plain(type(con))
         self.longest_s = con._config.command_timeout or LONGEST_S
         self.open_connections.add(connection)
@@ -63,7 +73,7 @@ class RecipeDriver(Driver):
         """Let no connection that is open or being opened now outlast its lease."""
         self.generation += 1
         for connection in self.open_connections:
-            connection.is_broken = True
+            connection.retire(Reason.DRAINED)
 
     async def connect_apart(self) -> PlainConnection[Any]:
         recipe = self.recipe
@@ -89,13 +99,17 @@ class DirectConnector(Connector):
         opener = asyncio.current_task()
         assert opener is not None
         self._openers.add(opener)
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
             connection = await self._driver.connect()
         except Exception as error:
             self.connect_failures_total += 1
             self.last_error = error
+            self._events.tell(ConnectFailed(one_line(error), 1))
             raise
         finally:
             self._openers.discard(opener)
         self.connects_total += 1
+        self._events.tell(ConnectionOpened(clock() - started))
         return connection

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
 
 from dbpool.compat.connection import Borrowed
 from dbpool.compat.driver import DirectConnector, RecipeDriver
 from dbpool.connection import PooledConnection
-from dbpool.leases import SWEEP_S, Leaseholder, Leases
+from dbpool.events import Closed, Closing, Events, Reason
+from dbpool.gate import Gate
+from dbpool.leases import Leaseholder, Leases
 
 if TYPE_CHECKING:
     from dbpool.compat.pool import AsyncpgPool
@@ -24,23 +30,25 @@ CLOCK_S = 0.001  # a timer may be early by as much as the clock's resolution
 class HookedLeases(Leases):
     """As asyncpg's pool: no ping, no greatest age; connects are made by whoever needs one, and fail to them."""
 
-    def __init__(self, settings: PoolSettings, recipe: Any, pool: AsyncpgPool) -> None:
+    def __init__(self, settings: PoolSettings, recipe: Any, pool: AsyncpgPool, gate: Gate, events: Events) -> None:
         self.pool = pool
         self.driver: RecipeDriver
-        super().__init__(settings, RecipeDriver(recipe, settings))
+        super().__init__(settings, RecipeDriver(recipe, settings), gate, events)
         self.driver.leases = self
-        self.connector = DirectConnector(self.driver, settings, self._rest)
+        self.connector = DirectConnector(self.driver, settings, events, self._rest)
         self._setup, self._reset = recipe._setup, recipe._reset
         self._max_queries = recipe._max_queries
+        self._least: int = recipe.get_min_size()
         self._inactive_s: float = recipe._max_inactive_connection_lifetime
         self._inactivity: asyncio.TimerHandle | None = None
         self._floor: asyncio.Task[None] | None = None
         self._in_setup = 0
+        self.gate.sites.passed_over += (str(Path(asyncpg.__file__).parent),)  # it calls for who calls it
 
     @property
     def idle_size(self) -> int:
         """Connections in nobody's hands; asyncpg counts one that is being set up as such."""
-        return sum(not connection.is_closed() for connection in self._idle) + self._in_setup
+        return sum(not connection.is_closed() for connection in self.resting) + self._in_setup
 
     async def open_first(self, size: int) -> None:
         """Open *size* connections: one first, so that what is wrong shows early, then the others together."""
@@ -68,7 +76,7 @@ class HookedLeases(Leases):
         return connection
 
     def take_idle(self, now: float) -> PooledConnection | None:  # noqa: ARG002 - none is too old
-        idle = self._idle
+        idle = self.resting
         return None if not idle or idle[-1].is_broken else idle.pop()
 
     def is_clean(self, connection: PooledConnection) -> bool:
@@ -92,11 +100,12 @@ class HookedLeases(Leases):
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
         borrowed = cast(Borrowed, connection)
-        is_clean = False
+        is_clean, reason = False, Reason.BROKEN
         try:
             if borrowed.is_broken or borrowed.queries >= self._max_queries:
                 await connection.close(timeout=borrowed._timeout)
             else:
+                reason = Reason.RESET_FAILED
                 self.counters.resets_total += 1
                 await borrowed.reset(self._reset)
                 is_clean = not connection.is_closed()
@@ -115,7 +124,7 @@ class HookedLeases(Leases):
                 try:  # its permit is free when the server has let go of it
                     await connection.discard(self._settings.reset_timeout)
                 finally:
-                    self._drop(connection)
+                    self._drop(connection, reason)
                     self.gate.leave(holder)
 
     def closed(self, connection: Borrowed) -> None:
@@ -137,40 +146,40 @@ class HookedLeases(Leases):
         """Close what has rested for too long; what the floor needs stays, until it rests anew."""
         self._inactivity = None
         now = self.loop.time()
-        spare = self.driver.size - self._settings.min_connections
-        for connection in list(self._idle):  # those that rested longest come first
+        spare = self.driver.size - self._least
+        for connection in list(self.resting):  # those that rested longest come first
             left = connection.idle_since + self._inactive_s - now
             if left > CLOCK_S:
                 self._inactivity = self.loop.call_later(left, self._close_inactive)
                 return
-            if connection.is_closed() or spare <= 0 or self.gate.held == self.gate.capacity:
-                continue
-            spare -= 1
-            self._idle.remove(connection)
-            holder = self._hold()
-            holder.connection = connection
-            connection.is_broken, cast(Borrowed, connection)._timeout = True, self._settings.reset_timeout
-            self.settle(holder)
+            if spare > 0 and not connection.is_closed():
+                spare -= 1
+                cast(Borrowed, connection)._timeout = self._settings.reset_timeout
+                self.retire_idle(connection, Reason.IDLE)
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""
-        if self._floor is None and self.pool.is_serving and self.driver.size < self._settings.min_connections:
+        if self._floor is None and self._is_serving and self.driver.size < self._least:
             self._floor = self.loop.create_task(self._restore_floor())
+
+    @property
+    def _is_serving(self) -> bool:
+        return self.pool.is_serving and not self.gate.is_paused
 
     async def _restore_floor(self) -> None:
         delay_s = 1.0
         try:
-            while self.pool.is_serving and self.driver.size < self._settings.min_connections:
-                if self.gate.held == self.gate.capacity:
+            while self._is_serving and self.driver.size < self._least:
+                holder = self._seize()
+                if holder is None:
                     return  # whoever has a permit and no connection is opening one
-                holder = self._hold()
                 try:
                     connection = await self.connector.obtain()
                 except BaseException as error:
                     self.gate.leave(holder)
                     if not isinstance(error, Exception):
                         raise
-                    if not self.pool.is_serving:
+                    if not self._is_serving:
                         return
                     log.warning("Failed to restore the pool connection floor; retrying", exc_info=True)
                     await asyncio.sleep(delay_s)
@@ -181,29 +190,28 @@ class HookedLeases(Leases):
         finally:
             self._floor = None
 
-    def _hold(self) -> Leaseholder:
-        """A permit for what the pool itself does; the caller has seen that one is free."""
-        holder = Leaseholder()
-        self.gate.request(holder, SWEEP_S, self.loop)
-        return holder
-
     # The end
 
     async def close_all(self) -> None:
         """Refuse newcomers, fail the line, wait for the leases to end without a limit, close what is open."""
         self._stop()
         await self.gate.wait_empty()
-        await asyncio.gather(*(connection.close() for connection in self.driver.open_connections))
-        self._idle.clear()
+        await asyncio.gather(*(connection.close() for connection in self.driver.connections))
+        self.resting.clear()
+        self.events.tell(Closed(()))
 
     def terminate(self) -> None:
         """Cut every connection off, and end what the pool does itself."""
+        cut_off = self.gate.report().holders
         self._stop()
         self.driver.terminate()
-        self._idle.clear()
+        self.resting.clear()
         self._cleanups.cancel_all()
+        self.events.tell(Closed(cut_off))
 
     def _stop(self) -> None:
+        if not self.driver.is_closing:
+            self.events.tell(Closing())
         self.driver.is_closing = True
         for stoppable in (self._floor, self._inactivity):
             if stoppable is not None:
@@ -211,3 +219,7 @@ class HookedLeases(Leases):
         self._inactivity = None
         self._inactive_s = 0
         self.gate.close_nowait()
+
+    def start_last(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin what is left to do when the pool was terminated."""
+        self._cleanups.start(work)

@@ -20,6 +20,7 @@ from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, SettingsError
 from dbpool.oneshot import Calls
 from dbpool.pool import DatabasePool, Phase
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
+from dbpool.upkeep import Upkeep
 
 _STATES = {
     Phase.NEW: "pool is not initialized",
@@ -59,7 +60,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     def __init__(self, recipe: Any) -> None:
         self._recipe = recipe
         self._begin(_settings(recipe))
-        self._ways = HookedLeases(self._settings, recipe, self)
+        self._ways = HookedLeases(self._settings, recipe, self, self._leases.gate, self._events)
         self._leases = self._ways
         self._calls = Calls(self._ways, self._settings)
         self._has_hooks = not (recipe._setup is None and recipe._reset is None)
@@ -82,6 +83,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
                 raise
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
             self._phase = Phase.OPEN
+            self._upkeep = Upkeep(self._ways, self._settings)  # for resize() and drain(); else it has nothing to do
             self._ways.keep_floor()
         return self
 
@@ -100,10 +102,13 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             return
         self._check_init()
         self._loop = None  # from now on newcomers are refused
+        self._stop_upkeep()
         warning = asyncio.get_running_loop().call_later(60, self._warn_on_long_close)  # type: ignore[attr-defined]
         try:
             async with asyncio.timeout(timeout):
                 await self._ways.close_all()
+                if self._listeners is not None:
+                    await self._listeners.close()
         except BaseException:
             self.terminate()
             raise
@@ -117,7 +122,14 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             return
         self._check_init()
         self._loop, self._phase = None, Phase.CLOSED
+        self._stop_upkeep()
         self._ways.terminate()
+        if self._listeners is not None:
+            self._ways.start_last(self._listeners.close())
+
+    def _stop_upkeep(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.stop()
 
     @property
     def is_serving(self) -> bool:
@@ -138,7 +150,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         if timeout is not None and timeout <= 0:
             raise TimeoutError
         try:
-            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S))
+            site = self._ways.gate.sites.of(2)
+            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), self._line, site)
             connection: Any = await lease.__aenter__()
         except DbPoolError as error:
             raise _as_asyncpg_says_it(error) from error.__cause__
@@ -166,7 +179,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         return self._recipe.get_min_size()  # type: ignore[no-any-return]
 
     def get_max_size(self) -> int:
-        return self._recipe.get_max_size()  # type: ignore[no-any-return]
+        return self._ways.gate.capacity
 
     # Statements: by the fast way of a one-shot where nothing has to see them, else as asyncpg runs them
 
@@ -230,7 +243,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             calls.query_timeout = timeout
         try:
             keeps_session = classify(query).keeps_session
-            return await calls.run(query, args, want, keeps_session=keeps_session, timeout=None)
+            return await calls.run(self._line, query, args, want, keeps_session=keeps_session, timeout=None)
         except DbPoolError as error:
             raise _as_asyncpg_says_it(error) from error.__cause__
 
@@ -263,9 +276,11 @@ def _settings(recipe: Any) -> PoolSettings:
     return PoolSettings(
         dsn=address,
         max_connections=operator.index(recipe.get_max_size()),
-        min_connections=operator.index(recipe.get_min_size()),
         acquire_timeout=LONGEST_S,
         query_timeout=LONGEST_S,
+        max_lifetime=LONGEST_S,
+        max_idle=LONGEST_S,
+        keepalive=LONGEST_S,
     )
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import dbpool
-from tests.support.both import Create, both, opened, outcome
+from tests.support.both import Create, both, opened, outcome, until_size
 from tests.support.databases import Database
 from tests.support.pools import becomes, until, witness_of
 
@@ -207,6 +207,17 @@ async def test_what_only_our_pools_have_works_too(database: Database) -> None:
                 assert event.payload == "hello"
                 break
         assert "of 2 held" in repr(pool)
+        async with pool.lane("batch", at_most=1).acquire() as connection:
+            assert await connection.fetchval("select 1") == 1
+            assert "test_create_pool_statements.py" in str(pool.report())
+        assert pool.drain() == pool.get_size()
+        await until_size(pool, 0)
+        pool.resize(3)
+        assert pool.get_max_size() == 3
+        await pool.pause()
+        pool.resume()
+        async with pool.acquire(), pool.acquire():
+            assert str(pool.report()).count("test_create_pool_statements.py") >= 2
 
 
 async def _noop(_: object) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import dbpool
 from tests.support.databases import Database
-from tests.support.pools import becomes
+from tests.support.pools import becomes, settled
 
 Pool = Any  # asyncpg.Pool, or the like of it
 Create = Callable[..., Pool]
@@ -30,15 +30,9 @@ async def opened(create: Create, database: Database, size: Any = 1, **options: A
     options = {"min_size": 0, "max_size": size, "command_timeout": 20, **options}
     async with create(database.dsn, **options) as pool:
         yield pool
-        assert_whole(pool)
-
-
-def assert_whole(pool: Pool) -> None:
-    """No permit is lost, and no more is open than may be."""
-    if isinstance(pool, dbpool.DatabasePool):
-        stats = pool.stats()
-        assert (stats.held, stats.waiting) == (0, 0), stats
-        assert stats.connections <= stats.capacity
+        if isinstance(pool, dbpool.DatabasePool):
+            await settled(pool)  # no permit is lost, and no more is open than may be
+            assert pool.stats().connections <= pool.stats().capacity
 
 
 async def outcome(work: Awaitable[Any], within_s: float = 10.0) -> Any:  # noqa: ANN401 - a result, or the class of what was raised
