@@ -148,6 +148,10 @@ class Borrowed:
         """Whether its lease has not ended: no cleanup is under way."""
         return self.holder.connection is self  # type: ignore[comparison-overlap] # it passes for a PooledConnection
 
+    @property
+    def _in_use(self) -> bool:
+        return self not in self._leases.resting  # type: ignore[comparison-overlap]
+
     def end_loan(self) -> None:
         """The block of a lease of this package has ended."""
         self.loan += 1

@@ -63,6 +63,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._ways = HookedLeases(self._settings, recipe, self, self._leases.gate, self._events)
         self._leases = self._ways
         self._calls = Calls(self._ways, self._settings)
+        self._minsize, self._maxsize = recipe._minsize, recipe._maxsize
         self._has_hooks = not (recipe._setup is None and recipe._reset is None)
 
     # Opening and closing
@@ -257,6 +258,11 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         if self._phase is Phase.FORKED or self.is_serving:
             return super()._refusal()
         return asyncpg.InterfaceError(_STATES[self._phase])
+
+    @property
+    def _holders(self) -> list[Any]:
+        """What gino counts."""
+        return list(self._ways.driver.open_connections)
 
     def _drop_statement_cache(self) -> None:
         for connection in self._ways.driver.open_connections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -261,6 +262,46 @@ async def test_expired_connections_are_replaced_before_their_next_use(create: Cr
 
 
 @both
+async def test_a_connection_that_was_being_opened_when_all_were_expired_is_used_once(
+    create: Create, database: Database
+) -> None:
+    async def init(connection: Any) -> None:  # noqa: ANN401
+        seen.append(connection.get_server_pid())
+        if len(seen) == 1:
+            await pool.expire_connections()
+
+    seen: list[int] = []
+    async with opened(create, database, init=init) as pool:
+        for _ in range(3):
+            await pool.fetchval("select 1")
+        assert len(seen) == 2
+
+
+@both
+async def test_a_connection_that_expires_on_its_way_to_who_waits_is_replaced(
+    create: Create, database: Database
+) -> None:
+    def expire() -> None:
+        with suppress(StopIteration):
+            pool.expire_connections().send(None)
+
+    async def reset(_: object) -> None:
+        if not expired:
+            expired.append(asyncio.get_running_loop().call_soon(expire))  # before who waits wakes up
+
+    expired: list[object] = []
+    async with opened(create, database, reset=reset) as pool:
+        held = await pool.acquire()
+        pid = held.get_server_pid()
+        waiting = asyncio.ensure_future(pool.acquire())
+        await asyncio.sleep(0)
+        await pool.release(held)
+        held = await waiting
+        assert held.get_server_pid() != pid
+        await pool.release(held)
+
+
+@both
 async def test_new_arguments_count_for_new_connections(create: Create, database: Database) -> None:
     name = "select current_setting('application_name')"
     async with opened(create, database, server_settings={"application_name": "one"}) as pool:
@@ -282,11 +323,12 @@ async def test_a_connection_is_replaced_after_max_queries(create: Create, databa
 @both
 async def test_connections_above_the_floor_close_when_nobody_uses_them(create: Create, database: Database) -> None:
     async with opened(create, database, 3, min_size=1, max_inactive_connection_lifetime=0.2) as pool:
-        await pids(pool, 3)
+        before = await pids(pool, 3)
         assert pool.get_size() == 3
         await becomes(lambda: pool.get_size() == 1)
         await asyncio.sleep(0.3)
         assert pool.get_size() == 1
+        assert (await pids(pool, 1))[0] in before
 
 
 @both

@@ -213,6 +213,30 @@ async def test_a_caller_may_be_cancelled_in_a_hook(create: Create, database: Dat
 
 
 @both
+@pytest.mark.parametrize("how", ["close", "terminate"])
+async def test_a_connection_still_being_opened_when_the_pool_ends_is_closed(
+    create: Create, database: Database, how: str
+) -> None:
+    async def init(connection: Any) -> None:  # noqa: ANN401
+        made.append(connection)
+        entered.set()
+        await may_end.wait()
+
+    made: list[Any] = []
+    entered, may_end = asyncio.Event(), asyncio.Event()
+    pool = await create(database.dsn, min_size=0, max_size=1, init=init)
+    using = asyncio.create_task(outcome(_used(pool, "acquire")))
+    await entered.wait()
+    ending = asyncio.create_task(pool.close()) if how == "close" else pool.terminate()
+    await becomes(pool.is_closing)
+    may_end.set()
+    assert await using is asyncpg.InterfaceError
+    assert made[0].is_closed()
+    if ending is not None:
+        await ending
+
+
+@both
 async def test_close_waits_for_a_reset_under_way(create: Create, database: Database) -> None:
     async def reset(_: object) -> None:
         entered.set()

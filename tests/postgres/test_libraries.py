@@ -227,3 +227,17 @@ async def test_what_buildpg_and_pgvector_do(create: Create, database: Database) 
                 assert await connection.fetchval_b("select {}::int", n=7) == 7
                 assert await connection.fetchval("select point '(1,2)'") == "1,2"
             assert await pool.fetchval("select point '(1,2)'") == "1,2"
+
+
+@both
+async def test_what_gino_does(create: Create, database: Database) -> None:
+    """It counts a pool's connections by what is inside."""
+    async with opened(create, database, 3, min_size=2) as pool:
+        connection = await pool.acquire(timeout=5)
+        holders = pool._holders  # noqa: SLF001
+        assert (pool._maxsize, pool._minsize) == (3, 2)  # noqa: SLF001
+        assert sum(bool(one._con and not one._con.is_closed()) for one in holders) == 2  # noqa: SLF001
+        assert sum(bool(one._in_use) for one in holders) == 1  # noqa: SLF001
+        await pool.release(connection)
+        async with pool.acquire() as connection:
+            await connection.reload_schema_state()
