@@ -40,8 +40,7 @@ class Borrowed:
 
     __slots__ = (
         "__weakref__",
-        "_cleanup",
-        "_con",  # this, _pool, _timeout, release and _release_on_close are what asyncpg expects of a holder
+        "_con",  # this, _pool and _release_on_close are what asyncpg expects of a holder
         "_leases",
         "_pool",
         "_protocol",
@@ -72,7 +71,6 @@ class Borrowed:
 
     holder: Leaseholder  # who has it, or had it last
     release_error: BaseException | None
-    _cleanup: asyncio.Task[None] | None
     _proxy: Any
     _released: asyncio.Future[None] | None
     last_sql: str | None
@@ -83,7 +81,7 @@ class Borrowed:
         self._con, self._leases, self._pool = con, leases, leases.pool
         con._pool_holder = weakref.ref(self)
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
-        self._proxy = self._cleanup = self._released = self._timeout = self.release_error = self.callers_error = None
+        self._proxy = self._released = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
         self.retired_for = self.last_sql = None
         self.idle_since = self.seen_alive_at = 0.0
@@ -111,6 +109,9 @@ class Borrowed:
     def queries(self) -> int:
         """Statements run on it since it was opened, as asyncpg counts."""
         return self._protocol.queries_count  # type: ignore[no-any-return]
+
+    def is_closed(self) -> bool:
+        return self._con.is_closed()  # type: ignore[no-any-return]
 
     def note_change(self, sql: str) -> None:  # noqa: ARG002 - as PooledConnection has it
         self.keeps_session = False
@@ -185,16 +186,17 @@ class Borrowed:
         self.is_interrupted = False
 
     async def release(self, timeout: float | None) -> None:
-        """End the lease; called by asyncpg's ``Pool.release``, in a task of its own.
+        """End the lease, which goes on when the caller is cancelled.
 
         Raises: what went wrong in the reset; the connection is closed then.
         """
-        if self.is_held:  # else it is being released
+        if self.is_held:
             self._timeout = timeout
             self._released = asyncio.get_running_loop().create_future()
-            self._cleanup = self._leases.settle(self.holder)
-        if self._cleanup is not None and self._released is not None:
-            await asyncio.wait([self._cleanup, self._released], return_when=asyncio.FIRST_COMPLETED)
+            if self._leases.settle(self.holder) is not None:
+                await self._released
+        elif self._released is not None:  # it is being released
+            await asyncio.wait([self._released])
         if self.release_error is not None:
             raise self.release_error
 

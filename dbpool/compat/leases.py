@@ -65,9 +65,11 @@ class HookedLeases(Leases):
         try:
             if holder.connection is not None and holder.connection.is_broken:  # expired on its way to the next in line
                 await holder.connection.discard(self._settings.reset_timeout)
-            connection = await super().obtain(holder, deadline)
+            connection = holder.connection = holder.connection or self.take_idle(0)
+            if connection is None or connection.is_closed():
+                connection = await super().obtain(holder, deadline)
             borrowed = cast(Borrowed, connection)
-            borrowed.holder, borrowed._cleanup = holder, None
+            borrowed.holder = holder
             if self._setup is not None:
                 await self._set_up(borrowed, deadline)
         except BaseException:
@@ -126,6 +128,10 @@ class HookedLeases(Leases):
                 finally:
                     self._drop(connection, reason)
                     self.gate.leave(holder)
+
+    def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
+        super()._unless_cleaned(holder, connection)
+        cast(Borrowed, connection).tell_released()
 
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""

@@ -11,11 +11,12 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
 from dbpool.core.sqltext import SqlTextError, tokens
-from dbpool.core.statements import classify, refuse_copy
+from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, SettingsError
 from dbpool.oneshot import Calls
 from dbpool.pool import DatabasePool, Phase
@@ -142,8 +143,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     # Connections
 
-    acquire: Any = Pool.acquire  # these call the underscored ones below
-    release: Any = Pool.release
+    acquire: Any = Pool.acquire  # which calls the next
 
     async def _acquire(self, timeout: float | None) -> Any:
         """What ``acquire`` awaits."""
@@ -158,6 +158,25 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             raise _as_asyncpg_says_it(error) from error.__cause__
         connection._timeout = timeout
         return connection.lend()
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:
+        """End the lease of *connection*; does nothing if that was done before.
+
+        Args:
+            timeout: seconds for the reset; None: as long as ``acquire`` was given.
+        Raises: what went wrong in the reset; the connection is closed then.
+        """
+        if type(connection) is not PoolConnectionProxy or connection._holder._pool is not self:
+            raise asyncpg.InterfaceError(
+                f"Pool.release() received invalid connection: {connection!r} is not a member of this pool"
+            )
+        handle: Any = connection
+        if handle._con is None:
+            return
+        self._check_init()
+        handle._con._on_release()  # which warns about listeners
+        holder = handle._holder
+        await holder.release(holder._timeout if timeout is None else timeout)
 
     async def expire_connections(self) -> None:
         """Replace every connection that is open now before its next use."""
@@ -185,66 +204,74 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     # Statements: by the fast way of a one-shot where nothing has to see them, else as asyncpg runs them
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
-        if not self._has_shortcut(query, timeout):
+        statement = self._shortcut(query, timeout)
+        if statement is None:
             return await Pool.execute(self, query, *args, timeout=timeout)
-        status = await self._one_shot(query, args, Want.STATUS, timeout)
+        status = await self._one_shot(statement, query, args, Want.STATUS, timeout)
         return status if isinstance(status, str) else status[1].decode()
 
     async def fetch(  # type: ignore[override]
         self, query: str, *args: Any, timeout: float | None = None, record_class: type[Record] | None = None
     ) -> list[Any]:
-        if record_class is not None or not self._has_shortcut(query, timeout):
+        statement = self._shortcut(query, timeout)
+        if statement is None or record_class is not None:
             return await Pool.fetch(self, query, *args, timeout=timeout, record_class=record_class)
-        rows: list[Any] = await self._one_shot(query, args, Want.ROWS, timeout)
+        rows: list[Any] = await self._one_shot(statement, query, args, Want.ROWS, timeout)
         return rows
 
     async def fetchrow(  # type: ignore[override]
         self, query: str, *args: Any, timeout: float | None = None, record_class: type[Record] | None = None
     ) -> Any:
-        if record_class is not None or not self._has_shortcut(query, timeout):
+        statement = self._shortcut(query, timeout)
+        if statement is None or record_class is not None:
             return await Pool.fetchrow(self, query, *args, timeout=timeout, record_class=record_class)
-        rows = await self._one_shot(query, args, Want.ROW, timeout)
+        rows = await self._one_shot(statement, query, args, Want.ROW, timeout)
         return rows[0] if rows else None
 
     async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
-        if not self._has_shortcut(query, timeout):
+        statement = self._shortcut(query, timeout)
+        if statement is None:
             return await Pool.fetchval(self, query, *args, column=column, timeout=timeout)
-        rows = await self._one_shot(query, args, Want.ROW, timeout)
+        rows = await self._one_shot(statement, query, args, Want.ROW, timeout)
         return rows[0][column] if rows else None
 
     async def fetchmany(
         self, query: str, args: Any, *, timeout: float | None = None, record_class: type[Record] | None = None
     ) -> list[Any]:
-        self._has_shortcut(query, timeout)  # for what it refuses
+        self._shortcut(query, timeout)  # for what it refuses
         return await Pool.fetchmany(self, query, args, timeout=timeout, record_class=record_class)
 
     async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
-        self._has_shortcut(command, timeout)
+        self._shortcut(command, timeout)
         await Pool.executemany(self, command, args, timeout=timeout)
 
-    def _has_shortcut(self, query: str, timeout: float | None) -> bool:
-        """Whether the fast way does what asyncpg would do.
+    def _shortcut(self, query: str, timeout: float | None) -> Statement | None:
+        """What *query* is, if the fast way does what asyncpg would do.
 
         Raises:
             StatementError: a COPY that would wait for ever.
         """
         self._check_usable()
         try:
-            _refuse_hanging(query)
+            statement = classify(query)
+            if statement.is_copy_stdio:
+                _refuse_hanging(query, statement)
         except (SqlTextError, TypeError):  # asyncpg or the server will say what is wrong
-            return False
-        if timeout is not None and not (type(timeout) in (int, float) and 0 < timeout <= self._ways.driver.longest_s):
-            return False
-        return self._ways.driver.is_plain and not self._has_hooks
+            return None
+        driver = self._ways.driver
+        if timeout is not None and not (type(timeout) in (int, float) and 0 < timeout <= driver.longest_s):
+            return None
+        return statement if driver.is_plain and not self._has_hooks else None
 
-    async def _one_shot(self, query: str, args: Sequence[Any], want: Want, timeout: float | None) -> Answer:
+    async def _one_shot(
+        self, statement: Statement, query: str, args: Sequence[Any], want: Want, timeout: float | None
+    ) -> Answer:
         calls = self._calls
         if timeout is not None:  # it is for the statement alone; for the wait there is none
             calls = copy(calls)
             calls.query_timeout = timeout
         try:
-            keeps_session = classify(query).keeps_session
-            return await calls.run(self._line, query, args, want, keeps_session=keeps_session, timeout=None)
+            return await calls.run(self._line, query, args, want, keeps_session=statement.keeps_session, timeout=None)
         except DbPoolError as error:
             raise _as_asyncpg_says_it(error) from error.__cause__
 
@@ -290,13 +317,11 @@ def _settings(recipe: Any) -> PoolSettings:
     )
 
 
-def _refuse_hanging(query: str) -> None:
-    """Raise StatementError for a COPY that asyncpg would wait on for ever; one to the client is merely of no use."""
-    statement = classify(query)
-    if statement.is_copy_stdio and any(
-        before.keyword == "FROM" and word.keyword in ("STDIN", "STDOUT") for before, word in pairwise(tokens(query))
-    ):
-        refuse_copy(statement)
+def _refuse_hanging(query: str, statement: Statement) -> None:
+    """Refuse a COPY that asyncpg would wait on for ever; one to the client is merely of no use."""
+    for before, word in pairwise(tokens(query)):
+        if before.keyword == "FROM" and word.keyword in ("STDIN", "STDOUT"):
+            refuse_copy(statement)
 
 
 def _as_asyncpg_says_it(error: DbPoolError) -> BaseException:
