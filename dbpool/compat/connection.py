@@ -149,6 +149,14 @@ class Borrowed:
         """Whether its lease has not ended: no cleanup is under way."""
         return self.holder.connection is self  # type: ignore[comparison-overlap] # it passes for a PooledConnection
 
+    def handles(self) -> list[object]:
+        """What its holder has in hand."""
+        return [] if self._proxy is None else [self._proxy]
+
+    def keepers(self) -> list[object]:
+        """What else refers to the handle."""
+        return [self, self._con]
+
     @property
     def _in_use(self) -> bool:
         return self not in self._leases.resting  # type: ignore[comparison-overlap]

@@ -17,7 +17,7 @@ from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
-from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, SettingsError
+from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
 from dbpool.oneshot import Calls
 from dbpool.pool import DatabasePool, Phase
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
@@ -54,6 +54,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
       caller gets the connection as it is. One that was answered returns its answer even if the reset after it fails.
     - A caller that is cancelled or out of time is told at once, while its connection is cleaned up in the background.
     - A hook that raises a BaseException costs its connection, never the place of it in the pool.
+    - Where everyone who could free a connection waits for one, the newest of them is told by PoolDeadlock, or by a
+      TimeoutError if they have a time limit, at once; asyncpg waits for ever, or until the limit.
     - ``terminate`` cancels a ``reset`` hook that is under way.
     - ``execute("copy ... from stdin")``, for which asyncpg waits for ever, deaf to cancellation, raises StatementError.
     """
@@ -154,6 +156,10 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             site = self._ways.gate.sites.of(2)
             lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), self._line, site)
             connection: Any = await lease.__aenter__()
+        except PoolDeadlock as error:
+            if timeout is None:
+                raise
+            raise TimeoutError from error  # as it would be, later
         except DbPoolError as error:
             raise _as_asyncpg_says_it(error) from error.__cause__
         connection._timeout = timeout

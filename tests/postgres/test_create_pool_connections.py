@@ -108,6 +108,14 @@ async def test_an_acquire_runs_out_of_time(create: Create, database: Database) -
         await pool.release(await pool.acquire(timeout=float("inf") if create is dbpool.create_pool else None))
 
 
+async def test_who_can_never_be_served_is_told(database: Database) -> None:
+    async with opened(dbpool.create_pool, database) as pool:
+        async with pool.acquire():
+            assert await outcome(pool.acquire()) is dbpool.PoolDeadlock
+            assert await outcome(pool.fetchval("select 1")) is dbpool.PoolDeadlock
+            assert await outcome(pool.acquire(timeout=600)) is TimeoutError
+
+
 @both
 async def test_who_waits_gets_the_connection_that_is_released(create: Create, database: Database) -> None:
     async with opened(create, database) as pool:
