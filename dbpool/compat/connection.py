@@ -13,6 +13,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.events import Reason
+from dbpool.remains import Remains
 from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Borrowed:
 
     __slots__ = (
         "__weakref__",
+        "_backend",
         "_con",  # this, _pool and _release_on_close are what asyncpg expects of a holder
         "_leases",
         "_pool",
@@ -63,6 +65,7 @@ class Borrowed:
         "loan",
         "record_class",
         "release_error",
+        "remains",
         "retired_for",
         "seen_alive_at",
         "settings",
@@ -81,6 +84,8 @@ class Borrowed:
         self._con, self._leases, self._pool = con, leases, leases.pool
         con._pool_holder = weakref.ref(self)
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
+        self._backend = (con._protocol.backend_pid, con._protocol.backend_secret)
+        self.remains: Remains | None = None
         self._proxy = self._released = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
         self.retired_for = self.last_sql = None
@@ -104,6 +109,7 @@ class Borrowed:
     check_fit: Any = PooledConnection.check_fit
     is_quiet: Any = PooledConnection.is_quiet
     retire: Any = PooledConnection.retire
+    stop_statement: Any = PooledConnection.stop_statement
 
     @property
     def queries(self) -> int:
@@ -112,6 +118,14 @@ class Borrowed:
 
     def is_closed(self) -> bool:
         return self._con.is_closed()  # type: ignore[no-any-return]
+
+    def terminate(self) -> None:
+        """Cut it off, as asyncpg does, but keep hold of the socket, by which the end of its backend is seen."""
+        if not self.is_closed():
+            self.remains = Remains.of(self._con._transport)
+        self._con.terminate()
+        if self.remains is not None:
+            self.remains.hang_up()
 
     def note_change(self, sql: str) -> None:  # noqa: ARG002 - as PooledConnection has it
         self.keeps_session = False

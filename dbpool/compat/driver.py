@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
@@ -13,6 +14,7 @@ from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.driver import Driver, tune
 from dbpool.events import ConnectFailed, ConnectionOpened, Reason
 from dbpool.faults import one_line
+from dbpool.remains import Remains
 from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class RecipeDriver(Driver):
     def grow(self, max_connections: int) -> None:
         """There is room for any number."""
 
-    async def connect(self) -> PooledConnection:
+    async def connect(self, leave: Callable[[Remains], None] = Remains.close) -> PooledConnection:  # noqa: ARG002
         generation = self.generation
         con = await self.recipe._get_new_connection()
         if self.is_closing:
@@ -89,7 +91,7 @@ class RecipeDriver(Driver):
 
     def terminate(self) -> None:
         for connection in list(self.open_connections):
-            connection.terminate()
+            connection._con.terminate()  # nobody waits for its backend any more
 
 
 class DirectConnector(Connector):

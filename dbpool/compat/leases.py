@@ -123,11 +123,10 @@ class HookedLeases(Leases):
             else:
                 self.driver.open_connections.discard(borrowed)
                 borrowed.tell_released()
-                try:  # its permit is free when the server has let go of it
+                try:
                     await connection.discard(self._settings.reset_timeout)
                 finally:
-                    self._drop(connection, reason)
-                    self.gate.leave(holder)
+                    self._end(holder, connection, reason)
 
     def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
         super()._unless_cleaned(holder, connection)
@@ -158,10 +157,12 @@ class HookedLeases(Leases):
             if left > CLOCK_S:
                 self._inactivity = self.loop.call_later(left, self._close_inactive)
                 return
-            if spare > 0 and not connection.is_closed():
+            if spare > 0 and not connection.is_closed() and (holder := self.seize()) is not None:
                 spare -= 1
-                cast(Borrowed, connection)._timeout = self._settings.reset_timeout
-                self.retire_idle(connection, Reason.IDLE)
+                self.resting.remove(connection)
+                connection.retire(Reason.IDLE)
+                holder.connection, cast(Borrowed, connection)._timeout = connection, self._settings.reset_timeout
+                self.settle(holder)
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""
@@ -176,7 +177,7 @@ class HookedLeases(Leases):
         delay_s = 1.0
         try:
             while self._is_serving and self.driver.size < self._least:
-                holder = self._seize()
+                holder = self.seize()
                 if holder is None:
                     return  # whoever has a permit and no connection is opening one
                 try:
@@ -212,7 +213,7 @@ class HookedLeases(Leases):
         self._stop()
         self.driver.terminate()
         self.resting.clear()
-        self._cleanups.cancel_all()
+        self.cleanups.cancel_all()
         self.events.tell(Closed(cut_off))
 
     def _stop(self) -> None:
@@ -228,4 +229,4 @@ class HookedLeases(Leases):
 
     def start_last(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin what is left to do when the pool was terminated."""
-        self._cleanups.start(work)
+        self.cleanups.start(work)

@@ -48,8 +48,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     Different on purpose:
 
     - Callers wait in one line, first come, first served. Those in line when ``close`` begins are refused at once.
-    - No more than ``max_size`` connections are ever open; a connection that expired, or was idle for too long, has been
-      closed at the server, or was cut off after 5 s, before another takes its place.
+    - A connection that expired, was idle for too long or could not be reset has ended at the server before another
+      takes its place, as far as ``quarantine_timeout`` allows.
     - A one-shot that is proven to leave the session as it was, on a connection without hooks, owes no reset: the next
       caller gets the connection as it is. One that was answered returns its answer even if the reset after it fails.
     - A caller that is cancelled or out of time is told at once, while its connection is cleaned up in the background.

@@ -238,6 +238,7 @@ async def test_who_stands_in_line_when_close_begins_is_refused_at_once(database:
             waiting = asyncio.create_task(outcome(pool.acquire()))
             await asyncio.sleep(0)
             closing = asyncio.create_task(pool.close())
+            await becomes(pool.is_closing)
             assert await waiting is asyncpg.InterfaceError
             assert not closing.done()
         await closing
