@@ -349,6 +349,15 @@ class Leases:
         holder = Leaseholder(self._own_line)
         return holder if self.gate.seize(holder, self.loop, beyond=beyond) else None
 
+    def retire_resting(self, connection: PooledConnection, reason: Reason, *, beyond: bool = False) -> None:
+        """Close a connection that nobody uses; nothing happens if no permit is free, unless *beyond* the capacity."""
+        holder = self.seize(beyond=beyond)
+        if holder is not None:
+            self.resting.remove(connection)
+            connection.retire(reason)
+            holder.connection = connection
+            self.settle(holder)
+
     # The end of a connection: its permit is free when its backend has ended
 
     def _end(self, holder: Leaseholder, connection: PooledConnection, reason: Reason) -> None:

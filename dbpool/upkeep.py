@@ -102,14 +102,10 @@ class Upkeep:
 
     def _retire(self, connection: PooledConnection, reason: Reason, *, beyond: bool = False) -> None:
         """Close it now if it is idle, with *beyond* though no permit is free, else when its lease ends."""
-        leases = self._leases
-        if connection not in leases.resting:
+        if connection in self._leases.resting:
+            self._leases.retire_resting(connection, reason, beyond=beyond)
+        else:
             connection.retire(reason)
-        elif (holder := leases.seize(beyond=beyond)) is not None:
-            leases.resting.remove(connection)
-            connection.retire(reason)
-            holder.connection = connection
-            leases.settle(holder)
 
     def _open_missing(self) -> None:
         leases = self._leases

@@ -157,12 +157,10 @@ class HookedLeases(Leases):
             if left > CLOCK_S:
                 self._inactivity = self.loop.call_later(left, self._close_inactive)
                 return
-            if spare > 0 and not connection.is_closed() and (holder := self.seize()) is not None:
+            if spare > 0 and not connection.is_closed():
                 spare -= 1
-                self.resting.remove(connection)
-                connection.retire(Reason.IDLE)
-                holder.connection, cast(Borrowed, connection)._timeout = connection, self._settings.reset_timeout
-                self.settle(holder)
+                cast(Borrowed, connection)._timeout = self._settings.reset_timeout
+                self.retire_resting(connection, Reason.IDLE)
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""
