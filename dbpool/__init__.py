@@ -1,6 +1,7 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
-from dbpool.compat.pool import AsyncpgPool, create_pool
+from dbpool.compat.create import create_pool
+from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
