@@ -11,14 +11,11 @@ import pytest
 from dbpool.core.pacing import Rate
 from dbpool.errors import AcquireTimeout, PoolDeadlock
 from dbpool.gate import Gate
+from tests.support.callers import Line, assert_empty
 from tests.support.fakes import hold, open_pool
-from tests.support.loops import now, outcomes, settle
+from tests.support.loops import now, outcomes, running_loop, settle
 
 AT_ONCE_S = 0.001
-
-
-def assert_empty(gate: Gate) -> None:
-    assert (gate.held, gate.waiting) == (0, 0)
 
 
 async def nested(gate: Gate) -> str:
@@ -242,3 +239,19 @@ async def test_a_one_shot_call_inside_a_lease_is_told_and_one_that_is_under_way_
             await solo.ask()
     pool.check_at_rest()
     solo.check_at_rest()
+
+
+async def test_the_next_look_is_one_timer_while_somebody_waits_and_none_soon_after() -> None:
+    gate = Gate(1)
+    lines = [Line(gate), Line(gate.lane("a"))]
+    tasks = await lines[0].queue("holder", hold_s=5)
+    assert running_loop().looks_set == 0
+    for line in lines:
+        tasks += await line.queue("a", "b", "c")
+        assert running_loop().looks_set == 1
+    await asyncio.sleep(3)
+    assert running_loop().looks_set == 1
+    await outcomes(*tasks)
+    await asyncio.sleep(1)
+    assert running_loop().looks_set == 0
+    assert_empty(gate)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
+from dbpool.knots import DeadlockWatch
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -78,8 +80,16 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     @property
     def timers_set(self) -> int:
-        """Timers that have not fired yet."""
-        return sum(not timer.cancelled() for timer in self._scheduled)  # type: ignore[attr-defined]
+        """Timers that have not fired yet, without those that ``looks_set`` counts."""
+        return sum(not _is_a_look(timer) for timer in self._timers())
+
+    @property
+    def looks_set(self) -> int:
+        """Timers of a DeadlockWatch: it may have one for as long as somebody waits, and for a moment longer."""
+        return sum(map(_is_a_look, self._timers()))
+
+    def _timers(self) -> list[asyncio.TimerHandle]:
+        return [timer for timer in self._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
 
     def settled(self) -> asyncio.Future[None]:
         """A future that is done once everything else is blocked, before the clock moves."""
@@ -100,6 +110,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         error = AssertionError(f"in the event loop: {context['message']} ({context!r})")
         error.__cause__ = context.get("exception")
         self.fail(error)
+
+
+def _is_a_look(timer: asyncio.TimerHandle) -> bool:
+    return isinstance(getattr(timer._callback, "__self__", None), DeadlockWatch)  # type: ignore[attr-defined] # noqa: SLF001
 
 
 class SteppingLoop(JumpingLoop):
@@ -163,11 +177,16 @@ def run(main: Coroutine[Any, Any, T], loop: Callable[[], asyncio.AbstractEventLo
         return runner.run(main)
 
 
-async def settle() -> None:
-    """Return once everything else is blocked; no time passes."""
+def running_loop() -> JumpingLoop:
+    """The one in which the test runs."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, JumpingLoop), loop
-    await loop.settled()
+    return loop
+
+
+async def settle() -> None:
+    """Return once everything else is blocked; no time passes."""
+    await running_loop().settled()
 
 
 def now() -> float:
