@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 
 from dbpool import DatabasePool
+from dbpool.lane import Lane
 from dbpool.options import Options
 from tests.support.databases import Database
 
@@ -69,12 +70,12 @@ async def pool_of(
 
 
 @asynccontextmanager
-async def held(db: DatabasePool) -> AsyncIterator[None]:
+async def held(lane: Lane) -> AsyncIterator[None]:
     """A task of its own holds a connection for the length of the block: the block's may wait for it."""
     has_it, may_go = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with db.acquire():
+        async with lane.acquire():
             has_it.set()
             await may_go.wait()
 
