@@ -121,7 +121,10 @@ async def test_each_place_is_counted_with_the_seconds_its_own_calls_held() -> No
 async def test_waiting_in_line_is_not_holding() -> None:
     gate = Gate(1)
     callers = Line(gate)
-    await outcomes(*await callers.queue("a", "b", hold_s=1), *await callers.queue("c", timeout=0.5))
+    tasks = [*await callers.queue("a", "b", hold_s=1), *await callers.queue("c", timeout=0.5)]
+    (cancelled,) = await callers.queue("d")
+    cancelled.cancel()
+    await outcomes(*tasks, cancelled)
     (use,) = gate.report().sites
     assert (use.calls_total, round(use.held_s_total, 6)) == (2, 2)
 
