@@ -258,7 +258,7 @@ def has_ring(awaits: Mapping[str, tuple[str, ...]]) -> bool:
     return bool(rest)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(scenes())
 def test_a_knot_is_what_can_never_move_unless_one_of_it_is_refused(scene: Scene) -> None:
     served, left = can_happen(scene)

@@ -135,7 +135,7 @@ class LanesMachine(RuleBasedStateMachine):
         assert not any(model.waiting and self.may_have_one(model) for model in self.models.values())
 
 
-LanesMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+LanesMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestLanesAgainstAModel = LanesMachine.TestCase
 
 

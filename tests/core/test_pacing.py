@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import floor, inf, nan
 
 import pytest
@@ -53,24 +53,24 @@ def saturated(pace: Pace, grants: int, lateness: list[float]) -> list[float]:
     return granted
 
 
+def most_unpaid(times: list[float], n_per_s: float) -> float:
+    """The most grants that any window has beyond those that its length pays for."""
+    ahead = [number - (time - BEGIN) * n_per_s for number, time in enumerate(times)]
+    return max(last - first + 1 for first, last in zip(accumulate(ahead, min), ahead, strict=True))
+
+
 @given(rate=rates, callers=arrivals)
 def test_no_window_has_more_grants_than_the_bound(rate: Rate, callers: list[tuple[float, int, float]]) -> None:
     pace = Pace(rate)
-    times = grants_to(pace, callers)
-    for first, begin in enumerate(times):
-        for last in range(first, len(times)):
-            window_s = times[last] - begin + pace.slack_s + CLOCK_S
-            assert last - first + 1 <= rate.burst + window_s * rate.n / rate.per
+    n_per_s = rate.n / rate.per
+    assert most_unpaid(grants_to(pace, callers), n_per_s) <= rate.burst + (pace.slack_s + CLOCK_S) * n_per_s
 
 
 @given(n=st.floats(0.1, 100), burst=st.integers(1, 10), callers=arrivals)
 def test_up_to_a_hundred_a_second_the_bound_is_one_above_the_burst(
     n: float, burst: int, callers: list[tuple[float, int, float]]
 ) -> None:
-    times = grants_to(Pace(Rate(n, burst=burst)), callers)
-    for first, begin in enumerate(times):
-        for last in range(first, len(times)):
-            assert last - first + 1 <= burst + 1 + (times[last] - begin + CLOCK_S) * n
+    assert most_unpaid(grants_to(Pace(Rate(n, burst=burst)), callers), n) <= burst + 1 + CLOCK_S * n
 
 
 @given(rate=rates, callers=arrivals)
@@ -97,13 +97,13 @@ def test_late_timers_lose_nothing_over_time(rate: Rate, lateness: list[float]) -
 
 
 @pytest.mark.parametrize("rate", [Rate(3, per=0.7), Rate(997, per=60), Rate(1 / 3, per=0.0001), Rate(4999.9)])
-def test_a_million_grants_do_not_drift(rate: Rate) -> None:
+def test_many_grants_do_not_drift(rate: Rate) -> None:
     pace = Pace(rate)
     now = BEGIN
-    for _ in range(1_000_000):
+    for _ in range(200_000):
         now = pace.next_at(now)
         pace.take(now, waited=True)
-    assert now - BEGIN == pytest.approx(999_999 * rate.interval_s, rel=1e-12, abs=1e-9)
+    assert now - BEGIN == pytest.approx(199_999 * rate.interval_s, rel=1e-12, abs=1e-9)
 
 
 @pytest.mark.parametrize("burst", [1, 2, 10])

@@ -274,7 +274,7 @@ async def schedule(seed: int, loop: SteppingLoop) -> None:
 
 
 def test_no_permit_or_connection_is_lost_between_lanes() -> None:
-    for seed in range(120):
+    for seed in range(80):
         loop = SteppingLoop(seed if seed % 2 else None)
         try:
             run(schedule(seed, loop), lambda loop=loop: loop)  # type: ignore[misc]
