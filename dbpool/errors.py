@@ -38,6 +38,19 @@ class LineFull(DbPoolError):
         self.capacity, self.held, self.waiting, self.lane = capacity, held, waiting, lane
 
 
+class Overloaded(LineFull):
+    """Refused at once: this caller would have waited in line for longer than it may.
+
+    ``retry_after`` is in seconds: by then the line will have moved enough, if nobody else joins it.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float, capacity: int, held: int, waiting: int, lane: str = ""
+    ) -> None:
+        super().__init__(message, capacity=capacity, held=held, waiting=waiting, lane=lane)
+        self.retry_after = retry_after
+
+
 class AcquireTimeout(DbPoolError, TimeoutError):
     """Waited and got no permit or no connection in time; nothing was sent to the server.
 

@@ -12,6 +12,8 @@ from dbpool.deadlines import Deadlines, forget
 from dbpool.entering import GateLane
 from dbpool.errors import PoolClosed, PoolDeadlock, SettingsError, UsageError
 from dbpool.knots import DeadlockWatch, Tangle, Task
+from dbpool.learning import Learner
+from dbpool.nesting import NestingWatch
 from dbpool.refusals import Refusals
 from dbpool.report import Report
 from dbpool.settings import positive_seconds, whole_number
@@ -32,6 +34,10 @@ class Gate(GateLane):
         rate: how often permits are granted at the most.
         name: stands in every message.
         advice: the last sentence of a time-out's message; asked for when one is raised.
+        deadline_aware: refuse a caller with Overloaded at once if, by its place in line and by how long holders have
+            held, it would wait for longer than it may.
+        adaptive: use fewer permits while that gets as much or more done; found by trying, see core/limiter.py.
+        warn_nested: warn (NestedAcquire) of a task that asks for a permit while it holds one, once for each place.
     Raises:
         SettingsError: a number is out of range.
     Example::
@@ -50,12 +56,19 @@ class Gate(GateLane):
         rate: Rate | None = None,
         name: str = "gate",
         advice: Callable[[], str] = lambda: "Hold permits for less time, or raise the capacity.",
+        deadline_aware: bool = False,
+        adaptive: bool = False,
+        warn_nested: bool = False,
     ) -> None:
         super().__init__(self, _line("", None, 0, max_waiting, rate))
         self.name = name
         self.sites = Sites()
         self.timeout = positive_seconds(timeout, "timeout")
         self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), self._line)
+        self._learner: Learner | None = None
+        if deadline_aware or adaptive:
+            self._learner = Learner(self._permits, deadline_aware=deadline_aware, adaptive=adaptive)
+        self._nesting = NestingWatch(name) if warn_nested else None
         self.refusals = Refusals(name, self._permits, self.sites, advice)
         self._asking: dict[Task | None, Waiter] = {}
         self.watch = DeadlockWatch(self._permits, self._asking, self._refuse_deadlocked)
@@ -88,6 +101,11 @@ class Gate(GateLane):
     def lines(self) -> list[Line]:
         """Every lane's line, that of those who come by no lane first."""
         return self._permits.lines
+
+    @property
+    def limit(self) -> int:
+        """Permits in use: fewer than the capacity where that is adaptive."""
+        return self._permits.limit
 
     @property
     def holding(self) -> KeysView[Waiter]:
@@ -152,6 +170,8 @@ class Gate(GateLane):
                 f"left for all others"
             )
         self._permits.capacity = self._permits.limit = capacity
+        if self._learner is not None:
+            self._learner.resized()
         self._grant_all()
 
     def pause(self) -> None:
@@ -211,18 +231,22 @@ class Gate(GateLane):
                 f"reserved yet, and one must be left for all others"
             )
         self._permits.add(line)
+        if self._learner is not None:
+            self._learner.resized()
         self._is_paced = self._is_paced or rate is not None
         return line
 
     def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool:
         """Give *waiter* a permit (True) or the last place in its line, for *timeout* seconds at the most (False).
 
-        Raises: LineFull, PoolClosed, UsageError.
+        Raises: LineFull, Overloaded, PoolClosed, UsageError.
         """
         if self.loop is not loop:
             self._move_to(loop)
         waiter.since = now = loop.time()
         waiter.task = asyncio.current_task(loop)
+        if self._nesting is not None:
+            self._nesting.check(waiter, self.holding)
         try:
             if self._permits.request(waiter, now):
                 return True
@@ -230,6 +254,9 @@ class Gate(GateLane):
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
             raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
+        if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout)) is not None:
+            self._permits.leave(waiter)
+            raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)
         if waiter.task is not None:
             self._asking[waiter.task] = waiter
@@ -273,16 +300,19 @@ class Gate(GateLane):
         now = self.loop.time()
         if waiter.place is WAITING:
             self._asking.pop(waiter.task, None)
-        elif waiter.site is not None:
-            waiter.site.calls_total += 1
-            waiter.site.held_s_total += now - waiter.since
+        else:
+            if waiter.site is not None:
+                waiter.site.calls_total += 1
+                waiter.site.held_s_total += now - waiter.since
+            if self._learner is not None:
+                self._learner.left(waiter, now)
         waiter.task = None
         granted = self._permits.leave(waiter, now)
         if granted is not None:
             self._tell_granted(granted, parcel, now)
         elif self._emptied is not None and not self._permits.held and not self._emptied.done():
             self._emptied.set_result(None)
-        if self._is_paced:  # then one more may be due in this instant
+        if self._is_paced or self._learner is not None:  # one more may be due in this instant, or the limit raised
             self._grant_all()
         return granted is not None
 

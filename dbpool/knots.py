@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any, TypeAlias
 
 from dbpool.awaits import awaited_by, suspended_on
@@ -107,8 +108,8 @@ class DeadlockWatch:
 
     def in_the_way_of(self, lane: Line) -> Iterable[Waiter]:
         permits = self._permits
-        if lane.pace is not None or permits.is_paused or permits.limit < permits.capacity:
-            return ()  # time frees it, or somebody resumes, or the limit rises
+        if permits.is_paused or permits.limit < permits.capacity or permits.has_room(lane, inf):
+            return ()  # somebody resumes, or the limit rises, or a pace alone holds it back
         if lane.at_most is not None and lane.held >= lane.at_most:
             return (holder for holder in permits.holding if holder.line is lane)
         if lane.held < lane.reserved:

@@ -145,6 +145,9 @@ class Leases:
             max_waiting=settings.max_waiting,
             timeout=settings.acquire_timeout,
             name=f"pool '{settings.name}'",
+            deadline_aware=settings.deadline_aware,
+            adaptive=settings.adaptive,
+            warn_nested=settings.warn_nested,
         )
         self.gate.refusals.advice = self.connector.advice
         self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))

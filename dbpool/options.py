@@ -27,6 +27,9 @@ class Options(TypedDict, total=False):
     max_idle: float
     keepalive: float
     leak_after: float | None
+    deadline_aware: bool
+    adaptive: bool
+    warn_nested: bool
     reset: Reset | str
     trusted_functions: frozenset[str]
     statement_cache_size: int

@@ -333,6 +333,7 @@ class DatabasePool(Lane):
         return PoolStats(
             name=self._settings.name,
             capacity=gate.capacity,
+            limit=gate.limit,
             held=gate.held,
             idle=leases.idle,
             waiting=gate.waiting,

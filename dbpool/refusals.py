@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbpool.core.permits import Line, Permits
-from dbpool.errors import AcquireTimeout, LineFull, PoolDeadlock
+from dbpool.errors import AcquireTimeout, LineFull, Overloaded, PoolDeadlock
 from dbpool.knots import Tangle
 from dbpool.report import Report, report
 from dbpool.sites import Sites
@@ -55,6 +55,17 @@ class Refusals:
             **self._attributes(line),
         )
 
+    def overloaded(self, line: Line, remaining_s: float, late_s: float) -> Overloaded:
+        """For a caller that would get its permit *late_s* seconds after the *remaining_s* that it may wait."""
+        line.refused_total += 1
+        return Overloaded(
+            f"{self._named(line)} refuses at once: at the pace of its holders this caller would wait for "
+            f"{remaining_s + late_s:.2f} s and may for {remaining_s:.2f} s ({self._numbers(line)}). Come again in "
+            f"{late_s:.2f} s, or send fewer.",
+            retry_after=late_s,
+            **self._attributes(line),
+        )
+
     def deadlock(self, knot: Tangle, now: float) -> PoolDeadlock:
         """For the last of those who wait for each other."""
         victim = knot.victim
@@ -87,4 +98,6 @@ class Refusals:
             held += f", {line.held}{at_most} by this lane"
         if permits.is_paused:
             held += ", paused"
+        elif permits.limit < permits.capacity:
+            held += f", {permits.limit} in use as it adapts"
         return f"{held}, {line.waiting} other callers in line"

@@ -143,6 +143,13 @@ class PoolSettings:
     leak_after: float | None = None
     """A lease held for longer is reported, with where it was asked for and where its task stands; None: none is."""
 
+    deadline_aware: bool = False
+    """Refuse a caller with Overloaded at once if, at the pace of the holders, it would wait for longer than it may."""
+    adaptive: bool = False
+    """Use fewer connections than ``max_connections`` while that gets as much or more done; found by trying."""
+    warn_nested: bool = False
+    """Warn (NestedAcquire) of a task that asks for a connection while it holds one."""
+
     reset: Reset = Reset.SMART
     trusted_functions: frozenset[str] = frozenset()
     """Functions of yours that change no session state, as ``"name"`` or ``"schema.name"``."""
@@ -154,20 +161,7 @@ class PoolSettings:
         put = object.__setattr__  # frozen: only here
         if not isinstance(self.dsn, Dsn):
             put(self, "dsn", Dsn(self.dsn))
-        whole_number(self.max_connections, "max_connections", 1)
-        whole_number(self.min_connections, "min_connections", 0)
-        whole_number(self.max_connecting, "max_connecting", 1)
-        whole_number(self.statement_cache_size, "statement_cache_size", 0)
-        if self.max_waiting is not None:
-            whole_number(self.max_waiting, "max_waiting", 0)
-        for name in _SECONDS:
-            put(self, name, positive_seconds(getattr(self, name), name))
-        if self.leak_after is not None:
-            put(self, "leak_after", positive_seconds(self.leak_after, "leak_after"))
-        if self.min_connections > self.max_connections:
-            raise SettingsError(
-                f"min_connections ({self.min_connections}) is above max_connections ({self.max_connections})"
-            )
+        self._check_numbers()
         try:
             put(self, "reset", Reset(self.reset))
         except ValueError:
@@ -183,6 +177,26 @@ class PoolSettings:
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
+
+    def _check_numbers(self) -> None:
+        put = object.__setattr__
+        whole_number(self.max_connections, "max_connections", 1)
+        whole_number(self.min_connections, "min_connections", 0)
+        whole_number(self.max_connecting, "max_connecting", 1)
+        whole_number(self.statement_cache_size, "statement_cache_size", 0)
+        if self.max_waiting is not None:
+            whole_number(self.max_waiting, "max_waiting", 0)
+        for name in _SECONDS:
+            put(self, name, positive_seconds(getattr(self, name), name))
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.leak_after is not None:
+            put(self, "leak_after", positive_seconds(self.leak_after, "leak_after"))
+        if self.min_connections > self.max_connections:
+            raise SettingsError(
+                f"min_connections ({self.min_connections}) is above max_connections ({self.max_connections})"
+            )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> PoolSettings:
@@ -212,6 +226,9 @@ class PoolSettings:
             text = environ.get(prefix + name.upper())
             if text:
                 values[name] = _number(text, prefix + name.upper(), name)
+        for name in _SWITCHES:
+            if text := environ.get(prefix + name.upper()):
+                values[name] = _switch(text, prefix + name.upper())
         if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
             values["trusted_functions"] = frozenset(filter(None, map(str.strip, text.split(","))))
         if environ.get(prefix + "DSN"):
@@ -229,6 +246,7 @@ class PoolSettings:
 _ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _OPTIONAL_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float | None")
+_SWITCHES = tuple(f.name for f in fields(PoolSettings) if f.type == "bool")
 _COUNTS = tuple(f.name for f in fields(PoolSettings) if f.type in ("int", "int | None"))
 
 
@@ -256,3 +274,9 @@ def _number(text: str, variable: str, name: str) -> str | int | float:
         return int(text) if name in _COUNTS else float(text)
     except ValueError:
         raise SettingsError(f"{variable} must be a number, not {text!r}") from None
+
+
+def _switch(text: str, variable: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise SettingsError(f"{variable} must be true or false, not {text!r}")
+    return text.lower() == "true"

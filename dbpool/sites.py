@@ -35,6 +35,10 @@ class Site:
         name = self.code.co_qualname
         return where if name == "<module>" else f"{where} in {name}"
 
+    def position(self) -> tuple[str, int]:
+        """The file, and the line in it, from 1."""
+        return ("<elsewhere>", 1) if self.code is None else (self.code.co_filename, _line(self.code, self.instruction))
+
 
 @dataclass(frozen=True, slots=True)
 class SiteUse:

@@ -35,6 +35,8 @@ class PoolStats:
     name: str
     capacity: int
     """Permits, which is also the most connections the server ever sees."""
+    limit: int
+    """Permits in use: fewer than the capacity where that is ``adaptive``."""
     held: int
     """Permits held: by callers, and by cleanups after them."""
     idle: int

@@ -159,7 +159,7 @@ class Permits(Generic[T]):
         line = ticket.line
         if self.closed:
             raise Closed
-        if not line.tickets and self._has_room(line, now):
+        if not line.tickets and self.has_room(line, now):
             if line.pace is not None:
                 line.pace.take(now, waited=False)
             self._take(line, ticket)
@@ -209,7 +209,7 @@ class Permits(Generic[T]):
         """
         best: Line | None = None
         for line in self._crowded:
-            if self._has_room(line, now) and (best is None or _precedes(line, best)):
+            if self.has_room(line, now) and (best is None or _precedes(line, best)):
                 best = line
         if best is None:
             return None
@@ -225,9 +225,7 @@ class Permits(Generic[T]):
 
     def next_at(self, now: float) -> float | None:
         """When somebody can be granted a permit though nobody leaves: what only a pace holds back."""
-        times = [
-            line.pace.next_at(now) for line in self._crowded if line.pace is not None and self._has_room(line, inf)
-        ]
+        times = [line.pace.next_at(now) for line in self._crowded if line.pace is not None and self.has_room(line, inf)]
         return min(times, default=None)
 
     def close(self) -> list[T]:
@@ -252,7 +250,8 @@ class Permits(Generic[T]):
         ticket.place = HOLDING
         self.holding[ticket] = None
 
-    def _has_room(self, line: Line, now: float) -> bool:
+    def has_room(self, line: Line, now: float) -> bool:
+        """Whether the first in *line* could be granted a permit at *now*; inf: whatever its pace."""
         return (
             self.held < self.limit
             and (line.held < line.reserved or self.lent < self.limit - self.reserved)

@@ -1,0 +1,49 @@
+"""Warns of those who ask for a second permit while they hold one."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from dbpool.awaits import awaited_by
+from dbpool.errors import NestedAcquire
+from dbpool.waiter import Waiter
+
+
+class NestingWatch:
+    """Warns once for each pair of places in the program."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._warned: set[tuple[str, str]] = set()
+
+    def check(self, waiter: Waiter, holding: Iterable[Waiter]) -> None:
+        """Warn if the task of *waiter*, which asks, or one that awaits it, is among those *holding*."""
+        if waiter.site is None or waiter.task is None:
+            return
+        for holder in holding:
+            if holder.site is None or holder.task is None or not _is_or_awaits(holder.task, waiter.task):
+                continue
+            places = str(waiter.site), str(holder.site)
+            if places in self._warned:
+                return
+            warnings.warn_explicit(
+                f"{self._name} is asked for a permit from {places[0]} while the same task, or the one that awaits it, "
+                f"holds one since {places[1]}: when all do so at once, none can go on. Pass the first connection on "
+                f"instead.",
+                NestedAcquire,
+                *waiter.site.position(),
+            )
+            self._warned.add(places)  # not if the warning is an error: it is one each time
+            return
+
+
+def _is_or_awaits(task: asyncio.Task[Any], other: asyncio.Task[Any]) -> bool:
+    seen = [task]
+    for one in seen:  # grows
+        if one is other:
+            return True
+        seen += set(awaited_by(one)).difference(seen)
+    return False
