@@ -131,6 +131,7 @@ async def test_the_place_is_the_callers_own_line_whatever_the_pool_is_used_for(d
             (holder,) = db.report().holders
             assert is_at(holder.where, first)
             assert holder.where.endswith(use.__name__)
+            assert {HERE in frame for frame in holder.stack} == {True}  # none of this package's, nor of the driver's
             assert "pg_advisory_xact_lock" in (holder.sql or "")
         await task
         (place,) = db.report().sites
