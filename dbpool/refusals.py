@@ -75,9 +75,9 @@ class Refusals:
         who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
         return PoolDeadlock(
             f"{self._named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
-            f"permit since {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held by tasks "
-            f"that wait in line. Pass the first connection on instead of asking for a second, or leave its block "
-            f"first.{report.holders_in_short()}",
+            f"permit asked for from {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held "
+            f"by tasks that wait in line. Pass the first connection on instead of asking for a second, or leave its "
+            f"block first.{report.holders_in_short()}",
             waiting_at=waiting_at,
             held_at=held_at,
             report=report,

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from dbpool.core.permits import Line, Permits
-from dbpool.sites import ASYNCIO, PACKAGE, Sites, SiteUse, short_path
+from dbpool.sites import ASYNCIO, PACKAGE, USERS_OWN, Sites, SiteUse, short_path
 from dbpool.waiter import Waiter
 
 MOST_CALLERS = 20  # of those who wait, and of the places that used it most
@@ -128,7 +128,8 @@ def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
 
 def _is_machinery(frame: FrameType) -> bool:
     is_drivers = str(frame.f_globals.get("__name__")).startswith("asyncpg.")
-    return is_drivers or frame.f_code.co_filename.startswith((PACKAGE, ASYNCIO))
+    path = frame.f_code.co_filename
+    return is_drivers or (path.startswith((PACKAGE, ASYNCIO)) and not path.startswith(USERS_OWN))
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever can be awaited

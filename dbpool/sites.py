@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 
 PACKAGE = str(Path(__file__).parent) + os.sep
 ASYNCIO = str(Path(asyncio.__file__).parent) + os.sep
+USERS_OWN = PACKAGE + "demo" + os.sep  # comes with the package, and uses it as any program does
 # Places are lines of a program, so there are few; a program that makes code as it runs is counted as one more place.
 MOST_SITES = 10_000
 
@@ -71,7 +72,7 @@ class Sites:
         return self._elsewhere
 
     def _new(self, key: tuple[int, int], code: CodeType) -> Site | None:
-        if code.co_filename.startswith(self.passed_over):
+        if code.co_filename.startswith(self.passed_over) and not code.co_filename.startswith(USERS_OWN):
             return None
         if len(self._sites) >= MOST_SITES:
             return self._elsewhere

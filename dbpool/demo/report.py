@@ -99,6 +99,8 @@ class Refusals:
     line_full_s: float
     served_in_line: int
     """Callers who were in line when the connections came back, and got one."""
+    deadlock_message: str
+    deadlock_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,8 @@ class Story:
         screen.done("LineFull, for one who would be the fourth in line", refusals.line_full_s)
         screen.quote(refusals.line_full_message)
         screen.done(f"{refusals.served_in_line} in line were served once the connections were back")
+        screen.done(f"PoolDeadlock, when {CONNECTIONS} tasks hold one each and ask for another", refusals.deadlock_s)
+        screen.quote(refusals.deadlock_message)
         return refusals
 
     def _clock_s(self) -> float:

@@ -74,7 +74,13 @@ REPORT = Report(
     Pool(server_connections_max=10, server_connections_looks=9, handed_on=0, resets=0, connects=10, discarded=0),
     Money(transfers=1, transfer_retries=0, balance_before_cents=5, balance_after_cents=5),
     Refusals(
-        acquire_timeout_message="", acquire_timeout_s=0.2, line_full_message="", line_full_s=0.0, served_in_line=3
+        acquire_timeout_message="",
+        acquire_timeout_s=0.2,
+        line_full_message="",
+        line_full_s=0.0,
+        served_in_line=3,
+        deadlock_message="",
+        deadlock_s=0.01,
     ),
 )  # fmt: skip
 

@@ -66,6 +66,8 @@ async def test_the_results_are_one_document_which_says_that_the_bound_held(datab
     assert document["balance_after_cents"] == document["balance_before_cents"]
     assert "2 of 2 permits held" in document["acquire_timeout_message"]
     assert "max_waiting" in document["line_full_message"]
+    assert "in _month_end, in a transaction, SQL: SELECT count(*) FROM orders" in document["acquire_timeout_message"]
+    assert "greedy" in document["deadlock_message"]
     assert 0 < document["first_result_s"] < document["total_s"]
 
 
