@@ -31,8 +31,7 @@ class NestingWatch:
                 return
             warnings.warn_explicit(
                 f"{self._name} is asked for a permit from {places[0]} while the same task, or the one that awaits it, "
-                f"holds one asked for from {places[1]}: when all do so at once, none can go on. Pass the first connection on "
-                f"instead.",
+                f"holds one asked for from {places[1]}: when all do so at once, none can go on. Pass the first on.",
                 NestedAcquire,
                 *waiter.site.position(),
             )

@@ -27,9 +27,6 @@ async def enter_all(gate: GateLane, most: int) -> int:
     return holding
 
 
-# Limits and reserves
-
-
 async def test_a_lane_at_its_most_waits_though_permits_are_free() -> None:
     gate = Gate(3)
     batch = gate.lane("batch", at_most=1)
