@@ -64,6 +64,7 @@ class PooledConnection(asyncpg.Connection):
         "callers_error",
         "doomed_by",
         "expires_at",
+        "held_by",
         "idle_since",
         "is_broken",
         "is_interrupted",
@@ -91,6 +92,7 @@ class PooledConnection(asyncpg.Connection):
     callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
     at_work: int  # statements that a holder has under way
     last_sql: str | None  # what its holder ran last, or runs
+    held_by: str  # the pool and the lane of its lease, for messages
     loan: int  # counts the leases, so that what one of them made is of no use in the next
     settings: PoolSettings
     record_class: type[Record]

@@ -193,12 +193,13 @@ class Gate(GateLane):
 
     def close_nowait(self) -> None:
         """Refuse newcomers and fail everyone in line with PoolClosed, without waiting for the holders."""
-        error = f"{self.name} was closed while this caller waited in line"
         self._asking.clear()
         self.watch.stop()
         for waiter in self._permits.close():
             forget(waiter)
-            waiter.refused(PoolClosed(error))
+            waiter.refused(
+                PoolClosed(f"{self.refusals.named(waiter.line)} was closed while this caller waited in line")
+            )
         self._stop_timer()
 
     def reopened(self) -> Self:

@@ -69,7 +69,7 @@ class Lane(Queries):
         async with self._lease(timeout, pool._leases.gate.sites.of(2)) as connection:
             if timeout is not None:
                 seconds = max(ends_at - clock(), 0.001)
-            with told_as_ours(connection, pool._leases.gate.name, seconds):
+            with told_as_ours(connection, connection.held_by, seconds):
                 await connection.executemany(sql, args, timeout=seconds)
 
     def stream(
@@ -140,8 +140,9 @@ class Lane(Queries):
             if attempt < attempts:
                 await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))
         assert last is not None
+        named = self._pool._leases.gate.refusals.named(self._line)
         raise TransactionFailed(
-            f"a transaction on {self._pool._leases.gate.name} conflicted in {attempts} of {attempts} attempts, "
+            f"a transaction on {named} conflicted in {attempts} of {attempts} attempts, "
             f"the last time with {one_line(last)}. Make it shorter, touch rows in one order, or raise attempts.",
             attempts=attempts,
         ) from last

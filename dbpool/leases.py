@@ -93,7 +93,9 @@ class Lease:
                 refusal = await holder.wakeup
                 if refusal is not None:
                     raise refusal
-            return await leases.obtain(holder, deadline)
+            connection = await leases.obtain(holder, deadline)
+            connection.held_by = leases.gate.refusals.named(holder.line)
+            return connection
         except BaseException as error:
             await self._leave(error)
             raise

@@ -100,7 +100,7 @@ class Call(Leaseholder):
         self._answer.cancel()
 
     def timed_out(self) -> QueryTimeout:
-        return query_timeout(self._calls.name, self.timeout or self._calls.query_timeout)
+        return query_timeout(self._calls.named(self.line), self.timeout or self._calls.query_timeout)
 
     def send(self, now: float) -> asyncio.Future[Any] | None:
         """Send the statement if its connection has it prepared; return what is done when the answer is there."""
@@ -146,7 +146,7 @@ class Call(Leaseholder):
                 self._answer = None
                 self.wakeup.set_result(Driven.BY_CALLER)
                 return
-            result = translated(result, connection, self._calls.name)
+            result = translated(result, connection, self._calls.named(self.line))
         leases = self._calls.leases
         if leases.is_clean(connection):
             self._deliver(result)  # first, so that callers wake in the order in which they came
@@ -167,7 +167,7 @@ class Calls:
     def __init__(self, leases: Leases, settings: PoolSettings) -> None:
         self.leases = leases
         self.gate = leases.gate
-        self.name = leases.gate.name
+        self.named = leases.gate.refusals.named
         self._acquire_timeout = settings.acquire_timeout
         self.query_timeout = settings.query_timeout
 
@@ -229,7 +229,7 @@ class Calls:
         if isinstance(result, Exception):
             if is_stale_plan(result) and stopped is None:
                 return await self._drive(call)
-            result = translated(result, connection, self.name)
+            result = translated(result, connection, self.named(call.line))
         if stopped is None and self.leases.is_clean(connection):
             self.leases.pass_on(call, connection)
             cleanup = None
@@ -251,7 +251,7 @@ class Calls:
             if not call.keeps_session:
                 connection.note_change(call.sql)
             seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)
-            with told_as_ours(connection, self.name, seconds):
+            with told_as_ours(connection, self.named(call.line), seconds):
                 result = await connection.run(call.sql, call.args, call.want, seconds)
         except BaseException as error:
             self.leases.settle(call, interrupted=is_unfinished(error))

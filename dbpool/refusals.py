@@ -41,7 +41,7 @@ class Refusals:
         if self._report is None or now - self._reported_at > REPORT_KEEPS_S:
             self._report, self._reported_at = self.report(now), now
         return AcquireTimeout(
-            f"nothing from {self._named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
+            f"nothing from {self.named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
             f"{self._report.holders_in_short()}",
             waited_s=waited_s,
             report=self._report,
@@ -50,7 +50,7 @@ class Refusals:
 
     def line_full(self, line: Line) -> LineFull:
         return LineFull(
-            f"{self._named(line)} refuses at once: {self._numbers(line)}, which is max_waiting. Send fewer at a time, "
+            f"{self.named(line)} refuses at once: {self._numbers(line)}, which is max_waiting. Send fewer at a time, "
             f"or raise max_waiting.",
             **self._attributes(line),
         )
@@ -59,7 +59,7 @@ class Refusals:
         """For a caller that would get its permit *late_s* seconds after the *remaining_s* that it may wait."""
         line.refused_total += 1
         return Overloaded(
-            f"{self._named(line)} refuses at once: at the pace of its holders this caller would wait for "
+            f"{self.named(line)} refuses at once: at the pace of its holders this caller would wait for "
             f"{remaining_s + late_s:.2f} s and may for {remaining_s:.2f} s ({self._numbers(line)}). Come again in "
             f"{late_s:.2f} s, or send fewer.",
             retry_after=late_s,
@@ -74,7 +74,7 @@ class Refusals:
         held_at = tuple(str(holder.site) for holder in knot.own)
         who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
         return PoolDeadlock(
-            f"{self._named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
+            f"{self.named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
             f"permit asked for from {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held "
             f"by tasks that wait in line. Pass the first connection on instead of asking for a second, or leave its "
             f"block first.{report.holders_in_short()}",
@@ -87,7 +87,8 @@ class Refusals:
         permits = self._permits
         return {"capacity": permits.capacity, "held": permits.held, "waiting": permits.waiting, "lane": line.name}
 
-    def _named(self, line: Line) -> str:
+    def named(self, line: Line) -> str:
+        """What to call it in a message to a caller of *line*."""
         return f"lane '{line.name}' of {self.name}" if line.name else self.name
 
     def _numbers(self, line: Line) -> str:

@@ -83,7 +83,7 @@ class Transaction(Queries):
         self._connection = connection
         self.options = options
         self._settings = connection.settings
-        self._where = f"pool '{connection.settings.name}'"
+        self._where = connection.held_by
         self._savepoint = ""
         self._loan = connection.loan
         self.state = State.NEW

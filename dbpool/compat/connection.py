@@ -55,6 +55,7 @@ class Borrowed:
         "callers_error",
         "doomed_by",
         "expires_at",
+        "held_by",
         "holder",
         "idle_since",
         "is_broken",
@@ -72,6 +73,7 @@ class Borrowed:
         "transactions",
     )
 
+    held_by: str
     holder: Leaseholder  # who has it, or had it last
     release_error: BaseException | None
     _proxy: Any

@@ -51,6 +51,7 @@ class FakeConnection:
         self.keeps_session = True
         self.expires_at = self.idle_since = self.seen_alive_at = 0.0
         self.retired_for: Reason | None = None
+        self.held_by = ""
         self.remains: Remains | None = None
 
     # What a pool uses
