@@ -215,6 +215,7 @@ class DatabasePool(Lane):
         Cancelling: the pool goes on as before.
         """
         self._check_usable()
+        assert self._upkeep is not None
         seconds = checked_timeout(timeout) or self._settings.close_timeout
         this = object()
         self._pauses[this] = False

@@ -34,7 +34,10 @@ class Quarantine:
         if self._is_closed:
             remains.close()
             return None
-        return self._stays.start(self._see_off(connection, remains))
+        stay = self._stays.start(_see_off(connection, remains, self._timeout))
+        self._events.tell(Quarantined(self.zombies))
+        stay.add_done_callback(self._ended)  # before any that frees a permit, and after this one is counted out
+        return stay
 
     async def close(self) -> None:
         """Wait no more."""
@@ -42,16 +45,16 @@ class Quarantine:
         self._stays.cancel_all()
         await self._stays.wait_all()
 
-    async def _see_off(self, connection: PooledConnection, remains: Remains) -> bool:
-        is_gone = False
-        self._events.tell(Quarantined(self.zombies))
-        stopping = asyncio.ensure_future(_stop(connection))
-        try:
-            is_gone = await remains.wait_gone(self._timeout)
-        finally:
-            stopping.cancel()
-            self._events.tell(QuarantineEnded(is_gone, self.zombies - 1))
-        return is_gone
+    def _ended(self, stay: asyncio.Task[bool]) -> None:
+        self._events.tell(QuarantineEnded(not stay.cancelled() and stay.result(), self.zombies))
+
+
+async def _see_off(connection: PooledConnection, remains: Remains, timeout: float) -> bool:
+    stopping = asyncio.ensure_future(_stop(connection))
+    try:
+        return await remains.wait_gone(timeout)
+    finally:
+        stopping.cancel()
 
 
 async def _stop(connection: PooledConnection) -> None:

@@ -163,20 +163,24 @@ class Upkeep:
                 self._leases.events.tell(LeakReturned(suspect))
         if limit is None:
             return
-        for waiter in self._leases.gate.holding:
-            if waiter.site is not None and now - waiter.since >= limit and waiter not in self._suspects:
+        for waiter in self._unsuspected():
+            if now - waiter.since >= limit:
                 suspect = self._suspects[waiter] = caller(waiter, now)
                 log.warning("%s: held for longer than leak_after=%g s: %s", self._leases.gate.name, limit, suspect)
                 self._leases.events.tell(LeakSuspected(suspect))
+
+    def _unsuspected(self) -> list[Waiter]:
+        """Callers that hold a connection; not the pool itself, nor a permit whose caller has left it to a cleanup."""
+        return [
+            waiter
+            for waiter in self._leases.gate.holding
+            if waiter.site is not None and waiter.task is not None and waiter not in self._suspects
+        ]
 
     def _next_look(self, now: float) -> float:
         due = [now + LOOK_EVERY_S]
         due += [connection.expires_at for connection in self._leases.driver.connections if not connection.is_broken]
         if self._settings.leak_after is not None:
-            due += [
-                waiter.since + self._settings.leak_after
-                for waiter in self._leases.gate.holding
-                if waiter not in self._suspects
-            ]
+            due += [waiter.since + self._settings.leak_after for waiter in self._unsuspected()]
             due += [now + self._settings.leak_after]  # of those who get a permit from now on
         return max(min(due), now + LEAST_S)

@@ -96,6 +96,7 @@ def test_a_task_is_seen_to_go_on_from_the_instant_its_wait_is_over(
         fails.set()
         await turns()
         await end_all()
+        await asyncio.gather(task, return_exceptions=True)  # else it is logged that nobody looked at its end
 
     run(main)
     before, after = found

@@ -26,6 +26,7 @@ SCHEDULES = int(os.environ.get("DBPOOL_SCHEDULES", "320"))
 BATCH = max(1, SCHEDULES // 8)
 FIRST = int(os.environ.get("DBPOOL_SEED", "0"))
 RESET_S = 0.5
+QUARANTINE_S = 1.0
 LEEWAY_S = 0.0111  # a tick of the deadlines, and floating point
 
 ALLOWED = (DbPoolError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -43,6 +44,8 @@ class Schedule:
                 connect_s=rng.choice([0.001, 0.05, 0.5]),
                 clean_s=rng.choice([0.001, 0.02]),
                 cancel_s=rng.choice([0.001, 0.05, NEVER]),
+                discard_s=rng.choice([0.001, 0.02, NEVER]),
+                lingers_s=rng.choice([0.0, 0.001, 0.3, 1.0, NEVER]),
                 replies={
                     "fails": Reply(error=asyncpg.UniqueViolationError("twice")),
                     "spoils": Reply(error=asyncpg.InvalidSQLStatementNameError("forgotten")),
@@ -55,6 +58,7 @@ class Schedule:
             min_connections=rng.choice([0, 1]),
             max_connecting=rng.randint(1, 3),
             reset_timeout=RESET_S,
+            quarantine_timeout=QUARANTINE_S,
             connect_timeout=1.0,
             query_timeout=1.0,
             acquire_timeout=2.0,
@@ -117,7 +121,7 @@ class Schedule:
         for _ in range(rng.randint(0, 25)):
             await asyncio.sleep(rng.choice([0, 0, 0.001, 0.01, 0.1, 0.5]))
             open_now = sorted(self.pool.driver.open_now, key=lambda connection: connection.number)
-            match rng.randrange(9):
+            match rng.randrange(10):
                 case 0 | 1 | 2 | 3 if self.callers:
                     self.cancel(rng.choice(self.callers))
                 case 4 if open_now:
@@ -131,6 +135,8 @@ class Schedule:
                     script.connect_error = rng.choice([None, None, ConnectionRefusedError(), denied])
                 case 8:
                     script.clean_error = rng.choice([None, None, ValueError("no reset today")])
+                case 9 if open_now:
+                    rng.choice(open_now).terminate()
         script.connect_error = script.clean_error = None
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
@@ -168,17 +174,17 @@ class Schedule:
         pool = self.pool
         pool.driver.script.connect_faults.clear()
         pool.driver.script.connect_error = None
-        await asyncio.sleep(2 * RESET_S + 2)
+        await asyncio.sleep(2 * RESET_S + QUARANTINE_S + 2)
         if not closed:
             await self.use()  # the first after an outage finds that it is over
             async with asyncio.timeout(20):  # no permit is lost: as many at once as there are
                 reserves = [self.use(line) for line in self.lines for _ in range(line.reserved)]
                 await asyncio.gather(*reserves, *(self.use() for _ in range(self.lendable)))
-            await asyncio.sleep(2 * RESET_S)
+            await asyncio.sleep(2 * RESET_S + QUARANTINE_S)
             await pool.leases.close(5)
         await asyncio.sleep(20)
         pool.check()
-        assert (pool.leases.gate.held, pool.leases.gate.waiting) == (0, 0)
+        assert (pool.leases.gate.held, pool.leases.gate.waiting, pool.leases.zombies) == (0, 0, 0)
         assert pool.driver.size == pool.driver.connecting == 0
 
     async def use(self, line: Line | None = None) -> None:

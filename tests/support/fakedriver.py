@@ -10,7 +10,7 @@ import asyncpg
 
 from dbpool.connection import Answer, Want
 from dbpool.events import Reason
-from dbpool.remains import Remains
+from tests.support.fakeremains import FakeRemains
 from tests.support.script import Reply, Script
 
 
@@ -45,14 +45,14 @@ class FakeConnection:
         self.peer_is_gone = False
         """The server is gone, which nobody has noticed yet."""
         self.sent: list[str] = []
-        self.cleaned_total = self.pinged_total = self.loans_ended = 0
+        self.cleaned_total = self.pinged_total = self.stopped_total = self.loans_ended = 0
         self.is_broken = self.is_interrupted = False
         self.callers_error = self.last_sql = None
         self.keeps_session = True
         self.expires_at = self.idle_since = self.seen_alive_at = 0.0
         self.retired_for: Reason | None = None
         self.held_by = ""
-        self.remains: Remains | None = None
+        self.remains: FakeRemains | None = None
 
     # What a pool uses
 
@@ -113,6 +113,7 @@ class FakeConnection:
             async with asyncio.timeout(timeout):
                 if self._is_open:
                     await asyncio.sleep(self._driver.script.discard_s)
+            self.lose()  # the server has ended the session
         except TimeoutError:
             pass
         finally:
@@ -137,12 +138,18 @@ class FakeConnection:
     def end_loan(self) -> None:
         self.loans_ended += 1
 
+    async def stop_statement(self) -> None:
+        self.stopped_total += 1
+        await asyncio.sleep(self._driver.script.stop_s)
+
     def terminate(self) -> None:
-        self._close(asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"))
+        if self._is_open and not self.peer_is_gone:
+            self.remains = self._driver.left()
+        self.lose()
 
     def lose(self) -> None:
         """The server cuts the connection, and this end notices."""
-        self.terminate()
+        self._close(asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"))
 
     # What it does
 
@@ -254,6 +261,7 @@ class FakeDriver:
         self.most_connecting = 0
         self.open_now: set[FakeConnection] = set()
         self.opened: list[FakeConnection] = []
+        self.remains: list[FakeRemains] = []
         self.connects_tried = 0
         self.sent: list[tuple[int, str]] = []
         self.violations: list[str] = []
@@ -273,15 +281,32 @@ class FakeDriver:
     def size(self) -> int:
         return len(self.open_now)
 
-    async def connect(self, leave: Callable[[Remains], None]) -> FakeConnection:
+    @property
+    def lingering(self) -> int:
+        """Server ends that outlive their connections, or connects that were given up."""
+        return sum(remains.counts for remains in self.remains)
+
+    def left(self) -> FakeRemains | None:
+        """What a cut leaves, if anything."""
+        if not self.script.lingers_s:
+            return None
+        self.remains.append(FakeRemains(self.script.lingers_s))
+        return self.remains[-1]
+
+    async def connect(self, leave: Callable[[FakeRemains], None]) -> FakeConnection:
         self.connects_tried += 1
         self.connecting += 1
         self.most_connecting = max(self.most_connecting, self.connecting)
         try:
             self.check()
             fault = self.script.connect_faults.popleft() if self.script.connect_faults else None
-            async with asyncio.timeout(self.connect_timeout):
-                await asyncio.sleep(fault if isinstance(fault, float) else self.script.connect_s)
+            try:
+                async with asyncio.timeout(self.connect_timeout):
+                    await asyncio.sleep(fault if isinstance(fault, float) else self.script.connect_s)
+            except BaseException:  # out of time, or cancelled
+                if (remains := self.left()) is not None:
+                    leave(remains)
+                raise
             if isinstance(fault, Exception):
                 raise fault
             if self.script.connect_error is not None:
@@ -309,6 +334,9 @@ class FakeDriver:
 
     def check(self) -> None:
         """Assert what is true at any instant."""
-        if self.size + self.connecting > self.max_size:
-            self.report(f"{self.size} connections open and {self.connecting} opening, {self.max_size} allowed")
+        if self.size + self.connecting + self.lingering > self.max_size:
+            self.report(
+                f"{self.size} connections open, {self.connecting} opening and {self.lingering} lingering, "
+                f"{self.max_size} allowed"
+            )
         assert not self.violations, self.violations

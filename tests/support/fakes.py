@@ -12,6 +12,7 @@ from dbpool.connection import Answer, Want
 from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
 from dbpool.driver import Driver
+from dbpool.events import Event
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
@@ -42,6 +43,12 @@ class Pool:
         return await self.calls.run(
             line or self.leases.gate.line, sql, args, Want.ROWS, keeps_session=sql != "sets", timeout=timeout
         )
+
+    def listen(self) -> list[Event]:
+        """Every event from now on."""
+        told: list[Event] = []
+        self.leases.events.on(told.append)
+        return told
 
     @contextmanager
     def counting(self) -> Iterator[dict[str, int]]:
@@ -79,6 +86,8 @@ class Pool:
         assert (self.leases.gate.held, self.leases.gate.waiting, self.leases.connector.opening) == (0, 0, 0)
         assert self.driver.size == self.leases.idle
         assert not self.leases.connector.is_wanted
+        assert self.leases.zombies == 0
+        assert not any(remains.is_held for remains in self.driver.remains)
 
 
 def new_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
@@ -114,3 +123,9 @@ async def hold(
             await asyncio.sleep(seconds)
         assert isinstance(connection, FakeConnection)
         return connection.number
+
+
+async def cut_off(pool: Pool) -> None:
+    """Lease, and terminate the connection."""
+    async with pool.leases.lease(30.0) as connection:
+        connection.terminate()

@@ -37,6 +37,8 @@ class Script:
     cancel_s: float = 0.003
     """Until a cancelled statement has ended; NEVER: the cancel is not acknowledged."""
     stop_s: float = 0.0
+    lingers_s: float = 0.0
+    """For so long the server's end of a connection outlives the cut, and of a connect its being given up."""
     connect_error: Exception | None = None
     connect_faults: deque[Exception | float | None] = field(default_factory=deque)
     """For the next connects: an error, a time in seconds instead of ``connect_s``, or None."""
