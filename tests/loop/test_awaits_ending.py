@@ -85,6 +85,9 @@ def test_a_task_is_seen_to_go_on_from_the_instant_its_wait_is_over(
     async def main() -> None:
         async def child() -> None:
             await fails.wait()
+            me = asyncio.current_task()
+            assert me is not None
+            me.add_done_callback(lambda done: done.exception())  # else it is logged that nobody looked
             # It runs when this task has ended, and before whatever the end of this task calls.
             asyncio.get_running_loop().call_soon(lambda: found.append(awaited_by(task)))
             raise ValueError

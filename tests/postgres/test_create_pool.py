@@ -345,6 +345,11 @@ async def test_the_floor_is_restored_when_the_server_ends_connections(create: Cr
     async with opened(create, database, 2, min_size=2) as pool, witness_of(database) as witness:
         before = await pids(pool, 2)
         await witness.terminate(*before)
+
+        async def there_are_two_others() -> bool:
+            return len(await witness.pids() - set(before)) == 2
+
+        await until(there_are_two_others)
         await becomes(lambda: pool.get_size() == 2)
         assert not set(before) & set(await pids(pool, 2))
 
