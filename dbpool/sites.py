@@ -61,10 +61,14 @@ class Sites:
 
     def of(self, depth: int) -> Site:
         """The place of the caller *depth* calls above this one, or the first above that outside this package."""
-        frame: FrameType | None = sys._getframe(depth)  # noqa: SLF001 - the public inspect.currentframe() is no quicker
+        frame = sys._getframe(depth)  # noqa: SLF001 - the public inspect.currentframe() is no quicker
+        # not the code itself, whose hash costs more than all of this
+        return self._sites.get((id(frame.f_code), frame.f_lasti)) or self._search(frame)
+
+    def _search(self, frame: FrameType | None) -> Site:
         while frame is not None:
             code = frame.f_code
-            key = id(code), frame.f_lasti  # not the code itself, whose hash costs more than all of this
+            key = id(code), frame.f_lasti
             site = self._sites.get(key) or self._new(key, code)
             if site is not None:
                 return site

@@ -219,10 +219,20 @@ class Permits(Generic[T]):
 
         To be called until it returns None when ``capacity`` or ``limit`` was raised, or a pause or an interval is over.
         """
+        if self.held >= self.limit or self.is_paused:
+            return None
         best: Line | None = None
-        for line in self._crowded:
-            if self.has_room(line, now) and (best is None or _precedes(line, best)):
-                best = line
+        least = 0
+        has_spare = self.lent < self.limit - self.reserved
+        for line in self._crowded:  # what has_room says, without a call for each
+            extra = line.held - line.reserved
+            if (
+                (has_spare or extra < 0)
+                and (line.at_most is None or line.held < line.at_most)
+                and (line.pace is None or line.pace.next_at(now) <= now)
+                and (best is None or extra < least or (extra == least and line.last_turn < best.last_turn))
+            ):
+                best, least = line, extra
         if best is None:
             return None
         ticket = self._pop(best)
@@ -278,8 +288,3 @@ class Permits(Generic[T]):
             and (line.pace is None or line.pace.next_at(now) <= now)
             and not self.is_paused
         )
-
-
-def _precedes(line: Line, other: Line) -> bool:
-    mine, its = line.held - line.reserved, other.held - other.reserved
-    return mine < its or (mine == its and line.last_turn < other.last_turn)
