@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionHolder
 
 from dbpool.connection import PlainConnection, PooledConnection
+from dbpool.credentials import Credentials, Secret
 from dbpool.dialing import dial
 from dbpool.remains import Remains
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 READ_SIZE = 64 * 1024
 
 
+T = TypeVar("T")
+
 # Of the connect under way in a task: asyncpg's pool comes in between.
 _leave: ContextVar[Callable[[Remains], None]] = ContextVar("leave")
 
@@ -35,6 +38,9 @@ class Driver:
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
         self._pool: Any = None
+        self._credentials: Credentials | None = None
+        if settings.credentials is not None:
+            self._credentials = Credentials(settings.credentials, settings.credentials_ttl, settings.connect_timeout)
 
     async def open(self, max_connections: int) -> None:
         """Make the asyncpg pool, with room for so many connections; opens none."""
@@ -50,15 +56,30 @@ class Driver:
             **self._address(),
         )
 
-    @staticmethod
-    async def _dial(*args: Any, **options: Any) -> PooledConnection:
+    async def _dial(self, *args: Any, **options: Any) -> PooledConnection:
         """As asyncpg's pool calls ``asyncpg.connect``."""
-        return await dial(lambda loop: asyncpg.connect(*args, **{**options, "loop": loop}), _leave.get())
+
+        async def once(secret: dict[str, str]) -> PooledConnection:
+            return await dial(lambda loop: asyncpg.connect(*args, **{**options, **secret, "loop": loop}), _leave.get())
+
+        return await self._as_somebody(once)
+
+    async def _as_somebody(self, connect: Callable[[dict[str, str]], Awaitable[T]]) -> T:
+        """Connect with the credentials of this moment; once more with new ones if they are refused."""
+        if self._credentials is None:
+            return await connect({})
+        secret = await self._credentials.get()
+        try:
+            return await connect(_as_options(secret))
+        except asyncpg.InvalidAuthorizationSpecificationError:  # of which a wrong password is one
+            self._credentials.refused(secret)
+        return await connect(_as_options(await self._credentials.get()))
 
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
-        connection: PlainConnection[Any] = await asyncpg.connect(
-            command_timeout=self._settings.reset_timeout, **self._address()
+        address = {**self._address(), "command_timeout": self._settings.reset_timeout}
+        connection: PlainConnection[Any] = await self._as_somebody(
+            lambda secret: asyncpg.connect(**{**address, **secret})
         )
         tune(connection)
         return connection
@@ -139,6 +160,11 @@ class Driver:
         """Cut every connection off."""
         if self._pool is not None:
             self._pool.terminate()
+
+
+def _as_options(secret: Secret) -> dict[str, str]:
+    options = {} if secret.user is None else {"user": secret.user}
+    return {**options, "password": secret.password}
 
 
 def tune(connection: PlainConnection[Any]) -> None:

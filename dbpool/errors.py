@@ -109,6 +109,10 @@ class ServerUnavailable(DbPoolError, ConnectionError):
     """No connection can be opened; the cause (``__cause__``) is the last attempt's error."""
 
 
+class CredentialsError(DbPoolError):
+    """What was given as ``credentials`` failed; seen as the cause of ServerUnavailable."""
+
+
 class ConnectionLost(DbPoolError, ConnectionError):
     """The server or the network went away during a lease; a write under way may or may not have been applied."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 from dbpool.settings import Reset
 
@@ -12,6 +12,8 @@ from dbpool.settings import Reset
 class Options(TypedDict, total=False):
     """The fields of PoolSettings but for the two that DatabasePool takes by position."""
 
+    credentials: Callable[[], Any] | None
+    credentials_ttl: float
     min_connections: int
     max_waiting: int | None
     name: str

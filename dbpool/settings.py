@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -112,6 +112,10 @@ class PoolSettings:
     """
 
     dsn: Dsn = field(repr=False)
+    credentials: Callable[[], Any] | None = field(default=None, repr=False)
+    """Asked for the password, or for (user, password), when a connection is opened; may be a coroutine function."""
+    credentials_ttl: float = 900.0
+    """How long an answer is used again; one that the server refuses is asked for anew at once."""
     max_connections: int = 5
     min_connections: int = 0
     """Connections opened by ``open`` (at least one is) and kept when idle."""
@@ -180,6 +184,8 @@ class PoolSettings:
 
     def _check_numbers(self) -> None:
         put = object.__setattr__
+        if self.credentials is not None and not callable(self.credentials):
+            raise SettingsError(f"credentials must be a function, not {type(self.credentials).__name__}")
         whole_number(self.max_connections, "max_connections", 1)
         whole_number(self.min_connections, "min_connections", 0)
         whole_number(self.max_connecting, "max_connecting", 1)
@@ -233,6 +239,8 @@ class PoolSettings:
             values["trusted_functions"] = frozenset(filter(None, map(str.strip, text.split(","))))
         if environ.get(prefix + "DSN"):
             raise SettingsError(f"{prefix}DSN is not read: the DSN goes into DATABASE_URL")
+        if environ.get(prefix + "CREDENTIALS"):
+            raise SettingsError(f"{prefix}CREDENTIALS is not read: credentials are a function, given in the program")
         for variable in (prefix + "SSL", prefix + "SERVER_SETTINGS"):
             if environ.get(variable):
                 raise SettingsError(f"{variable} is not read: put it into DATABASE_URL, as ?sslmode=verify-full")

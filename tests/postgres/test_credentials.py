@@ -1,0 +1,123 @@
+"""Passwords that change while a pool is open."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from dbpool import DatabasePool, PoolSettings, ServerUnavailable, SettingsError
+from dbpool.events import ConnectFailed, Event
+from tests.support.databases import Database
+from tests.support.pools import pool_of, role_in, witness_of
+
+CANARY = "canary-91fa"
+
+
+class Vault:
+    """Knows the password of the moment, and how often it was asked."""
+
+    def __init__(self, answer: str | tuple[str, str]) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    async def __call__(self) -> str | tuple[str, str]:
+        self.asked += 1
+        return self.answer
+
+
+def role_of(dsn: str) -> str:
+    role = urlsplit(dsn).username
+    assert role is not None
+    return role
+
+
+async def change_password(database: Database, role: str, password: str) -> None:
+    async with witness_of(database) as witness:
+        await witness.run(f"alter role \"{role}\" password '{password}'")
+
+
+def without_password(dsn: str) -> str:
+    return dsn.replace(":pw@", "@")
+
+
+async def use_all(db: DatabasePool, connections: int) -> set[int]:
+    """Have so many connections open at once; return their process ids."""
+    rows = await asyncio.gather(
+        *(db.fetchval("select pg_backend_pid() from pg_sleep(0.05)") for _ in range(connections))
+    )
+    return set(rows)
+
+
+@pytest.mark.every_loop
+async def test_a_password_that_was_changed_is_asked_for_once_and_open_connections_live_on(database: Database) -> None:
+    async with role_in(database) as dsn:
+        vault = Vault("pw")
+        async with pool_of(without_password(dsn), 3, credentials=vault) as db:
+            (first,) = await use_all(db, 1)
+            assert vault.asked == 1
+            await change_password(database, role_of(dsn), vault_answer := "new pw")
+            assert await use_all(db, 1) == {first}
+            vault.answer = vault_answer
+            assert first in await use_all(db, 3)
+            assert vault.asked == 2  # though two connects met the refusal
+            assert db.stats().connect_failures_total == 0
+
+
+async def test_a_drain_after_a_rotation_replaces_every_connection(database: Database) -> None:
+    async with role_in(database) as dsn:
+        vault = Vault("pw")
+        async with pool_of(without_password(dsn), 2, credentials=vault, credentials_ttl=0.001) as db:
+            old = await use_all(db, 2)
+            vault.answer = "new pw"
+            await change_password(database, role_of(dsn), "new pw")
+            assert db.drain() == 2
+            assert not old & await use_all(db, 2)
+
+
+async def test_a_user_may_be_named_with_the_password_and_the_listener_uses_it_too(database: Database) -> None:
+    async with role_in(database) as dsn:
+        user = role_of(dsn)
+        nobody = dsn.replace(f"{user}:pw@", "nobody@")
+        async with pool_of(nobody, 1, credentials=lambda: (user, "pw")) as db:
+            assert await db.fetchval("select current_user") == user
+            async with db.listen("orders") as events:
+                await db.execute("notify orders, '7'")
+                assert (await anext(aiter(events))) is not None
+
+
+async def test_a_password_that_stays_wrong_is_told_once_without_being_quoted(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with role_in(database) as dsn:
+        vault = Vault(CANARY)
+        db = DatabasePool(without_password(dsn), 1, credentials=vault)
+        told: list[Event] = []
+        db.on_event(told.append)
+        with pytest.raises(ServerUnavailable, match="InvalidPasswordError") as caught:
+            await db.open()
+        assert isinstance(caught.value.__cause__, asyncpg.InvalidPasswordError)
+        assert vault.asked == 2  # once more, and no more
+        assert sum(isinstance(event, ConnectFailed) for event in told) == 1
+        everything = f"{caught.value!r} {db!r} {db.settings!r} {db.stats()!r} {db.report()!r} {told!r} {caplog.text}"
+        assert CANARY not in everything
+
+
+async def test_a_callback_that_fails_is_the_cause_and_what_it_said_is_not_quoted(database: Database) -> None:
+    def ask() -> str:
+        raise RuntimeError(CANARY)
+
+    with pytest.raises(ServerUnavailable, match="the credentials callback raised RuntimeError") as caught:
+        await DatabasePool(database.dsn, 1, credentials=ask).open()
+    assert CANARY not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(SettingsError, match="credentials must be a function, not str"):
+        DatabasePool("postgresql://app@localhost/shop", credentials=CANARY)  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="credentials_ttl"):
+        DatabasePool("postgresql://app@localhost/shop", credentials=lambda: "", credentials_ttl=0)
+    with pytest.raises(SettingsError, match="DBPOOL_CREDENTIALS is not read"):
+        PoolSettings.from_env({"DATABASE_URL": "postgresql://app@localhost/shop", "DBPOOL_CREDENTIALS": CANARY})
