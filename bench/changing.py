@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from statistics import median
@@ -13,7 +12,6 @@ from typing import Any, Final
 import asyncpg
 
 from dbpool import DatabasePool
-from dbpool.core.limiter import GradientLimiter
 
 ADAPTIVE: Final = "adaptive"
 MOST: Final = 20  # connections: the largest fixed size, and what the adaptive limit never exceeds
@@ -83,41 +81,10 @@ async def measure(request: dict[str, Any]) -> dict[str, Any]:
 @asynccontextmanager
 async def _opened(dsn: str, contender: str) -> AsyncIterator[tuple[Acquire, Callable[[], int]]]:
     """How to get a connection, and how many may be out at this moment."""
-    size = MOST if contender == ADAPTIVE else int(contender)
-    async with DatabasePool(dsn, max_connections=size, min_connections=size) as db:
-        door = _Door(db, GradientLimiter(size, least=1 if contender == ADAPTIVE else size))
-        yield door.acquire, lambda: door.limiter.limit
-
-
-class _Door:
-    """A line before a pool, for as many as a limiter says: until the pool's own gate asks one.
-
-    Fixed sizes have one too, so that all pay for it.
-    """
-
-    def __init__(self, db: DatabasePool, limiter: GradientLimiter) -> None:
-        self.limiter = limiter
-        self._db = db
-        self._held = 0
-        self._line: deque[asyncio.Future[None]] = deque()
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Connection]:
-        if self._held < self.limiter.limit:
-            self._held += 1
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            self._line.append(turn)
-            await turn
-        try:
-            async with self._db.acquire() as connection:
-                yield connection
-        finally:
-            self.limiter.left(self._held, len(self._line), time.perf_counter())
-            self._held -= 1
-            while self._line and self._held < self.limiter.limit:
-                self._held += 1
-                self._line.popleft().set_result(None)
+    is_adaptive = contender == ADAPTIVE
+    size = MOST if is_adaptive else int(contender)
+    async with DatabasePool(dsn, max_connections=size, min_connections=size, adaptive=is_adaptive) as db:
+        yield db.acquire, lambda: db.stats().limit
 
 
 def _works(md5s: int) -> dict[str, Work]:
