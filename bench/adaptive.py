@@ -35,6 +35,9 @@ class Plan:
 
 
 QUICK: Final = Plan(sizes=(2, 4, 8, MOST), rounds=1)
+# As parts of `python -m bench`: under two minutes, and a quarter of one.
+BESIDE_OTHERS: Final = Plan(sizes=(2, 4, 8, 12, 16, MOST), phase_s=2.0)
+BESIDE_QUICK: Final = Plan(sizes=(4, 8, MOST), phase_s=1.0, rounds=1)
 
 
 def measure_rounds(dsn: str, plan: Plan) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import asyncpg
 
 from bench.listing import ListingPool
-from dbpool import DatabasePool
+from dbpool import DatabasePool, create_pool
 
 CONNECTIONS: Final = 10
 SQL: Final = "SELECT * FROM users WHERE id = $1"
@@ -26,7 +26,7 @@ class Access:
     """What a contender's tasks call.
 
     Args:
-        lookups: one for all tasks to share; or one for each worker, which then belongs to it alone.
+        lookups: what all tasks share, evenly; or one for each worker, which then belongs to it alone.
         is_shared: which of the two. Where it is not, there are as many workers as tasks, but never more than lookups.
     """
 
@@ -64,9 +64,15 @@ async def bare(dsn: str, *, read_size: int | None = None) -> AsyncIterator[Acces
 
 
 @asynccontextmanager
-async def asyncpg_pool(dsn: str) -> AsyncIterator[Access]:
-    async with asyncpg.create_pool(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
-        yield Access((partial(pool.fetchrow, SQL),))
+async def pool_of(create: Callable[..., Any], dsn: str, *, by_acquire: bool = False) -> AsyncIterator[Access]:
+    """What *create*, asyncpg's or one that takes its place, makes with its own defaults."""
+    async with create(dsn, min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
+
+        async def lookup(key: int) -> object:
+            async with pool.acquire() as connection:
+                return await connection.fetchrow(SQL, key)
+
+        yield Access((lookup if by_acquire else partial(pool.fetchrow, SQL),))
 
 
 @asynccontextmanager
@@ -145,21 +151,31 @@ OPENINGS: Final[dict[str, Opening]] = {
     "dbpool": dbpool,
     "bare": bare,
     "bare-tuned": partial(bare, read_size=TUNED_READ_SIZE),
-    "asyncpg.Pool": asyncpg_pool,
+    "asyncpg.Pool": partial(pool_of, asyncpg.create_pool),
     "listing": listing,
     "psycopg_pool": psycopg_pool,
     "psqlpy": psqlpy,
     "sqlalchemy": sqlalchemy,
     "sqlalchemy-auto": partial(sqlalchemy, isolation_level="AUTOCOMMIT"),
 }
+DROP_INS: Final[dict[str, Opening]] = {
+    "create_pool": partial(pool_of, create_pool),
+    "asyncpg.Pool": OPENINGS["asyncpg.Pool"],
+    "create_pool-acquire": partial(pool_of, create_pool, by_acquire=True),
+    "asyncpg.Pool-acquire": partial(pool_of, asyncpg.create_pool, by_acquire=True),
+}
 PGBENCH: Final = "pgbench"
 NAMES: Final = (*OPENINGS, PGBENCH)
 
 LABELS: Final = {
     "dbpool": "dbpool, db.fetchrow()",
+    "dbpool-lanes": "the same by three lanes, with reports and events",
     "bare": "bare asyncpg connections, one a worker",
     "bare-tuned": "the same, reading 64 KiB at a time",
+    "create_pool": "dbpool.create_pool(), pool.fetchrow()",
     "asyncpg.Pool": "asyncpg.Pool, pool.fetchrow()",
+    "create_pool-acquire": "dbpool.create_pool(), pool.acquire()",
+    "asyncpg.Pool-acquire": "asyncpg.Pool, pool.acquire()",
     "listing": "the article's listing, db.query()",
     "psycopg_pool": "psycopg_pool, autocommit, prepared",
     "psqlpy": "psqlpy's ConnectionPool",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench import fairness
+from bench.changing import MOST
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
 from bench.idle import PROCESSES
+from bench.lanes import REPORT_EVERY_S
 from bench.lookups import ROUNDS_OF_A_PROCESS
 from bench.ratios import OURS
 from bench.report import judged, tables, targets_table
 from bench.tables import as_markdown
-from bench.targets import summary
+from bench.targets import TARGET_TASKS, summary
 
 
 def as_document(results: dict[str, Any]) -> str:
@@ -65,6 +68,12 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   third, from run to run, for the same reason.
 - **One task.** With nobody in line the caller awaits the driver's own future. What is left is about 20 Python calls,
   4 µs when they are in the processor's cache; here each lookup sleeps for the server in between, and finds it cold.
+- **`create_pool`, on uvloop.** For the same reason: 18 µs of processor time a lookup, where asyncpg.Pool takes 37.
+  Through `acquire()` both make two round trips, for the statement and for the reset that asyncpg's pool promises; what
+  limits both is the client, which on uvloop takes 48 µs, and 38 for asyncpg.Pool. In a profile, with a server, half of
+  the difference is how a lease ends, a quarter the line, the rest the watch for deadlocks and the place in the program.
+- **Lanes.** Three take about 1 µs a call more than one, to find whose turn it is. A report takes 0.5 ms, so that ten of
+  them are half a per cent of a second.
 - **psycopg_pool and psqlpy, 5 x.** With autocommit and prepared statements psycopg_pool makes a third to a half of the
   lookups of bare asyncpg here. Five times as many would be as many as pgbench makes, which has no Python in it. To
   answer many waiting calls with one statement is the next step; it is not a matter of the line any more.
@@ -72,6 +81,7 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
 
 
 def _method(settings: dict[str, Any]) -> str:
+    adaptive = settings["adaptive"]
     return f"""\
 - `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run.
   Everybody has {CONNECTIONS} connections, open and warm, and a process of its own, as in a service that has one pool;
@@ -97,6 +107,26 @@ def _method(settings: dict[str, Any]) -> str:
 - "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by
   block, which is why they are not quite those of the medians. {PROCESSES} processes, one after the other; the medians
   of theirs.
+- "By a drop-in": the same lookups by `dbpool.create_pool` and `asyncpg.create_pool`, both with asyncpg's defaults but
+  for their sizes; by `pool.fetchrow()`, and by `pool.acquire()` with a `fetchrow()` on the connection. Each ratio is
+  that of the drop-in over asyncpg's pool used in the same way.
+- "Lanes": one pool, whose {TARGET_TASKS} tasks call `db.fetchrow()` in one block of {settings["lane_lookups"]:,}
+  lookups, and `fetchrow()` of three lanes, one of which has a maximum, in the next. Meanwhile, in the latter,
+  `report()` is called every {REPORT_EVERY_S:g} s and something listens to events. {settings["lane_rounds"]} rounds in
+  each of {settings["lane_processes"]} processes. `leak_after` is set all the time: it looks at who holds now and then,
+  and costs nothing a call.
+- "What is written down of each call" is written down in every pool, so that there is none without it to compare with:
+  its parts are measured by themselves, on a `Gate` that nobody else uses. Every other figure here includes it.
+- "How long {TARGET_TASKS} tasks wait": in a closed loop, `{fairness.SQL}` on {CONNECTIONS} connections.
+  {settings["fair_rounds"]} rounds of {settings["fair_s"]:g} s, each in a process of its own, after
+  {fairness.WARM_UP_S:g} s that do not count. "To a connection of its own" ends when `acquire()` has one; "to the
+  answer" when a one-shot call returns. `gc.freeze()` keeps what was there before out of garbage collections, for every
+  pool. The figures are medians of the rounds, but for the worst.
+- "A load that changes twice": {adaptive["tasks"]} tasks in a closed loop, {adaptive["phase_s"]:g} s of each kind of
+  call without a pause in between; {adaptive["rounds"]} rounds, each contender in a process of its own. A pool with
+  `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed
+  size that made most, which nobody knows beforehand. "Service" is from a connection in hand to the answer.
+  `python -m bench.adaptive` measures this alone, and for longer.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.contenders import CONNECTIONS, OPENINGS, PGBENCH, Access, Lookup, Unavailable
+from bench.contenders import CONNECTIONS, DROP_INS, OPENINGS, PGBENCH, Access, Lookup, Unavailable
 from bench.database import ROWS
 from bench.order import order_of_round
 from bench.pgbench import find_pgbench, run_pgbench
@@ -111,8 +111,9 @@ async def take_turns(request: dict[str, Any], turns: Asked) -> None:
     """What a contender's process does."""
     async with AsyncExitStack() as stack:
         try:
-            access = await stack.enter_async_context(OPENINGS[request["contender"]](request["dsn"]))
-            await _run_block(access, 5 * CONNECTIONS, random.choices(range(1, ROWS + 1), k=50 * CONNECTIONS))
+            opening = (OPENINGS | DROP_INS)[request["contender"]]
+            access = await stack.enter_async_context(opening(request["dsn"]))
+            await run_block(access, 5 * CONNECTIONS, random_keys(50 * CONNECTIONS))
         except ImportError as error:
             turns.answer({"unavailable": f"not installed ({error.name})"})
         except Unavailable as error:
@@ -122,12 +123,15 @@ async def take_turns(request: dict[str, Any], turns: Asked) -> None:
         else:
             turns.answer({})
             for turn in turns:
-                keys = [random.randrange(1, ROWS + 1) for _ in range(turn["lookups"])]
-                elapsed_s, cpu_s, p99_s = await _run_block(access, turn["tasks"], keys)
+                elapsed_s, cpu_s, p99_s = await run_block(access, turn["tasks"], random_keys(turn["lookups"]))
                 turns.answer({"elapsed_s": elapsed_s, "cpu_s": cpu_s, "p99_s": p99_s})
 
 
-async def _run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float, float, float]:
+def random_keys(count: int) -> list[int]:
+    return random.choices(range(1, ROWS + 1), k=count)
+
+
+async def run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float, float, float]:
     """Seconds, CPU seconds, and the 99th percentile of one call's seconds."""
     workers = min(tasks, len(keys)) if access.is_shared else min(tasks, len(access.lookups))
     shares = [keys[worker::workers] for worker in range(workers)]

@@ -11,7 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench import idle, lookups
+from bench import adaptive, dropin, fairness, idle, lanes, lookups
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -33,29 +33,40 @@ def measure_all(options: Options) -> dict[str, Any]:
     with database_server(settings=_SERVER_SETTINGS) as server_dsn, bench_database(server_dsn) as dsn:
         embedded = not os.environ.get("DATABASE_URL")
         results["machine"] = describe_machine(asyncio.run(server_version(dsn)), embedded=embedded)
-        if "import" in options.figures:
-            _put(results, "import", partial(import_times, options.import_runs))
         for loop in loops:
-            if "idle" in options.figures:
-                request = {"dsn": dsn, "label": loop, "blocks": options.idle_blocks}
-                _put(results.setdefault("idle", {}), loop, partial(idle.measure_often, request, loop=loop))
-            if "lookups" in options.figures:
-                request = _rounds(options, dsn, loop)
-                _put(results.setdefault("lookups", {}), loop, partial(lookups.measure, request, loop=loop))
+            for figure, work in _on_loop(options, dsn, loop).items():
+                if figure in options.figures:
+                    _put(results.setdefault(figure, {}), loop, work)
+        for figure, work in _once(options, dsn).items():
+            if figure in options.figures:
+                _put(results, figure, work)
         if "waiters" in options.figures:
             results["waiters"] = {"count": options.waiters, "places": _waiters(options, dsn)}
     results["took_s"] = round(time.monotonic() - started)
     return results
 
 
-def _rounds(options: Options, dsn: str, loop: str) -> dict[str, Any]:
+def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], Any]]:
+    """How to measure each figure that depends on the event loop."""
+    rounds = {"dsn": dsn, "label": loop, "rounds": options.rounds, "lookups": options.lookups}
+    everyone = {**rounds, "contenders": options.contenders, "tasks": options.tasks}
+    of_process = {"processes": options.lane_processes, "rounds": options.lane_rounds, "lookups": options.lane_lookups}
+    fair_rounds = {**rounds, "rounds": options.fair_rounds, "seconds": options.fair_s}
     return {
-        "dsn": dsn,
-        "label": loop,
-        "contenders": options.contenders,
-        "tasks": options.tasks,
-        "rounds": options.rounds,
-        "lookups": options.lookups,
+        "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
+        "lookups": partial(lookups.measure, everyone, loop=loop),
+        "dropin": partial(dropin.measure, rounds, loop=loop),
+        "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
+        "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
+    }
+
+
+def _once(options: Options, dsn: str) -> dict[str, Callable[[], Any]]:
+    """How to measure the figures that do not; those of waiters are many."""
+    return {
+        "import": partial(import_times, options.import_runs),
+        "recording": partial(measure, "recording", {"blocks": options.recording_blocks}),
+        "adaptive": partial(adaptive.measure_rounds, dsn, options.adaptive),
     }
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.adaptive import BESIDE_OTHERS, BESIDE_QUICK, Plan
 from bench.contenders import NAMES
 from bench.ratios import OURS
 from bench.waiters import PLACES
 
-FIGURES: Final = ("lookups", "idle", "waiters", "import")
+FIGURES: Final = (
+    *("lookups", "idle", "dropin", "lanes", "fairness"),  # on each loop
+    *("recording", "adaptive", "waiters", "import"),
+)
 LOOPS: Final = ("asyncio", "uvloop")
 
 
@@ -27,6 +31,13 @@ class Options:
     rounds: int
     lookups: int  # of each contender in each round
     idle_blocks: int
+    lane_processes: int
+    lane_rounds: int  # of each process
+    lane_lookups: int  # of each block: enough for two reports or three
+    fair_rounds: int
+    fair_s: float  # of each way to wait in a round
+    recording_blocks: int
+    adaptive: Plan
     waiters: int
     waiting_in: list[str]
     cancel_repeats: int
@@ -46,6 +57,13 @@ def parse(words: Sequence[str] | None = None) -> Options:
         rounds=given.rounds or (4 if quick else 10),
         lookups=given.lookups or (1000 if quick else 4000),
         idle_blocks=20 if quick else 60,
+        lane_processes=2 if quick else 5,
+        lane_rounds=2 if quick else 4,
+        lane_lookups=4000 if quick else 8000,
+        fair_rounds=1 if quick else 3,
+        fair_s=0.5 if quick else 1.0,
+        recording_blocks=20 if quick else 60,
+        adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         waiters=100_000,
         waiting_in=list(PLACES)[:2] if quick else list(PLACES),
         cancel_repeats=1 if quick else 3,
@@ -57,8 +75,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="dbpool side by side with other pools.")
-    parser.add_argument("--quick", action="store_true", help="under 90 s, and rougher")
-    parser.add_argument("--rounds", type=_positive, help="of lookups by every contender (10)")
+    parser.add_argument("--quick", action="store_true", help="about two minutes, and rougher")
+    parser.add_argument("--rounds", type=_positive, help="of lookups by every contender and drop-in (10)")
     parser.add_argument("--lookups", type=_positive, help="of each contender in each round (4000)")
     parser.add_argument("--tasks", type=_counts, metavar="N,...", help="how many call at once (1,10,200,2000)")
     parser.add_argument("--loop", choices=[*LOOPS, "both"], default="both")

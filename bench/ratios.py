@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Any
 
 from bench.contenders import LABELS
+from bench.tables import Table
+from bench.targets import Target
 
 OURS = "dbpool"
 
@@ -17,7 +19,7 @@ class Line:
     """One contender with one number of tasks.
 
     Args:
-        ratio: the median, over the rounds, of dbpool's lookups a second over this contender's.
+        ratio: the median, over the rounds, of our lookups a second over this contender's.
         low, high: a quarter of those ratios are below low, a quarter above high.
     """
 
@@ -30,13 +32,36 @@ class Line:
     p99_ms: float | None
 
 
-def lines(blocks: Iterable[Mapping[str, Any]], tasks: int) -> list[Line]:
-    """One line for each contender that was measured with *tasks* tasks, in the order of LABELS."""
+def lines(blocks: Iterable[Mapping[str, Any]], tasks: int, *, ours: str = OURS) -> list[Line]:
+    """One line for each contender that was measured with *tasks* tasks, in the order of LABELS; ratios are *ours*'."""
     by_contender: dict[str, dict[int, Mapping[str, Any]]] = {}
     for block in blocks:
         if block["tasks"] == tasks:
             by_contender.setdefault(block["contender"], {})[block["number"]] = block
-    return [_line(name, rounds, by_contender[OURS]) for name, rounds in sorted(by_contender.items(), key=_place)]
+    return [_line(name, rounds, by_contender[ours]) for name, rounds in sorted(by_contender.items(), key=_place)]
+
+
+def as_table(
+    title: str, lines: Iterable[Line], *, ours: Container[str], targets: Mapping[str, Target], claim: str = "dbpool is"
+) -> Table:
+    """A row for each line, with the ratio and its target where it is not one of *ours*."""
+    columns = ("contender", "lookups/s", claim, "middle half", "CPU/call", "p99", "target", "verdict")
+    rows = []
+    for line in lines:
+        is_ours, target = line.contender in ours, targets.get(line.contender)
+        rows.append(
+            (
+                LABELS[line.contender],
+                f"{line.per_s:,.0f}",
+                "" if is_ours else f"{line.ratio:.2f} x",
+                "" if is_ours else f"{line.low:.2f} - {line.high:.2f}",
+                f"{line.cpu_us:.1f} µs",
+                "" if line.p99_ms is None else f"{line.p99_ms:.2f} ms",
+                str(target or ""),
+                target.verdict(line.ratio) if target else "",
+            )
+        )
+    return Table(title, columns, rows)
 
 
 def _place(item: tuple[str, object]) -> int:

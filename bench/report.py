@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from math import isnan, nan
 from typing import Any
 
+from bench import adaptive, dropin, fairness, lanes, recording
 from bench.contenders import LABELS
-from bench.ratios import OURS, lines
+from bench.ratios import OURS, as_table, lines
 from bench.tables import Table
 from bench.targets import CANCEL, FASTER_THAN, IDLE, IMPORT, LINEAR, TARGET_TASKS, WAITER, Judged, judge
 from bench.waiters import ORDERS
@@ -16,7 +17,13 @@ Results = Mapping[str, Any]
 
 
 def tables(results: Results) -> list[Table]:
-    return [*_lookup_tables(results), *_idle_table(results), *_waiter_tables(results), *_import_table(results)]
+    return [
+        *_lookup_tables(results),
+        *_idle_table(results),
+        *(table for part, measured in _parts(results) for table in part.tables(measured)),
+        *_waiter_tables(results),
+        *_import_table(results),
+    ]
 
 
 def targets_table(judged: list[Judged]) -> Table:
@@ -26,7 +33,20 @@ def targets_table(judged: list[Judged]) -> Table:
 
 def judged(results: Results) -> list[Judged]:
     """Every figure that has a target and was measured."""
-    return [*_judged_ratios(results), *_judged_idle(results), *_judged_waiters(results), *_judged_import(results)]
+    return [
+        *_judged_ratios(results),
+        *_judged_idle(results),
+        *(each for part, measured in _parts(results) for each in part.judged(measured)),
+        *_judged_waiters(results),
+        *_judged_import(results),
+    ]
+
+
+def _parts(results: Results) -> Iterator[tuple[Any, Any]]:
+    """The modules that show and judge what they measure themselves, each with that."""
+    for part in (dropin, lanes, fairness, recording, adaptive):
+        if measured := results.get(part.__name__.removeprefix("bench.")):
+            yield part, measured
 
 
 def _judged_ratios(results: Results) -> Iterator[Judged]:
@@ -67,26 +87,11 @@ def _judged_import(results: Results) -> Iterator[Judged]:
 
 
 def _lookup_tables(results: Results) -> Iterator[Table]:
-    columns = ("contender", "lookups/s", "dbpool is", "middle half", "CPU/call", "p99", "target", "verdict")
     for loop, measured in results.get("lookups", {}).items():
         for tasks in results["settings"]["tasks"]:
-            rows = []
-            for line in lines(measured["blocks"], tasks):
-                target = FASTER_THAN.get(line.contender) if tasks == TARGET_TASKS else None
-                is_ours = line.contender == OURS
-                rows.append(
-                    (
-                        LABELS[line.contender],
-                        f"{line.per_s:,.0f}",
-                        "" if is_ours else f"{line.ratio:.2f} x",
-                        "" if is_ours else f"{line.low:.2f} - {line.high:.2f}",
-                        f"{line.cpu_us:.0f} µs",
-                        "" if line.p99_ms is None else f"{line.p99_ms:.2f} ms",
-                        str(target or ""),
-                        target.verdict(line.ratio) if target else "",
-                    )
-                )
-            yield Table(f"{loop}: point lookups, {tasks:,} task{'s' * (tasks != 1)}", columns, rows)
+            title = f"{loop}: point lookups, {tasks:,} task{'s' * (tasks != 1)}"
+            targets = FASTER_THAN if tasks == TARGET_TASKS else {}
+            yield as_table(title, lines(measured["blocks"], tasks), ours={OURS}, targets=targets)
 
 
 def _idle_table(results: Results) -> Iterator[Table]:
