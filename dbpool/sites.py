@@ -92,7 +92,7 @@ class Sites:
 
 def short_path(path: str) -> str:
     """The end of a path: what tells two files apart in a report."""
-    return "/".join(Path(path).parts[-2:])
+    return "/".join(path.replace(os.sep, "/").split("/")[-2:])
 
 
 def _line(code: CodeType, instruction: int) -> int:
