@@ -117,6 +117,14 @@ class Connector:
             return f"The last of {self._outage.failures} failed connects: {one_line(self.last_error)}"
         return "Shorten its transactions, or raise max_connections."
 
+    def notes(self) -> tuple[str, ...]:
+        """What a report says of the connections themselves."""
+        counts = {"open": self._driver.size, "being opened": self.opening, "given up half-way": self.zombies}
+        notes = [f"connections: {', '.join(f'{count} {what}' for what, count in counts.items() if count) or 'none'}"]
+        if self.last_error is not None:
+            notes.append(f"the last connect that failed: {one_line(self.last_error)}")
+        return tuple(notes)
+
     def _start_opening(self) -> None:
         wanted = sum(not want.done() for want in self._wanting)
         for _ in range(min(wanted, self._outage.connects_at_once(self._settings.max_connecting)) - self.opening):

@@ -152,6 +152,7 @@ class Leases:
             warn_nested=settings.warn_nested,
         )
         self.gate.refusals.advice = self.connector.advice
+        self.gate.refusals.notes = self.connector.notes
         self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))
         # Of the pool's own work, which is soon over: as far as permits are free, it may use what lanes have reserved.
         self._own_line = Line(reserved=settings.max_connections)

@@ -42,7 +42,7 @@ class Refusals:
             self._report, self._reported_at = self.report(now), now
         return AcquireTimeout(
             f"nothing from {self.named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
-            f"{self._report.holders_in_short()}",
+            f"{self._report.holders_in_short(line.name)}",
             waited_s=waited_s,
             report=self._report,
             **self._attributes(line),

@@ -94,9 +94,10 @@ class Report:
         lines += [f"in all {use.held_s_total:.2f} s in {use.calls_total} calls from {use.where}" for use in self.sites]
         return "\n  ".join(lines)
 
-    def holders_in_short(self) -> str:
-        """The few who hold longest, for the end of an error's message."""
-        shown = [f"\n  held {holder}" for holder in self.holders[:MOST_IN_AN_ERROR]]
+    def holders_in_short(self, lane: str = "") -> str:
+        """The few who hold longest, those of *lane* first, for the end of an error's message."""
+        holders = sorted(self.holders, key=lambda holder: holder.lane != lane) if lane else self.holders
+        shown = [f"\n  held {holder}" for holder in holders[:MOST_IN_AN_ERROR]]
         more = len(self.holders) - len(shown)
         return "".join(shown) + (f"\n  held by {more} more: see report()" if more > 0 else "")
 

@@ -166,7 +166,9 @@ class Upkeep:
         for waiter in self._unsuspected():
             if now - waiter.since >= limit:
                 suspect = self._suspects[waiter] = caller(waiter, now)
-                log.warning("%s: held for longer than leak_after=%g s: %s", self._leases.gate.name, limit, suspect)
+                stack = "".join(f"\n    {frame}" for frame in suspect.stack)
+                name = self._leases.gate.name
+                log.warning("%s: held for longer than leak_after=%g s: %s%s", name, limit, suspect, stack)
                 self._leases.events.tell(LeakSuspected(suspect))
 
     def _unsuspected(self) -> list[Waiter]:

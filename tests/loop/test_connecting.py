@@ -320,3 +320,19 @@ async def test_no_connection_is_opened_once_the_pool_is_closed() -> None:
     assert pool.driver.size == 0
     assert pool.leases.gate.held == 0
     pool.driver.check()
+
+
+async def test_a_report_says_what_became_of_the_connects() -> None:
+    pool = await open_pool(2)
+    assert pool.leases.gate.report().notes == ("connections: 1 open",)
+    pool.driver.script.connect_error = REFUSED
+    async with pool.leases.lease(1):
+        opening = asyncio.create_task(hold(pool, timeout=5))
+        await asyncio.sleep(0.5)
+        open_now, failed = pool.leases.gate.report().notes
+        assert open_now == "connections: 1 open, 1 being opened"
+        assert failed == "the last connect that failed: ConnectionRefusedError: [Errno 111] nobody listens"
+        assert failed in str(pool.leases.gate.report())
+    await outcomes(opening)
+    await asyncio.sleep(10)  # until the connect that nobody waits for is given up
+    pool.check_at_rest()

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from dbpool.errors import LineFull, SettingsError, UsageError
+from dbpool.errors import AcquireTimeout, LineFull, SettingsError, UsageError
 from dbpool.gate import Gate
+from tests.support.callers import Line, assert_empty
 from tests.support.fakes import open_pool
-
-
-def assert_empty(gate: Gate) -> None:
-    assert (gate.held, gate.waiting) == (0, 0)
+from tests.support.loops import outcomes
 
 
 async def test_what_enter_gives_is_used_once() -> None:
@@ -47,3 +45,15 @@ async def test_a_full_line_refuses_a_statement() -> None:
         with pytest.raises(LineFull):
             await pool.ask()
     pool.check_at_rest()
+
+
+async def test_a_time_out_in_a_lane_names_the_holders_of_that_lane_first() -> None:
+    gate = Gate(9)
+    lane = gate.lane("narrow", at_most=1)
+    others = await Line(gate).queue(*"abcdef", hold_s=9)
+    mine = await Line(lane).queue("mine", hold_s=9)
+    with pytest.raises(AcquireTimeout) as told:
+        await Line(lane).use("late", timeout=1)
+    assert "'mine', for lane 'narrow'" in str(told.value).split("\n")[1]
+    await outcomes(*others, *mine)
+    assert_empty(gate)
