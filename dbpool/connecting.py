@@ -10,7 +10,7 @@ from dbpool.connection import PooledConnection
 from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
-from dbpool.errors import PoolClosed, ServerUnavailable
+from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
@@ -212,11 +212,12 @@ class Connector:
     def _unavailable(self, now: float) -> ServerUnavailable:
         outage, dsn = self._outage, self._settings.dsn
         assert self.last_error is not None
-        remedy = (
-            "Check the user, the password and the database's name."
-            if outage.is_denied
-            else "Check that the server runs and that this machine reaches it."
-        )
+        if isinstance(self.last_error, CredentialsError):
+            remedy = "Check the function given as credentials, and what it asks."
+        elif outage.is_denied:
+            remedy = "Check the user, the password and the database's name."
+        else:
+            remedy = "Check that the server runs and that this machine reaches it."
         error = ServerUnavailable(
             f"no connection to database '{dsn.database}' at {dsn.host or 'the default host'} for pool "
             f"'{self._settings.name}': {one_line(self.last_error)} ({outage.failures} failed "

@@ -111,6 +111,7 @@ async def test_a_callback_that_fails_is_the_cause_and_what_it_said_is_not_quoted
 
     with pytest.raises(ServerUnavailable, match="the credentials callback raised RuntimeError") as caught:
         await DatabasePool(database.dsn, 1, credentials=ask).open()
+    assert "Check the function given as credentials" in str(caught.value)
     assert CANARY not in f"{caught.value} {caught.value.__cause__!r}"
 
 
