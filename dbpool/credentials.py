@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import cast
 
 from dbpool.errors import CredentialsError
-
-Answer: TypeAlias = str | tuple[str, str]  # a password, or user and password
-Callback: TypeAlias = Callable[[], Answer | Awaitable[Answer]]
+from dbpool.settings import AskCredentials, is_printable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +19,14 @@ class Secret:
     password: str = field(repr=False)
 
 
+@dataclass(slots=True, eq=False)
+class Question:
+    """One call of the callback, under way; it ends in a Secret, or in what went wrong."""
+
+    task: asyncio.Task[Secret | str]
+    askers: int = 0
+
+
 class Credentials:
     """What *ask* answers, for *ttl* seconds at a time; however many connect at once, it is asked once.
 
@@ -29,70 +34,84 @@ class Credentials:
 
     Args:
         ask: a function, or a coroutine function; it must not block.
-        timeout: seconds for one answer.
     """
 
-    def __init__(self, ask: Callback, ttl: float, timeout: float) -> None:
+    def __init__(self, ask: AskCredentials, ttl: float) -> None:
         self._ask = ask
         self._ttl = ttl
-        self._timeout = timeout
         self._secret: Secret | None = None
         self._valid_until = 0.0
-        self._asking: asyncio.Task[Secret] | None = None
+        self._question: Question | None = None
 
-    async def get(self) -> Secret:
-        """The secret of this moment.
+    async def get(self, deadline: float) -> Secret:
+        """The secret of this moment; *deadline* is by the loop's clock.
 
         Raises:
             CredentialsError: the callback failed, took too long, or answered with something else.
-        Cancelling: whoever else waits for the same answer gets it all the same.
+        Cancelling: whoever else waits for the same answer gets it all the same; the last one ends the callback.
         """
-        loop = asyncio.get_running_loop()
-        if self._secret is not None and loop.time() < self._valid_until:
+        clock = asyncio.get_running_loop().time
+        if self._secret is not None and clock() < self._valid_until:
             return self._secret
-        if self._asking is None or self._asking.get_loop() is not loop:
-            self._asking = loop.create_task(self._refresh())
-            self._asking.add_done_callback(self._asked)
-        return await asyncio.shield(self._asking)
+        question = self._question or self._begin()
+        task = question.task
+        question.askers += 1
+        try:
+            await asyncio.wait([task], timeout=max(0.0, deadline - clock()))
+        finally:
+            question.askers -= 1
+            if not question.askers and not task.done():
+                task.cancel()
+                self._question = None  # it may take its time to end: the next asks anew
+        if not task.done():
+            answer: Secret | str = "has not answered in time"
+        else:
+            answer = "raised CancelledError" if task.cancelled() else task.result()
+        if isinstance(answer, str):
+            raise CredentialsError(f"the credentials callback {answer}")
+        return answer
 
     def refused(self, secret: Secret) -> None:
         """The server does not take *secret* any more: ask again, unless that was done already."""
         if secret is self._secret:
             self._secret = None
 
-    def _asked(self, asking: asyncio.Task[Secret]) -> None:
-        self._asking = None
-        if not asking.cancelled():
-            asking.exception()  # seen, though everyone who waited may have left
+    def _begin(self) -> Question:
+        task = asyncio.get_running_loop().create_task(self._call())
+        self._question = Question(task)
+        task.add_done_callback(self._ended)
+        return self._question
 
-    async def _refresh(self) -> Secret:
-        failure = "has not answered in time"
-        answer: object = None
+    def _ended(self, task: asyncio.Task[Secret | str]) -> None:
+        if self._question is None or self._question.task is not task:
+            return  # nobody waits for it any more
+        self._question = None
+        if not task.cancelled() and task.exception() is None and isinstance(answer := task.result(), Secret):
+            self._secret = answer
+            self._valid_until = asyncio.get_running_loop().time() + self._ttl
+
+    async def _call(self) -> Secret | str:
         try:
-            async with asyncio.timeout(self._timeout):
-                answer = self._ask()
-                if inspect.isawaitable(answer):
-                    answer = await cast("Awaitable[object]", answer)
-                failure = ""
-        except TimeoutError:
-            pass
-        except (Exception, asyncio.CancelledError) as error:
-            failure = f"raised {type(error).__name__}"
-        if failure:  # not in the handler: the callback's own exception may hold the secret
-            raise CredentialsError(f"the credentials callback {failure}")
-        self._secret = _checked(answer)
-        self._valid_until = asyncio.get_running_loop().time() + self._ttl
-        return self._secret
+            answer: object = self._ask()
+            if inspect.isawaitable(answer):
+                answer = await cast("asyncio.Future[object]", answer)
+        except Exception as error:
+            return f"raised {type(error).__name__}"
+        return _read(answer)
 
 
-def _checked(answer: object) -> Secret:
+def _read(answer: object) -> Secret | str:
     match answer:
-        case str() if answer:
-            return Secret(None, answer)
+        case str() as password if password:
+            secret = Secret(None, password)
         case (str() as user, str() as password) if isinstance(answer, tuple) and user and password:
-            return Secret(user, password)
+            secret = Secret(user, password)
         case _:
-            raise CredentialsError(
-                f"the credentials callback must return a password, or a tuple of user and password, neither empty; it "
-                f"returned {'an empty one' if answer == '' else type(answer).__name__}"
+            return (
+                f"must return a password, or a tuple of user and password, neither empty; it returned "
+                f"{'an empty one' if answer == '' else type(answer).__name__}"
             )
+    # The driver would quote what it cannot encode, and a NUL ends a user's name in the middle of a message.
+    if not is_printable(secret.password + (secret.user or "")):
+        return "returned a control character, such as a line's end, or a lone surrogate"
+    return secret

@@ -40,7 +40,7 @@ class Driver:
         self._pool: Any = None
         self._credentials: Credentials | None = None
         if settings.credentials is not None:
-            self._credentials = Credentials(settings.credentials, settings.credentials_ttl, settings.connect_timeout)
+            self._credentials = Credentials(settings.credentials, settings.credentials_ttl)
 
     async def open(self, max_connections: int) -> None:
         """Make the asyncpg pool, with room for so many connections; opens none."""
@@ -59,27 +59,33 @@ class Driver:
     async def _dial(self, *args: Any, **options: Any) -> PooledConnection:
         """As asyncpg's pool calls ``asyncpg.connect``."""
 
-        async def once(secret: dict[str, str]) -> PooledConnection:
-            return await dial(lambda loop: asyncpg.connect(*args, **{**options, **secret, "loop": loop}), _leave.get())
+        async def once(login: dict[str, Any]) -> PooledConnection:
+            return await dial(lambda loop: asyncpg.connect(*args, **{**options, **login, "loop": loop}), _leave.get())
 
         return await self._as_somebody(once)
 
-    async def _as_somebody(self, connect: Callable[[dict[str, str]], Awaitable[T]]) -> T:
-        """Connect with the credentials of this moment; once more with new ones if they are refused."""
+    async def _as_somebody(self, connect: Callable[[dict[str, Any]], Awaitable[T]]) -> T:
+        """Connect with the credentials of this moment; once more with new ones if they are refused.
+
+        All of it has ``connect_timeout``.
+        """
         if self._credentials is None:
             return await connect({})
-        secret = await self._credentials.get()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._settings.connect_timeout
+        secret = await self._credentials.get(deadline)
         try:
-            return await connect(_as_options(secret))
+            return await connect({**_as_options(secret), "timeout": deadline - clock()})
         except asyncpg.InvalidAuthorizationSpecificationError:  # of which a wrong password is one
             self._credentials.refused(secret)
-        return await connect(_as_options(await self._credentials.get()))
+        secret = await self._credentials.get(deadline)
+        return await connect({**_as_options(secret), "timeout": deadline - clock()})
 
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
         connection: PlainConnection[Any] = await self._as_somebody(
-            lambda secret: asyncpg.connect(**{**address, **secret})
+            lambda login: asyncpg.connect(**{**address, **login})
         )
         tune(connection)
         return connection

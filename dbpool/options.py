@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import TypedDict
 
-from dbpool.settings import Reset
+from dbpool.settings import AskCredentials, Reset
 
 
 class Options(TypedDict, total=False):
     """The fields of PoolSettings but for the two that DatabasePool takes by position."""
 
-    credentials: Callable[[], Any] | None
+    credentials: AskCredentials | None
     credentials_ttl: float
     min_connections: int
     max_waiting: int | None

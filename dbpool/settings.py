@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dbpool.errors import SettingsError
 
 LONGEST_S = 1e9  # thirty years: what an event loop's clock can surely add
+
+Login: TypeAlias = str | tuple[str, str]  # a password, or user and password
+AskCredentials: TypeAlias = Callable[[], Login | Awaitable[Login]]
 
 
 def positive_seconds(value: object, what: str) -> float:
@@ -35,6 +38,11 @@ def whole_number(value: object, what: str, at_least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise SettingsError(f"{what} must be a whole number of at least {at_least}, not {value!r}")
     return value
+
+
+def is_printable(text: str) -> bool:
+    """Whether *text* has neither control characters nor lone surrogates."""
+    return not any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
 class Reset(Enum):
@@ -72,7 +80,7 @@ class Dsn:
 
     def _read(self, text: str) -> str | None:
         """Fill the public parts; return what is wrong, in words that quote nothing."""
-        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+        if not is_printable(text):
             return "it has a control character or a lone surrogate"
         try:
             parts = urlsplit(text)
@@ -112,7 +120,7 @@ class PoolSettings:
     """
 
     dsn: Dsn = field(repr=False)
-    credentials: Callable[[], Any] | None = field(default=None, repr=False)
+    credentials: AskCredentials | None = field(default=None, repr=False)
     """Asked for the password, or for (user, password), when a connection is opened; may be a coroutine function."""
     credentials_ttl: float = 900.0
     """How long an answer is used again; one that the server refuses is asked for anew at once."""
@@ -174,7 +182,7 @@ class PoolSettings:
         if not isinstance(self.server_settings, Mapping):
             raise SettingsError(f"server_settings must map names to strings, not {type(self.server_settings).__name__}")
         for text in _names([*self.server_settings, *self.server_settings.values()], "server_settings"):
-            if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text):
+            if not is_printable(text):
                 raise SettingsError("server_settings hold a control character or a lone surrogate")
         if "" in self.server_settings:
             raise SettingsError("server_settings hold an empty name")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool, PoolSettings, ServerUnavailable, SettingsError
+from dbpool import DatabasePool, Gap, PoolSettings, ServerUnavailable, SettingsError
 from dbpool.events import ConnectFailed, Event
 from tests.support.databases import Database
 from tests.support.pools import pool_of, role_in, witness_of
 
 CANARY = "canary-91fa"
+
+pytestmark = pytest.mark.every_loop
 
 
 class Vault:
@@ -39,6 +43,17 @@ async def change_password(database: Database, role: str, password: str) -> None:
         await witness.run(f"alter role \"{role}\" password '{password}'")
 
 
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def everything_said(error: BaseException) -> str:
+    """Whatever a log, a debugger or a crash report would show."""
+    return "".join(f"{e!r} {e.args!r} {vars(e)!r}{''.join(traceback.format_exception(e))}" for e in chain(error))
+
+
 def without_password(dsn: str) -> str:
     return dsn.replace(":pw@", "@")
 
@@ -51,7 +66,6 @@ async def use_all(db: DatabasePool, connections: int) -> set[int]:
     return set(rows)
 
 
-@pytest.mark.every_loop
 async def test_a_password_that_was_changed_is_asked_for_once_and_open_connections_live_on(database: Database) -> None:
     async with role_in(database) as dsn:
         vault = Vault("pw")
@@ -101,8 +115,8 @@ async def test_a_password_that_stays_wrong_is_told_once_without_being_quoted(
         assert isinstance(caught.value.__cause__, asyncpg.InvalidPasswordError)
         assert vault.asked == 2  # once more, and no more
         assert sum(isinstance(event, ConnectFailed) for event in told) == 1
-        everything = f"{caught.value!r} {db!r} {db.settings!r} {db.stats()!r} {db.report()!r} {told!r} {caplog.text}"
-        assert CANARY not in everything
+        assert CANARY not in everything_said(caught.value)
+        assert CANARY not in f"{db!r} {db.settings!r} {db.stats()!r} {db.report()!r} {told!r} {caplog.text}"
 
 
 async def test_a_callback_that_fails_is_the_cause_and_what_it_said_is_not_quoted(database: Database) -> None:
@@ -112,7 +126,78 @@ async def test_a_callback_that_fails_is_the_cause_and_what_it_said_is_not_quoted
     with pytest.raises(ServerUnavailable, match="the credentials callback raised RuntimeError") as caught:
         await DatabasePool(database.dsn, 1, credentials=ask).open()
     assert "Check the function given as credentials" in str(caught.value)
-    assert CANARY not in f"{caught.value} {caught.value.__cause__!r}"
+    assert CANARY not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize("end", ["\n", "\0", "\udc80"])
+async def test_what_the_driver_could_not_encode_is_refused_without_being_quoted(database: Database, end: str) -> None:
+    db = DatabasePool(database.dsn, 1, credentials=lambda: ("app", CANARY + end), outage_patience=0.01)
+    with pytest.raises(ServerUnavailable, match="the credentials callback returned a control character") as caught:
+        await db.open()
+    assert CANARY not in everything_said(caught.value)
+
+
+async def test_the_second_answer_and_the_first_have_connect_timeout_together(database: Database) -> None:
+    asked = 0
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.6)
+        return "wrong" if asked == 1 else "pw"
+
+    async with role_in(database) as dsn:
+        db = DatabasePool(without_password(dsn), 1, credentials=ask, connect_timeout=1.0, outage_patience=0.01)
+        with pytest.raises(ServerUnavailable, match="has not answered in time"):
+            await db.open()
+        assert asked == 2
+
+
+async def test_a_pool_that_is_closed_leaves_no_callback_behind(database: Database) -> None:
+    asked = asyncio.Event()
+
+    async def ask() -> str:
+        asked.set()
+        return await asyncio.Future[str]()
+
+    db = DatabasePool(database.dsn, 1, credentials=ask)
+    opening = asyncio.create_task(db.open())
+    await asked.wait()
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    await db.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_listener_that_reconnects_after_a_rotation_asks_anew(database: Database) -> None:
+    async with role_in(database) as dsn, witness_of(database) as witness:
+        vault = Vault("pw")
+        async with pool_of(without_password(dsn), 1, credentials=vault) as db, db.listen("orders") as events:
+            await change_password(database, role_of(dsn), "new pw")
+            vault.answer = "new pw"
+            await witness.terminate(*await witness.pids())
+            following = aiter(events)
+            assert isinstance(await anext(following), Gap)
+            await witness.run("notify orders, '7'")
+            assert await anext(following) is not None
+            assert vault.asked == 2
+
+
+async def test_an_answer_that_is_too_old_is_asked_for_anew_by_a_plain_function(database: Database) -> None:
+    async with role_in(database) as dsn:
+        asked = 0
+
+        def ask() -> str:
+            nonlocal asked
+            asked += 1
+            return "pw"
+
+        async with pool_of(without_password(dsn), 2, credentials=ask, credentials_ttl=1e-6) as db:
+            await use_all(db, 2)
+            assert asked == 2
+        async with pool_of(without_password(dsn), 2, credentials=ask) as db:
+            await use_all(db, 2)
+            assert asked == 3
 
 
 def test_what_is_no_function_is_refused() -> None:
