@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from dbpool.core.permits import GONE, Line
 from dbpool.settings import positive_seconds
-from dbpool.sites import Site, Sites
+from dbpool.sites import Sites
 from dbpool.waiter import Waiter
 
 
@@ -17,6 +17,7 @@ class Door(Protocol):
     name: str
     sites: Sites
     timeout: float
+    warns_of_nesting: bool
     loop: asyncio.AbstractEventLoop | None
 
     def request(self, waiter: Waiter, timeout: float, loop: asyncio.AbstractEventLoop) -> bool: ...
@@ -54,10 +55,10 @@ class GateLane:
         Cancelling: leaves the line, or gives the permit back.
         """
         seconds = None if timeout is None else positive_seconds(timeout, "timeout")
-        return Stay(self._gate, self._line, self._gate.sites.of(2), seconds)
+        return Stay(self._gate, self._line, seconds)
 
     async def __aenter__(self) -> None:
-        stay = Stay(self._gate, self._line, self._gate.sites.of(2), None)
+        stay = Stay(self._gate, self._line, None)
         await stay.__aenter__()
         self.inside.setdefault(asyncio.current_task(), []).append(stay)
 
@@ -79,15 +80,18 @@ class Stay:
 
     __slots__ = ("_gate", "_timeout", "_waiter")
 
-    def __init__(self, gate: Door, line: Line, site: Site, timeout: float | None) -> None:
+    def __init__(self, gate: Door, line: Line, timeout: float | None) -> None:
         self._gate = gate
         self._timeout = gate.timeout if timeout is None else timeout
-        self._waiter = Waiter(line, site)
+        self._waiter = Waiter(line)
 
     async def __aenter__(self) -> None:
         gate, waiter, loop = self._gate, self._waiter, asyncio.get_running_loop()
         waiter.check_new()
+        if gate.warns_of_nesting:
+            waiter.site = gate.sites.of(2)
         if gate.request(waiter, self._timeout, loop):
+            waiter.site = gate.sites.of(2)
             return
         waiter.wakeup = loop.create_future()
         try:
@@ -98,6 +102,7 @@ class Stay:
             raise
         if refusal is not None:
             raise refusal
+        waiter.site = gate.sites.of(2)  # not before: to look at a caller's frame makes it larger, and many wait
 
     async def __aexit__(self, *exc: object) -> None:
         self._gate.leave(self._waiter)

@@ -11,7 +11,7 @@ from dbpool.core.permits import WAITING, Closed, Full, Line, Permits
 from dbpool.deadlines import Deadlines, forget
 from dbpool.entering import GateLane
 from dbpool.errors import PoolClosed, PoolDeadlock, SettingsError, UsageError
-from dbpool.knots import DeadlockWatch, Tangle, Task
+from dbpool.knots import DeadlockWatch, Tangle
 from dbpool.learning import Learner
 from dbpool.nesting import NestingWatch
 from dbpool.refusals import Refusals
@@ -68,10 +68,10 @@ class Gate(GateLane):
         self._learner: Learner | None = None
         if deadline_aware or adaptive:
             self._learner = Learner(self._permits, deadline_aware=deadline_aware, adaptive=adaptive)
+        self.warns_of_nesting = warn_nested
         self._nesting = NestingWatch(name) if warn_nested else None
         self.refusals = Refusals(name, self._permits, self.sites, advice)
-        self._asking: dict[Task | None, Waiter] = {}
-        self.watch = DeadlockWatch(self._permits, self._asking, self._refuse_deadlocked)
+        self.watch = DeadlockWatch(self._permits, self._refuse_deadlocked)
         self.watch.known.append(self.inside)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
@@ -193,7 +193,6 @@ class Gate(GateLane):
 
     def close_nowait(self) -> None:
         """Refuse newcomers and fail everyone in line with PoolClosed, without waiting for the holders."""
-        self._asking.clear()
         self.watch.stop()
         for waiter in self._permits.close():
             forget(waiter)
@@ -259,10 +258,8 @@ class Gate(GateLane):
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)
-        if waiter.task is not None:
-            self._asking[waiter.task] = waiter
-            if not next(iter(self._permits.holding), waiter).ends_by_itself:
-                self.watch.look_soon(loop)
+        if not next(iter(self._permits.holding), waiter).ends_by_itself:
+            self.watch.look_soon(loop)
         if waiter.line.pace is not None:
             self._wait_for_pace(now)
         return False
@@ -299,9 +296,7 @@ class Gate(GateLane):
             forget(waiter)
         assert self.loop is not None
         now = self.loop.time()
-        if waiter.place is WAITING:
-            self._asking.pop(waiter.task, None)
-        else:
+        if waiter.place is not WAITING:
             if waiter.site is not None:
                 waiter.site.calls_total += 1
                 waiter.site.held_s_total += now - waiter.since
@@ -318,7 +313,6 @@ class Gate(GateLane):
         return granted is not None
 
     def _tell_granted(self, granted: Waiter, parcel: Parcel, now: float) -> None:
-        self._asking.pop(granted.task, None)
         granted.line.waited_s_total += now - granted.since
         granted.since = now
         granted.granted(parcel, now)
@@ -360,7 +354,7 @@ class Gate(GateLane):
             return
         assert self.loop is not None
         now = self.loop.time()
-        self._take_out(waiter)
+        self._permits.leave(waiter)
         if self._is_paced:
             self._wait_for_pace(now)
         waiter.refused(self.refusals.acquire_timeout(waiter.line, now - waiter.since, now))
@@ -368,15 +362,10 @@ class Gate(GateLane):
     def _refuse_deadlocked(self, waiter: Waiter, knot: Tangle) -> None:
         assert self.loop is not None
         error = self.refusals.deadlock(knot, self.loop.time())
-        self._take_out(waiter)
+        self._permits.leave(waiter)
         forget(waiter)
         self.on_deadlock(error)
         waiter.refused(error)
-
-    def _take_out(self, waiter: Waiter) -> None:
-        """Out of its line, in which it stands."""
-        self._asking.pop(waiter.task, None)
-        self._permits.leave(waiter)
 
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ", paused" if self.is_paused else ""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import inf
+from types import CoroutineType
 from typing import Any, TypeAlias
 
-from dbpool.awaits import awaited_by, suspended_on
+from dbpool.awaits import awaited_by, chain, suspended_on
 from dbpool.core.deadlock import Knot, find_deadlock
 from dbpool.core.permits import Line, Permits
 from dbpool.ownership import only_held_by
+from dbpool.sites import PACKAGE
 from dbpool.waiter import Waiter
 
 Task: TypeAlias = asyncio.Task[Any]
@@ -29,20 +31,17 @@ class DeadlockWatch:
     """Looks for deadlocks a turn of the event loop after somebody has joined a line, and now and then while it lasts.
 
     Args:
-        asking: who waits, by task.
         refuse: told who must be refused.
     """
 
-    def __init__(
-        self, permits: Permits[Waiter], asking: Mapping[Task | None, Waiter], refuse: Callable[[Waiter, Tangle], None]
-    ) -> None:
+    def __init__(self, permits: Permits[Waiter], refuse: Callable[[Waiter, Tangle], None]) -> None:
         self._permits = permits
-        self._asking = asking
+        self._crowd: dict[Task | None, Waiter] | None = None  # who waits, by task; made in a look that needs it
         self._refuse = refuse
         self._next: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._doubts: frozenset[Waiter] = frozenset()  # a proof takes long: it is tried once for the same waiters
-        self.known: list[object] = [permits.holding, asking]
+        self.known: list[object] = [permits.holding]
         """What refers to holders, or to what ends their leases, but gives nobody the means to."""
 
     def look_soon(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,7 +69,8 @@ class DeadlockWatch:
             again_s = LOOK_ON_S  # others of the knot may be stuck as before
         else:
             self._doubts = frozenset(knot.waiters)
-        if self._asking:
+        self._crowd = None
+        if self._permits.waiting:
             took_s = loop.time() - began
             self._later = loop.call_later(again_s + REST * took_s, self._look, loop)
 
@@ -97,8 +97,16 @@ class DeadlockWatch:
     # The situation, as core.deadlock asks for it
 
     def waiter_of(self, task: Task) -> Waiter | None:
-        waiter = self._asking.get(task)
-        return waiter if waiter is not None and suspended_on(task) is waiter.wakeup else None
+        future = suspended_on(task)
+        if future is None or not _stands_in_this_package(task):
+            return None
+        if self._crowd is None:
+            lines = self._permits.lines
+            self._crowd = {
+                ticket.task: ticket for line in lines for ticket in line.tickets if isinstance(ticket, Waiter)
+            }
+        waiter = self._crowd.get(task)
+        return waiter if waiter is not None and future is waiter.wakeup else None
 
     def lane_of(self, waiter: Waiter) -> Line:
         return waiter.line
@@ -123,3 +131,9 @@ class DeadlockWatch:
 
     def awaited_by(self, task: Task) -> Iterable[Task]:
         return awaited_by(task)
+
+
+def _stands_in_this_package(task: Task) -> bool:
+    """Whether the innermost coroutine of *task* is this package's, as that of everyone in line is."""
+    *_, innermost = chain(task) or [None]
+    return isinstance(innermost, CoroutineType) and innermost.cr_code.co_filename.startswith(PACKAGE)

@@ -8,7 +8,7 @@ from typing import Any
 from dbpool.core.permits import Line, Permits
 from dbpool.errors import AcquireTimeout, LineFull, Overloaded, PoolDeadlock
 from dbpool.knots import Tangle
-from dbpool.report import Report, report
+from dbpool.report import Report, place_of, report
 from dbpool.sites import Sites
 from dbpool.waiter import Waiter
 
@@ -70,8 +70,8 @@ class Refusals:
         """For the last of those who wait for each other."""
         victim = knot.victim
         report = self.report(now)
-        waiting_at = str(victim.site)
-        held_at = tuple(str(holder.site) for holder in knot.own)
+        waiting_at = place_of(victim)
+        held_at = tuple(place_of(holder) for holder in knot.own)
         who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
         return PoolDeadlock(
             f"{self.named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "

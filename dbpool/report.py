@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from dbpool.core.permits import Line, Permits
-from dbpool.sites import ASYNCIO, PACKAGE, USERS_OWN, Sites, SiteUse, short_path
+from dbpool.core.permits import WAITING, Line, Permits
+from dbpool.sites import ASYNCIO, EXIT_STACKS, PACKAGE, USERS_OWN, Sites, SiteUse, short_path
 from dbpool.waiter import Waiter
 
 MOST_CALLERS = 20  # of those who wait, and of the places that used it most
@@ -130,7 +130,7 @@ def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
 def _is_machinery(frame: FrameType) -> bool:
     is_drivers = str(frame.f_globals.get("__name__")).startswith("asyncpg.")
     path = frame.f_code.co_filename
-    return is_drivers or (path.startswith((PACKAGE, ASYNCIO)) and not path.startswith(USERS_OWN))
+    return is_drivers or (path.startswith((PACKAGE, ASYNCIO, EXIT_STACKS)) and not path.startswith(USERS_OWN))
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever can be awaited
@@ -146,18 +146,28 @@ def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever c
             return
 
 
+def place_of(waiter: Waiter) -> str:
+    """Where in the program it is asked for: of one in line, as far as noted, else where its task stands."""
+    if waiter.site is not None:
+        return str(waiter.site)
+    if waiter.place is not WAITING or waiter.task is None:
+        return ""
+    return next(reversed(stack_of(waiter.task)), "")
+
+
 def caller(waiter: Waiter, now: float) -> Caller:
     """What there is to say of one, *now*."""
     task = waiter.task
+    stack = () if task is None or task.done() else stack_of(task)
     return Caller(
         lane=waiter.line.name,
         task="" if task is None else task.get_name(),
-        where="" if waiter.site is None else str(waiter.site),
+        where=place_of(waiter),
         seconds=max(0.0, now - waiter.since),
         sql=waiter.statement(),
         in_transaction=waiter.is_in_transaction(),
         doing=waiter.doing(),
-        stack=() if task is None or task.done() else stack_of(task),
+        stack=stack,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from types import CodeType, FrameType
 
 PACKAGE = str(Path(__file__).parent) + os.sep
 ASYNCIO = str(Path(asyncio.__file__).parent) + os.sep
+EXIT_STACKS = str(contextlib.__file__)  # they enter what others give them
 USERS_OWN = PACKAGE + "demo" + os.sep  # comes with the package, and uses it as any program does
 # Places are lines of a program, so there are few; a program that makes code as it runs is counted as one more place.
 MOST_SITES = 10_000
@@ -56,7 +58,7 @@ class Sites:
     def __init__(self) -> None:
         self._sites: dict[tuple[int, int], Site] = {}
         self._elsewhere = Site(None, 0)
-        self.passed_over: tuple[str, ...] = (PACKAGE,)
+        self.passed_over: tuple[str, ...] = (PACKAGE, EXIT_STACKS)
         """Folders whose code is nobody's place."""
 
     def of(self, depth: int) -> Site:
