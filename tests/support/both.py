@@ -46,12 +46,13 @@ async def outcome(work: Awaitable[Any], within_s: float = 10.0) -> Any:  # noqa:
 
 async def pids(pool: Pool, count: int) -> list[int]:
     """The backends of so many connections held together."""
-    held = [await pool.acquire() for _ in range(count)]
+    held: list[Any] = []
     try:
+        while len(held) < count:
+            held.append(await pool.acquire())
         return [connection.get_server_pid() for connection in held]
-    finally:
-        for connection in held:
-            await pool.release(connection)
+    finally:  # all of them, though the release of one that was ended by the server may raise
+        await asyncio.gather(*(pool.release(connection) for connection in held), return_exceptions=True)
 
 
 async def until_size(pool: Pool, size: int) -> None:
