@@ -120,8 +120,8 @@ class DeadlockWatch:
             return ()  # somebody resumes, or the limit rises, or a pace alone holds it back
         if lane.at_most is not None and lane.held >= lane.at_most:
             return (holder for holder in permits.holding if holder.line is lane)
-        if lane.held < lane.reserved:
-            return permits.holding
+        if lane.held < lane.reserved or permits.lent < permits.limit - permits.reserved:
+            return permits.holding  # all that is missing is a permit, whoever gives it back
         return (holder for holder in permits.holding if holder.line is lane or holder.line.held > holder.line.reserved)
 
     def task_of(self, holder: Waiter) -> Task | None:

@@ -9,8 +9,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from dbpool.core.pacing import Rate
+from dbpool.core.permits import Line as Lane
 from dbpool.errors import AcquireTimeout, PoolDeadlock
 from dbpool.gate import Gate
+from dbpool.waiter import Waiter
 from tests.support.callers import Line, assert_empty
 from tests.support.fakes import hold, open_pool
 from tests.support.loops import now, outcomes, running_loop, settle
@@ -254,4 +256,36 @@ async def test_the_next_look_is_one_timer_while_somebody_waits_and_none_soon_aft
     await outcomes(*tasks)
     await asyncio.sleep(1)
     assert running_loop().looks_set == 0
+    assert_empty(gate)
+
+
+async def test_a_permit_that_the_pools_own_work_holds_comes_back_so_that_is_no_deadlock() -> None:
+    gate = Gate(2)
+    loop = asyncio.get_running_loop()
+    own = Waiter(Lane(reserved=2))  # as Leases has one: it may use what lanes have reserved
+    assert gate.seize(own, loop)
+    loop.call_later(5, gate.leave, own)
+    async with gate:
+        async with gate.enter(timeout=30):
+            assert now() > 4.9
+    assert_empty(gate)
+
+
+async def test_a_reserve_lent_to_the_pools_own_work_frees_others_when_its_lane_gives_back() -> None:
+    gate = Gate(3)
+    kept = gate.lane("kept", reserved=1)
+    own = Waiter(Lane(reserved=3))
+    assert gate.seize(own, asyncio.get_running_loop())
+
+    async def use_kept() -> None:
+        async with kept:
+            await asyncio.sleep(5)
+
+    other = asyncio.create_task(use_kept())
+    await settle()
+    async with gate:
+        async with gate.enter(timeout=30):
+            assert now() > 4.9
+    await other
+    gate.leave(own)
     assert_empty(gate)
