@@ -8,6 +8,7 @@ from typing import Any
 from dbpool.connection import Handle, Record
 from dbpool.errors import UsageError
 from dbpool.leases import Lease
+from dbpool.loan import Loan
 
 
 class Acquiring:
@@ -15,30 +16,25 @@ class Acquiring:
 
     Args:
         lease: makes the lease; asked for when it is needed, for the pool may be closed by then.
-        loans: where the handle of an awaited one is kept until it is released.
     """
 
-    __slots__ = ("_is_used", "_lease", "_loans", "_make")
+    __slots__ = ("_handle", "_is_used", "_make")
 
-    def __init__(self, lease: Callable[[], Lease], loans: dict[Handle[Record], Lease]) -> None:
+    def __init__(self, lease: Callable[[], Lease]) -> None:
         self._make = lease
-        self._loans = loans
         self._is_used = False
-        self._lease: Lease | None = None
+        self._handle: Loan | None = None  # of a block, which need not give it a name
 
     def __await__(self) -> Generator[Any, None, Handle[Record]]:
-        return self._acquire().__await__()
+        return self._acquire(in_block=False).__await__()
 
     async def __aenter__(self) -> Handle[Record]:
-        self._use()
-        lease = self._make()
-        connection = await lease.__aenter__()
-        self._lease = lease
-        return connection.lend()
+        self._handle = handle = await self._acquire(in_block=True)
+        return handle
 
     async def __aexit__(self, *exc: Any) -> None:  # noqa: ANN401 - as the protocol has it
-        assert self._lease is not None
-        lease, self._lease = self._lease, None
+        assert self._handle is not None
+        lease, self._handle.lease, self._handle = self._handle.lease, None, None
         await lease.__aexit__(*exc)
 
     def _use(self) -> None:
@@ -46,9 +42,9 @@ class Acquiring:
             raise UsageError("this acquire() was used already: call acquire() for each connection")
         self._is_used = True
 
-    async def _acquire(self) -> Handle[Record]:
+    async def _acquire(self, *, in_block: bool) -> Loan:
         self._use()
         lease = self._make()
-        handle = (await lease.__aenter__()).lend()
-        self._loans[handle] = lease
-        return handle
+        connection = await lease.__aenter__()
+        lease.holder.let_task_go()
+        return connection.lend(lease, in_block=in_block)

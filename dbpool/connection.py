@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -17,8 +16,10 @@ from asyncpg.protocol import NO_TIMEOUT
 from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.events import Reason
-from dbpool.faults import is_unfinished
+from dbpool.loan import Loan, nobody
+from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
+from dbpool.watching import watched
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -57,7 +58,9 @@ class PooledConnection(asyncpg.Connection):
 
     __slots__ = (
         "_backend",
+        "_heard",
         "_holder",
+        "_lent",
         "_sending",
         "_source",
         "at_work",
@@ -99,8 +102,10 @@ class PooledConnection(asyncpg.Connection):
     remains: (
         Remains | None
     )  # of a connection that was cut off while its server process may have lived; the taker closes
-    transactions: list[Any]  # those under way on it, the outermost first
+    transactions: list[InnerRef[Any]]  # those under way on it, the outermost first
+    _heard: Loan | None  # its handle, while callbacks listen that are called with it
     _holder: Any
+    _lent: Callable[[], Loan | None]  # its handle, while somebody has it
     _sending: asyncio.Task[Any] | None  # an executemany or COPY under way, or given up
     _source: RowSource | None  # where it takes its rows
 
@@ -110,7 +115,8 @@ class PooledConnection(asyncpg.Connection):
     def __init__(self, protocol: Any, transport: Any, _: Any, *rest: Any) -> None:
         # not the loop that asyncpg was given, which may have been a DialingLoop
         super().__init__(protocol, transport, asyncio.get_running_loop(), *rest)
-        self.remains = self._sending = self._source = None
+        self.remains = self._sending = self._source = self._heard = None
+        self._lent = nobody
         self._backend = (protocol.backend_pid, protocol.backend_secret)
 
     def watch(self, sql: str) -> Statement:
@@ -279,6 +285,7 @@ class PooledConnection(asyncpg.Connection):
         if self._sending is not None:  # two turns later: what waits for an answer has the reason by then
             loop, cancel = self._sending.get_loop(), self._sending.cancel
             loop.call_soon(lambda: loop.call_soon(cancel))
+        self._heard = None
         super()._cleanup()  # type: ignore[misc]
 
     async def close(self, *, timeout: float | None = None) -> None:
@@ -303,20 +310,34 @@ class PooledConnection(asyncpg.Connection):
         if self.remains is not None:
             self.remains.hang_up()
 
-    def lend(self) -> Handle[Record]:
+    def lend(self, lease: object, *, in_block: bool) -> Loan:
         """A fresh handle for one lease: unusable after ``end_loan``."""
-        handle: Any = PoolConnectionProxy(self._holder, self)
-        self._holder._proxy = handle
-        return handle  # type: ignore[no-any-return]
+        loan = Loan(self, lease, in_block=in_block)
+        self._lent = InnerRef(loan)
+        return loan
+
+    @property
+    def _proxy(self) -> Loan | None:
+        """What asyncpg calls listeners with; None: the connection itself."""
+        return self._lent()
+
+    @_proxy.setter
+    def _proxy(self, _: object) -> None:
+        """What asyncpg's own pool sets is a handle that nobody gets."""
+
+    def keep_if_heard(self, loan: Loan) -> None:
+        """Refer to the handle for as long as callbacks listen: they can still use it."""
+        me: Any = self
+        self._heard = loan if me._listeners or me._log_listeners else None
 
     def handles(self) -> list[object]:
         """What its holder has in hand."""
-        me: Any = self
-        return [] if me._proxy is None else [me._proxy]
+        handle = self._lent()
+        return [] if handle is None else [handle]
 
     def keepers(self) -> list[object]:
-        """What else refers to the handle."""
-        return [self, self._holder]
+        """What refers to the handle without giving it to anybody: only a weak reference does."""
+        return []
 
     def end_loan(self) -> None:
         me: Any = self
@@ -324,11 +345,12 @@ class PooledConnection(asyncpg.Connection):
         self.last_sql = None
         me._query_loggers.clear()
         me._termination_listeners.clear()
-        if me._proxy is not None:
-            me._on_release()
-            self._holder._proxy = None
-            me._proxy._detach()
         self.transactions.clear()
+        if self._lent is not nobody:
+            handle, self._lent, self._heard = self._lent(), nobody, None
+            if handle is not None:
+                handle.detach()
+            me._on_release()
 
     async def clean(self, timeout: float) -> None:
         """Wait for a pending cancellation, roll back, reset the session.
@@ -369,31 +391,7 @@ class PooledConnection(asyncpg.Connection):
             self.terminate()
 
 
-def _watched(name: str, *, takes_sql: bool) -> Callable[..., Any]:
-    method = getattr(PooledConnection, name)
-
-    @functools.wraps(method)
-    async def watched(self: PooledConnection, what: str, *args: Any, **options: Any) -> Any:
-        if takes_sql:
-            self.watch(what)
-        else:
-            self.check_fit()
-            if options.get("where"):
-                self.note_change(options["where"])
-        self.at_work += 1
-        try:
-            return await method(self, what, *args, **options)
-        except BaseException as error:
-            if is_unfinished(error):  # whether or not the holder lets it out
-                self.is_interrupted = True
-            raise
-        finally:
-            self.at_work -= 1
-
-    return watched
-
-
 for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany", "copy_from_query"]:
-    setattr(PooledConnection, _name, _watched(_name, takes_sql=True))
+    setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=True))
 for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
-    setattr(PooledConnection, _name, _watched(_name, takes_sql=False))
+    setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=False))

@@ -244,7 +244,7 @@ class Gate(GateLane):
         if self.loop is not loop:
             self._move_to(loop)
         waiter.since = now = loop.time()
-        waiter.task = asyncio.current_task(loop)
+        waiter.asker = asyncio.current_task(loop)
         if self._nesting is not None:
             self._nesting.check(waiter, self.holding)
         try:
@@ -302,7 +302,7 @@ class Gate(GateLane):
                 waiter.site.held_s_total += now - waiter.since
             if self._learner is not None:
                 self._learner.left(waiter, now)
-        waiter.task = None
+        waiter.asker = None
         granted = self._permits.leave(waiter, now)
         if granted is not None:
             self._tell_granted(granted, parcel, now)

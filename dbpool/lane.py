@@ -14,6 +14,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
 from dbpool.faults import one_line, told_as_ours
 from dbpool.leases import Lease, Leases
+from dbpool.loan import Loan
 from dbpool.oneshot import Calls
 from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
@@ -32,7 +33,6 @@ class Machinery(Protocol):
     _settings: PoolSettings
     _leases: Leases
     _calls: Calls
-    _loans: dict[Handle[Record], Lease]
 
     def _check_usable(self) -> None: ...
 
@@ -168,13 +168,14 @@ class Lane(Queries):
     def acquire(self, *, timeout: float | None = None) -> Acquiring:
         """A connection of one's own: ``async with db.acquire() as connection``, or ``await`` and ``release``.
 
-        It has asyncpg's interface. Its session is reset before anybody else sees it, where that is owed.
+        It has asyncpg's interface. Its session is reset before anybody else sees it, where that is owed. One that is
+        not released comes back when nobody has it any more, nor anything made of it: LeaseReclaimed, and a warning.
 
         Raises: AcquireTimeout, LineFull, PoolClosed, ServerUnavailable.
         """
         timeout = checked_timeout(timeout)
         site = self._pool._leases.gate.sites.of(2)
-        return Acquiring(lambda: self._lease(timeout, site), self._pool._loans)
+        return Acquiring(lambda: self._lease(timeout, site))
 
     async def release(self, connection: Handle[Record]) -> None:
         """End the lease of a connection that ``await db.acquire()`` gave.
@@ -182,13 +183,14 @@ class Lane(Queries):
         Raises:
             UsageError: it was released before, or is not of this pool.
         """
-        loan = self._pool._loans.pop(connection, None)
-        if loan is None:
+        lease = connection.lease if isinstance(connection, Loan) and not connection.in_block else None
+        if lease is None or lease.leases is not self._pool._leases:
             raise UsageError(
                 f"{connection!r} is not on loan from {self._pool._leases.gate.name}: it was released before, or "
                 f"it was never acquired here with 'await db.acquire()'"
             )
-        await loan.__aexit__(None, None, None)
+        connection.lease = None  # type: ignore[attr-defined] # as it is a Loan
+        await lease.__aexit__(None, None, None)
 
     # The way in
 

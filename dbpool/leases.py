@@ -10,14 +10,7 @@ from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
-from dbpool.events import (
-    Closed,
-    Closing,
-    ConnectionClosed,
-    DeadlockFound,
-    Events,
-    Reason,
-)
+from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, LeaseReclaimed, Reason
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
@@ -75,15 +68,15 @@ class Lease:
     A class, for a generator that waits in line does not notice that its coroutine is closed (before Python 3.12).
     """
 
-    __slots__ = ("_holder", "_leases", "_timeout")
+    __slots__ = ("_timeout", "holder", "leases")
 
     def __init__(self, leases: Leases, holder: Leaseholder, timeout: float) -> None:
-        self._leases = leases
+        self.leases = leases
         self._timeout = timeout
-        self._holder = holder
+        self.holder = holder
 
     async def __aenter__(self) -> PooledConnection:
-        leases, holder = self._leases, self._holder
+        leases, holder = self.leases, self.holder
         holder.check_new()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
@@ -102,13 +95,26 @@ class Lease:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            if self._holder.connection is not None:
-                self._holder.connection.end_loan()
+            if self.holder.connection is not None:
+                self.holder.connection.end_loan()
         finally:
             await self._leave(error)
 
+    def reclaim(self) -> None:
+        """End it as its holder should have done, for nobody has its handle any more; reset its connection."""
+        leases, holder = self.leases, self.holder
+        assert holder.connection is not None
+        if not leases.gate.is_closed:  # else close() says who is left
+            where = str(holder.site)
+            log.warning(
+                "%s: took back a connection acquired at %s: not released, and nobody has it", leases.gate.name, where
+            )
+            leases.events.tell(LeaseReclaimed(where))
+        holder.connection.end_loan()
+        leases.settle(holder, interrupted=True)
+
     async def _leave(self, error: BaseException | None) -> None:
-        cleanup = self._leases.settle(self._holder, interrupted=error is not None and is_unfinished(error))
+        cleanup = self.leases.settle(self.holder, interrupted=error is not None and is_unfinished(error))
         if cleanup is not None and not (error is not None and is_impatient(error)):
             await asyncio.wait([cleanup])  # not awaited itself: cut off by close(), it must not cancel its caller
 
@@ -247,7 +253,7 @@ class Leases:
         elif connection.is_closed():
             self._end(holder, connection, Reason.LOST)
         else:
-            holder.task, holder.afterwards = None, "its connection is being closed or reset"
+            holder.asker, holder.afterwards = None, "its connection is being closed or reset"
             cleanup = self.cleanups.start(self._clean(holder, connection))
             cleanup.add_done_callback(lambda _: self._unless_cleaned(holder, connection))
             return cleanup
@@ -374,7 +380,7 @@ class Leases:
         if holder.quarantine is None or holder.quarantine.done():
             self.gate.leave(holder)
         else:
-            holder.task, holder.afterwards = None, "in quarantine: the backend of its connection may live on"
+            holder.asker, holder.afterwards = None, "in quarantine: the backend of its connection may live on"
             holder.quarantine.add_done_callback(lambda _: self.gate.leave(holder))
 
     async def _wait_gone(self, holder: Leaseholder, connection: PooledConnection) -> None:

@@ -65,7 +65,7 @@ class Call(Leaseholder):
     ) -> None:
         # Not through super(): three more calls for each statement.
         self.line, self.place = line, NEW
-        self.bucket = self.task = self.connection = self.quarantine = self.wakeup = self._answer = None
+        self.bucket = self.asker = self.connection = self.quarantine = self.wakeup = self._answer = None
         self.afterwards = ""
         self.is_overdue = False
         self._calls = calls

@@ -9,13 +9,21 @@ import sys
 import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from dbpool.awaits import chain
+
+T = TypeVar("T")
 
 # Between a task's variable and a connection lie an exit stack or a repository, say, each of a handful of objects. What
 # has more in between belongs to half of the program.
 MOST_BETWEEN = 40
+
+
+class InnerRef(weakref.ref[T]):
+    """A weak reference of this package's own, which it lets nobody have."""
+
+    __slots__ = ()
 
 
 def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Iterable[object] = ()) -> bool:
@@ -23,7 +31,8 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
 
     Looks for all that refers to the things, for all that refers to this, and so on, until nothing is left but the
     coroutines and generators of which the tasks are made. For each object as many references must be found as Python
-    has counted, so one that cannot be seen (a C library's, a thread's variable) is a doubt. A weak one is, too.
+    has counted, so one that cannot be seen (a C library's, a thread's variable) is a doubt. A weak one is, too,
+    unless it is an ``InnerRef``.
 
     To be called from a callback of the event loop, when no task runs: the variables of what runs cannot be seen. The
     caller keeps *things* in that list only, in no variable of its own.
@@ -50,7 +59,9 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
 def _is_open_to_others(one: object) -> bool:
     if isinstance(one, AsyncGenerator):  # the event loop has a weak reference to each, to close it at the end
         return False
-    return isinstance(one, asyncio.Task) or weakref.getweakrefcount(one) > 0  # the event loop runs a task
+    if isinstance(one, asyncio.Task):  # the event loop runs it
+        return True
+    return any(type(reference) is not InnerRef for reference in weakref.getweakrefs(one))
 
 
 def _referrers(objects: list[object], settled: set[int]) -> list[object] | None:

@@ -10,13 +10,12 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from dbpool.connection import Handle, Record
 from dbpool.core.pacing import Rate
 from dbpool.errors import LeasesRemain, PoolClosed, UsageError
 from dbpool.events import Events, Listener, Paused, Resized, Resumed
 from dbpool.faults import one_line
 from dbpool.lane import Lane
-from dbpool.leases import Lease, Leases
+from dbpool.leases import Leases
 from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
 from dbpool.queries import checked_timeout
@@ -80,9 +79,7 @@ class DatabasePool(Lane):
         self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None
-        self._loans: dict[Handle[Record], Lease] = {}
         self._pauses: dict[object, bool] = {}  # those asked for and not resumed: whether it was waited for to its end
-        self._leases.gate.watch.known.append(self._loans)
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
 

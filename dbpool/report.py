@@ -161,7 +161,7 @@ def caller(waiter: Waiter, now: float) -> Caller:
     stack = () if task is None or task.done() else stack_of(task)
     return Caller(
         lane=waiter.line.name,
-        task="" if task is None else task.get_name(),
+        task=waiter.task_name,
         where=place_of(waiter),
         seconds=max(0.0, now - waiter.since),
         sql=waiter.statement(),

@@ -14,6 +14,8 @@ from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolle
 from dbpool.faults import is_failed_transaction, is_impatient, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 from dbpool.leases import Lease
+from dbpool.loan import Loan
+from dbpool.ownership import InnerRef
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
 from dbpool.streaming import Rows
@@ -77,7 +79,10 @@ class Transaction(Queries):
     Cancelling: a COMMIT already sent is waited for, and the cancellation delivered when its outcome is known.
     """
 
-    __slots__ = ("_connection", "_loan", "_savepoint", "_settings", "_where", "options", "state", "xid")
+    __slots__ = (
+        *("__weakref__", "_connection", "_loan", "_savepoint", "_settings", "_where"),
+        *("handle", "options", "state", "xid"),
+    )
 
     def __init__(self, connection: PooledConnection, options: TransactionOptions) -> None:
         self._connection = connection
@@ -88,6 +93,7 @@ class Transaction(Queries):
         self._loan = connection.loan
         self.state = State.NEW
         self.xid: str | None = None
+        self.handle: Loan | None = None  # of its connection, if it was made of one: it lives until this is over
 
     async def start(self) -> None:
         """BEGIN, or SAVEPOINT inside another transaction.
@@ -99,18 +105,18 @@ class Transaction(Queries):
         self._check_lease()
         outer = self._connection.transactions
         if outer:
-            self._check_nesting(outer[0].options)
+            self._check_nesting(outer[0]())
             self._savepoint = f"dbpool_{len(outer)}"
         elif self._connection.is_in_transaction():
             raise UsageError("this connection is in a transaction that was begun by hand: end that one first")
-        outer.append(self)
+        outer.append(InnerRef(self))  # a handle and a transaction that nobody has are gone at once
         try:
             await self._command(f"SAVEPOINT {self._savepoint}" if self._savepoint else self.options.begin())
             self.state = State.OPEN
             if self.options.settings:
                 await self._set_locally(self.options.settings)
         except BaseException:
-            outer.remove(self)
+            outer.remove(InnerRef(self))
             if self.state is State.NEW:
                 self._connection.doom(
                     "a BEGIN was cut short"
@@ -204,7 +210,9 @@ class Transaction(Queries):
     def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:
         """A transaction inside this one: a savepoint. Its *settings* last until the outermost one ends."""
         self._check_open("nest")
-        return Transaction(self._connection, TransactionOptions(settings=settings or {}))
+        inner = Transaction(self._connection, TransactionOptions(settings=settings or {}))
+        inner.handle = self.handle
+        return inner
 
     def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
         statement = check(sql, args, want, self._settings.trusted_functions)
@@ -322,19 +330,22 @@ class Transaction(Queries):
         if self._loan != self._connection.loan:
             raise UsageError("this transaction's connection was given back to the pool: use it inside its block only")
 
-    def _check_nesting(self, outer: TransactionOptions) -> None:
-        mine = self.options
+    def _check_nesting(self, outermost: Transaction | None) -> None:
+        outer, mine = outermost.options if outermost else TransactionOptions(), self.options
         if mine.isolation not in (None, outer.isolation) or (mine.readonly and not outer.readonly) or mine.deferrable:
             raise UsageError("isolation, readonly and deferrable belong to the outermost transaction: give them there")
 
     def _over(self, state: State) -> None:
         self.state = state
-        under_way = self._connection.transactions
-        if self in under_way:
-            inner = under_way[under_way.index(self) :]
-            del under_way[under_way.index(self) :]
-            for transaction in inner[1:]:  # left open inside this one
-                transaction.state = state
+        under_way, me = self._connection.transactions, InnerRef(self)
+        if me in under_way:
+            inner = under_way[under_way.index(me) :]
+            del under_way[under_way.index(me) :]
+            for reference in inner[1:]:  # left open inside this one
+                transaction = reference()
+                if transaction is not None:
+                    transaction.state, transaction.handle = state, None
+        self.handle = None
 
     def __repr__(self) -> str:
         return f"<Transaction on {self._where}: {self.state.value}>"

@@ -176,7 +176,7 @@ class Upkeep:
         return [
             waiter
             for waiter in self._leases.gate.holding
-            if waiter.site is not None and waiter.task is not None and waiter not in self._suspects
+            if waiter.site is not None and waiter.asker is not None and waiter not in self._suspects
         ]
 
     def _next_look(self, now: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import Any, TypeAlias
 
 from dbpool.core.permits import NEW, Line, Ticket
@@ -13,16 +14,24 @@ from dbpool.sites import Site
 Parcel: TypeAlias = Any  # whatever goes from one holder to the next together with the permit
 
 
+class LooseTask(weakref.ref[asyncio.Task[Any]]):
+    """A task that may be over and gone by now, with all that it returned or raised."""
+
+    __slots__ = ("name",)
+
+    name: str
+
+
 class Waiter(Ticket):
     """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
 
-    __slots__ = ("bucket", "deadline", "since", "site", "task", "wakeup")
+    __slots__ = ("asker", "bucket", "deadline", "since", "site", "wakeup")
 
+    asker: asyncio.Task[Any] | LooseTask | None  # the task; None: there is none, or it has left what is to be done
     bucket: Bucket | None
     deadline: float
     since: float  # it waits, or holds; in seconds of the loop's clock
     site: Site | None  # where in the program it is asked for; None: the pool's own
-    task: asyncio.Task[Any] | None
     wakeup: asyncio.Future[Any]
 
     ends_by_itself = False
@@ -31,7 +40,24 @@ class Waiter(Ticket):
     def __init__(self, line: Line, site: Site | None = None) -> None:
         super().__init__(line)
         self.site = site
-        self.bucket = self.task = None
+        self.bucket = self.asker = None
+
+    @property
+    def task(self) -> asyncio.Task[Any] | None:
+        """The task that asks or holds, while there is one."""
+        return self.asker() if isinstance(self.asker, LooseTask) else self.asker
+
+    @property
+    def task_name(self) -> str:
+        if isinstance(self.asker, LooseTask):
+            return self.asker.name
+        return "" if self.asker is None else self.asker.get_name()
+
+    def let_task_go(self) -> None:
+        """Keep no result or error of the task alive, for the means to end this stay may be among them."""
+        if isinstance(self.asker, asyncio.Task):
+            task, self.asker = self.asker, LooseTask(self.asker)
+            self.asker.name = task.get_name()
 
     def check_new(self) -> None:
         """Raise UsageError for one that has stood in line before."""

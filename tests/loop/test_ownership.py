@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dbpool.ownership import only_held_by
+from dbpool.ownership import InnerRef, only_held_by
 from tests.support.loops import settle
 
 
@@ -41,6 +41,13 @@ class Repository:
 forever = asyncio.Event  # a new one, which nobody sets
 everybody: list[object] = []
 current: contextvars.ContextVar[Thing] = contextvars.ContextVar("current")
+
+
+async def a_weak_reference_of_our_own() -> None:
+    thing = Thing()
+    everybody.append(InnerRef(thing))
+    await forever().wait()
+    del thing
 
 
 async def a_variable() -> None:
@@ -117,6 +124,7 @@ async def a_function_of_its_own() -> None:
 
 
 HELD: list[Callable[[], Coroutine[Any, Any, None]]] = [
+    a_weak_reference_of_our_own,
     a_variable,
     two_variables,
     a_callers_variable,

@@ -132,7 +132,8 @@ class FakeConnection:
     def keepers(self) -> list[object]:
         return []
 
-    def lend(self) -> FakeConnection:
+    def lend(self, lease: object, *, in_block: bool) -> FakeConnection:
+        self.lease = lease
         return self
 
     def end_loan(self) -> None:

@@ -1,0 +1,33 @@
+"""What a holder's statement leaves noted on its connection."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from dbpool.faults import is_unfinished
+
+
+def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any]:
+    """*method* of a ``PooledConnection``, which counts as at work meanwhile, and is interrupted if it is cut short."""
+
+    @functools.wraps(method)
+    async def watched(self: Any, what: str, *args: Any, **options: Any) -> Any:
+        if takes_sql:
+            self.watch(what)
+        else:
+            self.check_fit()
+            if options.get("where"):
+                self.note_change(options["where"])
+        self.at_work += 1
+        try:
+            return await method(self, what, *args, **options)
+        except BaseException as error:
+            if is_unfinished(error):  # whether or not the holder lets it out
+                self.is_interrupted = True
+            raise
+        finally:
+            self.at_work -= 1
+
+    return watched
