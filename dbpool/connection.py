@@ -349,7 +349,7 @@ class PooledConnection(asyncpg.Connection):
         if self._lent is not nobody:
             handle, self._lent, self._heard = self._lent(), nobody, None
             if handle is not None:
-                handle.detach()
+                handle._con = None
             me._on_release()
 
     async def clean(self, timeout: float) -> None:

@@ -39,10 +39,6 @@ class Loan(PoolConnectionProxy):
             except Exception:  # noqa: S110 - the loop is closed, or Python ends: the connections are gone with it
                 pass
 
-    def detach(self) -> None:
-        """Make it useless: its lease has ended."""
-        self._con = self.lease = None
-
     async def prepare(self, query: str, **options: Any) -> Any:
         return self._keeps(await super().prepare(query, **options))
 

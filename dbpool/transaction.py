@@ -80,8 +80,16 @@ class Transaction(Queries):
     """
 
     __slots__ = (
-        *("__weakref__", "_connection", "_loan", "_savepoint", "_settings", "_where"),
-        *("handle", "options", "state", "xid"),
+        "__weakref__",
+        "_connection",
+        "_loan",
+        "_savepoint",
+        "_settings",
+        "_where",
+        "handle",
+        "options",
+        "state",
+        "xid",
     )
 
     def __init__(self, connection: PooledConnection, options: TransactionOptions) -> None:

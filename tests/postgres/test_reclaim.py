@@ -6,14 +6,14 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool, PoolDeadlock, UsageError
+from dbpool import DatabasePool, UsageError
 from dbpool.events import LeaseReclaimed
 from tests.support.databases import Database
 from tests.support.pools import becomes, pool_of, settled, witness_of
@@ -50,7 +50,7 @@ async def test_a_connection_dropped_at_once_comes_back_and_is_told_once_with_its
         line = take.__code__.co_firstlineno + 1
         await take(db)
         assert await db.fetchval("select pg_backend_pid()", timeout=5) == pid
-        assert len(places) == len(caplog.records) == 1
+        assert len(places) == len(caplog.records) == db.stats().resets_total == 1
         assert places[0].endswith(f"test_reclaim.py:{line} in take")
         assert places[0] in caplog.text
 
@@ -92,6 +92,7 @@ async def test_a_connection_in_a_reference_cycle_comes_back_when_it_is_collected
 
 async def test_a_connection_collected_in_another_thread_comes_back(database: Database) -> None:
     async with reclaiming(database) as (db, places):
+        asyncio.get_running_loop().set_debug(True)  # it then refuses what is not safe for threads
         kept = [await take(db)]
         thread = threading.Thread(target=kept.clear)
         thread.start()
@@ -178,6 +179,20 @@ async def test_a_transaction_keeps_its_connection_until_it_ends(database: Databa
         await settled(db)
         assert len(places) == 1
         assert await db.fetchval("select count(*) from t") == 2
+
+
+async def test_a_savepoint_alone_keeps_its_connection(database: Database) -> None:
+    async with reclaiming(database) as (db, places):
+        outer = (await take(db)).transaction()
+        await outer.start()
+        inner = outer.transaction()
+        del outer
+        await inner.start()
+        assert await inner.fetchval("select 1") == 1
+        assert (db.stats().held, places) == (1, [])
+        del inner
+        await settled(db)
+        assert len(places) == 1
 
 
 async def test_a_connection_dropped_in_a_transaction_is_rolled_back(database: Database) -> None:
@@ -351,72 +366,3 @@ def test_connections_dropped_after_the_loops_end_disturb_nobody(
     kept.clear()
     gc.collect()
     assert caplog.records == []
-
-
-async def nested(db: DatabasePool) -> None:
-    connection = await db.acquire()
-    try:
-        await db.acquire()
-    finally:
-        await db.release(connection)
-
-
-async def nested_in_a_transaction(db: DatabasePool) -> None:
-    connection = await db.acquire()
-    try:
-        async with connection.transaction():
-            await db.acquire()
-    finally:
-        await db.release(connection)
-
-
-@pytest.mark.parametrize("work", [nested, nested_in_a_transaction])
-@pytest.mark.filterwarnings("ignore::dbpool.NestedAcquire")
-async def test_a_task_that_waits_for_its_own_connection_is_told_at_once(
-    database: Database, work: Callable[[DatabasePool], Any]
-) -> None:
-    async with reclaiming(database) as (db, places):
-        with pytest.raises(PoolDeadlock):
-            await asyncio.create_task(work(db))
-        await settled(db)
-        assert places == []
-
-
-@pytest.mark.filterwarnings("ignore::dbpool.NestedAcquire")
-async def test_a_connection_that_another_task_will_release_is_no_deadlock(database: Database) -> None:
-    may_go = asyncio.Event()
-
-    async def release(db: DatabasePool, connection: Connection) -> None:
-        await may_go.wait()
-        await db.release(connection)
-
-    async with pool_of(database, 1) as db:
-        connection = await db.acquire()
-        releasing = asyncio.create_task(release(db, connection))
-        del connection
-        asking = asyncio.create_task(take(db))
-        await becomes(lambda: db.stats().waiting)
-        for _ in range(5):  # turns of the loop, in which a deadlock would be found
-            await asyncio.sleep(0)
-        assert not asking.done()
-        may_go.set()
-        await db.release(await asking)
-        await releasing
-
-
-@pytest.mark.filterwarnings("ignore::dbpool.NestedAcquire")
-async def test_a_connection_that_a_callback_can_release_is_no_deadlock(database: Database) -> None:
-    async def release(connection: Connection, pid: int, channel: str, payload: object) -> None:
-        await connection.remove_listener("go", release)
-        await db.release(connection)
-
-    async with pool_of(database, 1) as db, witness_of(database) as witness:
-        connection = await db.acquire()
-        await connection.add_listener("go", release)
-        asking = asyncio.create_task(take(db))
-        await becomes(lambda: db.stats().waiting)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        await witness.run("notify go")
-        await db.release(await asking)
-        del connection
