@@ -28,6 +28,10 @@ READ_SIZE = 64 * 1024
 
 T = TypeVar("T")
 
+# A request to cancel that arrives between two statements of an executemany stops neither.
+MOST_STOPS = 5
+STOP_AGAIN_S = 0.05
+
 # Of the connect under way in a task: asyncpg's pool comes in between.
 _leave: ContextVar[Callable[[Remains], None]] = ContextVar("leave")
 
@@ -160,7 +164,12 @@ class Driver:
             connection.doom("the pool was closed")  # or a holder that shrugs the error off would send the next
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await asyncio.gather(*(connection.stop_statement() for connection in running), return_exceptions=True)
+                for _ in range(MOST_STOPS):
+                    await asyncio.gather(*(each.stop_statement() for each in running), return_exceptions=True)
+                    running = [each for each in running if each.at_work and not each.is_closed()]
+                    if not running:
+                        break
+                    await asyncio.sleep(STOP_AGAIN_S)
 
     def terminate(self) -> None:
         """Cut every connection off."""

@@ -11,6 +11,8 @@ from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
 
+STOP_AGAIN_S = 0.5
+
 
 class Quarantine:
     """Waits for the backends of connections that were cut off, for ``quarantine_timeout`` at the most."""
@@ -58,6 +60,8 @@ async def _see_off(connection: PooledConnection, remains: Remains, timeout: floa
 
 
 async def _stop(connection: PooledConnection) -> None:
-    """What runs there must not hold the backend up."""
-    with suppress(Exception):
-        await connection.stop_statement()
+    """What runs there must not hold the backend up, nor what runs after it: asked again and again."""
+    while True:
+        with suppress(Exception):
+            await connection.stop_statement()
+        await asyncio.sleep(STOP_AGAIN_S)

@@ -60,13 +60,15 @@ async def test_what_is_told_counts_as_zombies_does_also_when_several_begin_and_e
     pool.check_at_rest()
 
 
-@pytest.mark.parametrize("stop_s", [0.0, NEVER])
-async def test_the_server_is_asked_once_to_stop_what_runs_whether_or_not_it_answers(stop_s: float) -> None:
+@pytest.mark.parametrize(("stop_s", "stops"), [(0.0, 11), (NEVER, 1)])
+async def test_the_server_is_asked_to_stop_what_runs_every_half_second_while_it_answers(
+    stop_s: float, stops: int
+) -> None:
     pool = await open_pool(1, Script(lingers_s=LINGERS_S, stop_s=stop_s))
     await cut_off(pool)
     assert await hold(pool) == 1
     assert now() == pytest.approx(LINGERS_S, abs=0.1)
-    assert pool.driver.opened[0].stopped_total == 1
+    assert pool.driver.opened[0].stopped_total == stops
     await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
