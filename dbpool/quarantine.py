@@ -11,7 +11,7 @@ from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
 
-STOP_AGAIN_S = 0.5
+FIRST_STOP_AGAIN_S = 0.1  # each pause is twice the one before: a request is a connection, which the server pays for
 
 
 class Quarantine:
@@ -60,8 +60,10 @@ async def _see_off(connection: PooledConnection, remains: Remains, timeout: floa
 
 
 async def _stop(connection: PooledConnection) -> None:
-    """What runs there must not hold the backend up, nor what runs after it: asked again and again."""
+    """What runs there must not hold the backend up, nor what runs after it: asked again, ever more rarely."""
+    pause_s = FIRST_STOP_AGAIN_S
     while True:
         with suppress(Exception):
             await connection.stop_statement()
-        await asyncio.sleep(STOP_AGAIN_S)
+        await asyncio.sleep(pause_s)
+        pause_s *= 2

@@ -46,7 +46,7 @@ async def test_only_the_permit_of_what_was_cut_off_is_kept_back() -> None:
     pool = await open_pool(3, lingering())
     began = now()
     await cut_off(pool)
-    assert await asyncio.gather(*(hold(pool, 0.1) for _ in range(4))) == [1, 2, 2, 1]
+    assert sorted(await asyncio.gather(*(hold(pool, 0.1) for _ in range(4)))) == [1, 1, 2, 2]
     assert now() - began < LINGERS_S
     assert pool.leases.zombies == 1
     await asyncio.sleep(LINGERS_S)

@@ -60,8 +60,8 @@ async def test_what_is_told_counts_as_zombies_does_also_when_several_begin_and_e
     pool.check_at_rest()
 
 
-@pytest.mark.parametrize(("stop_s", "stops"), [(0.0, 11), (NEVER, 1)])
-async def test_the_server_is_asked_to_stop_what_runs_every_half_second_while_it_answers(
+@pytest.mark.parametrize(("stop_s", "stops"), [(0.0, 6), (NEVER, 1)])
+async def test_the_server_is_asked_to_stop_what_runs_ever_more_rarely_while_it_answers(
     stop_s: float, stops: int
 ) -> None:
     pool = await open_pool(1, Script(lingers_s=LINGERS_S, stop_s=stop_s))
