@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
+from dbpool.bulk.access import Access
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -201,6 +202,12 @@ class Lane(Queries):
         if timeout is not None:
             positive_seconds(timeout, "timeout")
         return pool._calls.run(self._line, sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
+
+    def _access(self) -> Access:
+        """For bulk work; to be called by the method that the user calls."""
+        pool = self._pool
+        pool._check_usable()
+        return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3))
 
     def _lease(self, timeout: float | None, site: Site) -> Lease:
         pool = self._pool

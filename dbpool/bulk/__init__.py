@@ -1,0 +1,1 @@
+"""Bulk work: the same statement for many items, loads, exports, jobs."""

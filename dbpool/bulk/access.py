@@ -1,0 +1,35 @@
+"""How bulk work gets its connections: by the line of the lane that it was asked of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dbpool.core.permits import Line
+from dbpool.leases import Lease, Leases
+from dbpool.settings import PoolSettings
+from dbpool.sites import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A lane, as far as it gives connections; *site* is where in the program the work was asked for."""
+
+    leases: Leases
+    line: Line
+    settings: PoolSettings
+    site: Site
+
+    @property
+    def name(self) -> str:
+        """The pool and the lane, for messages."""
+        return self.leases.gate.refusals.named(self.line)
+
+    @property
+    def most(self) -> int:
+        """Connections that this lane can ever hold together, >= 1."""
+        capacity = self.leases.gate.capacity
+        return capacity if self.line.at_most is None else min(capacity, self.line.at_most)
+
+    def lease(self, timeout: float | None = None) -> Lease:
+        """Hold a connection for the length of a block, within *timeout* seconds; None: ``acquire_timeout``."""
+        return self.leases.lease(timeout or self.settings.acquire_timeout, self.line, self.site)
