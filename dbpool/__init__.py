@@ -1,12 +1,16 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
+from dbpool.core.batches import Form
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
 from dbpool.errors import (
     AcquireTimeout,
+    BulkFailed,
     CommitOutcomeUnknown,
     ConnectionLost,
     CredentialsError,
@@ -44,6 +48,8 @@ __version__ = "0.1.0"
 __all__ = [
     "AcquireTimeout",
     "AsyncpgPool",
+    "BatchPlan",
+    "BulkFailed",
     "Caller",
     "CommitOutcomeUnknown",
     "ConnectionLost",
@@ -52,6 +58,7 @@ __all__ = [
     "DbPoolError",
     "Dsn",
     "EmbeddedError",
+    "Form",
     "Gap",
     "Gate",
     "GateLane",
@@ -69,11 +76,14 @@ __all__ = [
     "PoolDeadlock",
     "PoolSettings",
     "PoolStats",
+    "Progress",
     "QueryTimeout",
     "Rate",
     "Report",
     "Reset",
+    "Row",
     "RowMappingError",
+    "Rows",
     "ServerUnavailable",
     "SettingsError",
     "SiteUse",
@@ -83,5 +93,6 @@ __all__ = [
     "TransactionFailed",
     "TransactionRolledBack",
     "UsageError",
+    "Value",
     "create_pool",
 ]

@@ -8,6 +8,7 @@ the numbers are attributes too.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 
 class DbPoolError(Exception):
@@ -148,6 +149,17 @@ class TransactionFailed(DbPoolError):
     def __init__(self, message: str, *, attempts: int) -> None:
         super().__init__(message)
         self.attempts = attempts
+
+
+class BulkFailed(DbPoolError):
+    """Some of many items failed.
+
+    ``rows`` has what each item gave, in order, None where it failed; ``failures`` the errors by index from 0.
+    """
+
+    def __init__(self, message: str, *, rows: list[Any], failures: dict[int, Exception]) -> None:
+        super().__init__(message)
+        self.rows, self.failures = rows, failures
 
 
 class RowMappingError(DbPoolError, TypeError):

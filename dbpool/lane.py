@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, LiteralString, Protocol, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, LiteralString, Protocol, TypeVar, Unpack
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
+from dbpool.bulk.batch import Take
+from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
+from dbpool.bulk.plans import Plans
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -34,6 +38,7 @@ class Machinery(Protocol):
     _settings: PoolSettings
     _leases: Leases
     _calls: Calls
+    _plans: Plans
 
     def _check_usable(self) -> None: ...
 
@@ -84,6 +89,56 @@ class Lane(Queries):
         check_statement(sql, args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
         return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
+
+    # The same statement for many items
+
+    def map(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Rows]:
+        """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
+
+        Items are sent in batches where that is proven to give the same rows, in the same order, with the same names, as
+        one statement each (see ``explain_map``). They are read only as fast as the results are, whatever their number.
+        An item that fails costs only itself. Ending the loop early, or cancelling it, stops what is under way; wrap it
+        in ``contextlib.aclosing`` to have every connection back at that moment.
+
+        Args:
+            items: the values of $1, or tuples of several; any iterable, async or not.
+            options: *ordered* (default): in the order of *items*, else as they come. *at_once*: connections, 4 or as
+                many as there are. *on_error*: ``"raise"`` (default) the first one, or ``"collect"`` it in the item.
+                *form*: a ``Form`` instead of the one that is found. *retry*: tries, 3, where the server says that
+                another one can succeed (conflicts; a lost connection if *sql* only reads). *timeout*: seconds for
+                each batch, ``query_timeout``. *rate*: items a second. *batch*: items at the most, 500.
+                *progress*: called with a ``Progress`` twice a second, and at the end. *into*: as for ``fetch``.
+        Raises: the error of an item, with its number as a note; what ``fetch`` raises.
+        """
+        return mapped(self._access(), sql, items, Take.ROWS, **options)
+
+    def map_row(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Row]:
+        """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
+        return mapped(self._access(), sql, items, Take.ROW, **options)
+
+    def map_val(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Value]:
+        """The same with the first column of the first row, or None."""
+        return mapped(self._access(), sql, items, Take.VALUE, **options)
+
+    async def fetch_all(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+    ) -> list[list[Any]]:
+        """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
+
+        Raises:
+            BulkFailed: some items failed; it has the rows of the others.
+        """
+        return await all_rows(self._access(), sql, items, **options)
+
+    async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
+        """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
+        return await explained(self._access(), sql, sample)
 
     # Transactions
 
@@ -207,7 +262,7 @@ class Lane(Queries):
         """For bulk work; to be called by the method that the user calls."""
         pool = self._pool
         pool._check_usable()
-        return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3))
+        return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3), pool._plans)
 
     def _lease(self, timeout: float | None, site: Site) -> Lease:
         pool = self._pool

@@ -10,6 +10,7 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from dbpool.bulk.plans import Plans
 from dbpool.core.pacing import Rate
 from dbpool.errors import LeasesRemain, PoolClosed, UsageError
 from dbpool.events import Events, Listener, Paused, Resized, Resumed
@@ -76,6 +77,7 @@ class DatabasePool(Lane):
         self._events = Events()
         self._leases = Leases(settings, events=self._events)
         self._calls = Calls(self._leases, settings)
+        self._plans = Plans()
         self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line)
         self._listeners: Listeners | None = None

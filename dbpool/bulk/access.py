@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dbpool.bulk.plans import Plans
 from dbpool.core.permits import Line
 from dbpool.leases import Lease, Leases
 from dbpool.settings import PoolSettings
@@ -18,6 +19,7 @@ class Access:
     line: Line
     settings: PoolSettings
     site: Site
+    plans: Plans
 
     @property
     def name(self) -> str:

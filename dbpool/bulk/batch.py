@@ -1,0 +1,141 @@
+"""One batch on one connection: sent, taken apart, cut in halves where an item of it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+from dbpool.bulk.batchrow import BatchRow, by_item, first_by_item, values_by_item
+from dbpool.bulk.guard import Args, BatchPlan
+from dbpool.connection import PooledConnection, PostgresError, Record
+from dbpool.core.batches import ARRAYS, Form, could_be_items
+from dbpool.core.retry import Verdict, verdict
+from dbpool.errors import StatementError
+from dbpool.faults import is_lost, sqlstate
+
+Result: TypeAlias = Any  # of one item: what its Take says
+
+QUERY_CANCELED = "57014"
+
+
+class Take(Enum):
+    """What of an item's rows is wanted."""
+
+    ROWS = "all rows, a list"
+    ROW = "the first row, or None"
+    VALUE = "the first column of the first row, or None"
+
+
+@dataclass(slots=True)
+class Answers:
+    """What became of a batch's items, in their order.
+
+    Args:
+        results: of the first so many items; of those in *errors* it means nothing.
+        errors: of single items, by index.
+        rows: how many came back.
+        stopped_by: why there are no more results; no item's fault, but the connection's, a conflict's or the time's.
+        under_way: how many items were sent when that happened; those behind them were not.
+    """
+
+    results: list[Result] = field(default_factory=list)
+    errors: dict[int, Exception] = field(default_factory=dict)
+    rows: int = 0
+    stopped_by: Exception | None = None
+    under_way: int = 0
+
+    def add(self, other: Answers) -> None:
+        """What became of the next ones."""
+        before = len(self.results)
+        self.results += other.results
+        self.errors.update((before + index, error) for index, error in other.errors.items())
+        self.rows += other.rows
+        self.stopped_by, self.under_way = other.stopped_by, other.under_way
+
+    def fail(self, error: Exception) -> None:
+        """The next item failed with *error*."""
+        self.errors[len(self.results)] = error
+        self.results.append(None)
+
+
+async def run_batch(
+    connection: PooledConnection, plan: BatchPlan, take: Take, items: Sequence[Args], timeout: float
+) -> Answers:
+    """Run *items*; one that fails costs nothing but itself. Each part that is sent is stored whole, or not at all.
+
+    Args:
+        timeout: seconds for each statement that is sent.
+    """
+    answers = Answers()
+    parts: list[Sequence[Args]]
+    parts = [[args] for args in reversed(items)] if plan.form is Form.SINGLE else [items]
+    while parts:
+        part = parts.pop()
+        try:
+            await _send(connection, plan, take, part, timeout, answers)
+        except Exception as error:
+            if not is_items_fault(error) or connection.is_closed():
+                answers.stopped_by, answers.under_way = error, len(part)
+                break
+            if len(part) == 1:
+                answers.fail(error)
+            else:
+                half = len(part) // 2
+                parts += [part[half:], part[:half]]
+    return answers
+
+
+def is_items_fault(error: Exception) -> bool:
+    """Whether *error* may be due to one item of a batch: its data, not the connection, a conflict or the time."""
+    if isinstance(error, PostgresError):
+        state = sqlstate(error)
+        return state is None or (verdict(state) is Verdict.CALLER and state != QUERY_CANCELED)
+    return not isinstance(error, (TimeoutError, AssertionError)) and not is_lost(error)
+
+
+async def _send(
+    connection: PooledConnection,
+    plan: BatchPlan,
+    take: Take,
+    items: Sequence[Args],
+    timeout: float,
+    answers: Answers,
+) -> None:
+    wanted = plan.text.parameters
+    for args in items:
+        if len(args) != wanted:
+            raise StatementError(f"{len(args)} values, the statement takes {wanted}")
+    if plan.form is Form.SINGLE:
+        (args,) = items
+        answers.results.append(await _call(connection, plan.sql, take, args, timeout))
+        return
+    rows: Sequence[Record] = ()
+    columns = list(zip(*items, strict=True)) if plan.form in ARRAYS else []
+    if columns and not any(map(_starts_with_list, columns)):
+        rows = await connection.fetch(plan.sql, *columns, timeout=timeout, record_class=BatchRow)
+    elif plan.text.writes and not plan.text.returns:
+        await connection.executemany(plan.text.body, items, timeout=timeout)
+    else:
+        numbered = [(*args, number) for number, args in enumerate(items, 1)]
+        rows = await connection.fetchmany(plan.many, numbered, timeout=timeout, record_class=BatchRow)
+    answers.results += _apart(rows, len(items), take)
+    answers.rows += len(rows)
+
+
+def _starts_with_list(column: Sequence[object]) -> bool:
+    return could_be_items(next((value for value in column if value is not None), None))
+
+
+def _apart(rows: Sequence[Record], items: int, take: Take) -> Sequence[Result]:
+    if take is Take.ROWS:
+        return by_item(rows, items)
+    return values_by_item(rows, items) if take is Take.VALUE else first_by_item(rows, items)
+
+
+async def _call(connection: PooledConnection, sql: str, take: Take, args: Args, timeout: float) -> Result:
+    if take is Take.ROWS:
+        return await connection.fetch(sql, *args, timeout=timeout)
+    row = await connection.fetchrow(sql, *args, timeout=timeout)
+    return row[0] if row is not None and take is Take.VALUE else row

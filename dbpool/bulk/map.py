@@ -1,0 +1,220 @@
+"""The same statement for many items: batched where that is proven to give the same, never more than fits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+from dbpool.bulk.access import Access
+from dbpool.bulk.batch import Take
+from dbpool.bulk.guard import BatchPlan, examine
+from dbpool.bulk.items import Source, source_of
+from dbpool.bulk.mapping import How, Mapping, args_of
+from dbpool.bulk.window import results_of
+from dbpool.core.batches import Form, read
+from dbpool.core.pacing import Rate
+from dbpool.errors import BulkFailed, UsageError
+from dbpool.queries import check_statement
+from dbpool.settings import positive_seconds, whole_number
+
+MOST_AT_ONCE = 4  # connections: more only wait for each other on a server's processors
+BATCH = 500  # items: nothing is gained beyond
+PROGRESS_EVERY_S = 0.5
+
+
+class Rows(NamedTuple):
+    """An item of ``map`` with all its rows, or the error that it met."""
+
+    key: Any
+    rows: list[Any]
+    error: Exception | None
+
+
+class Row(NamedTuple):
+    """An item of ``map_row`` with its first row, None if it has none, or the error that it met."""
+
+    key: Any
+    row: Any
+    error: Exception | None
+
+
+class Value(NamedTuple):
+    """An item of ``map_val`` with the first column of its first row, or the error that it met."""
+
+    key: Any
+    value: Any
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far bulk work has come; *total* is None where nobody knows."""
+
+    items: int
+    failed: int
+    total: int | None
+    seconds: float
+
+    @property
+    def per_s(self) -> float:
+        """Items a second since it began."""
+        return self.items / self.seconds if self.seconds else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until its end, as it went so far; None where nobody knows."""
+        return None if self.total is None or not self.items else (self.total - self.items) / self.per_s
+
+
+class MapOptions(TypedDict, total=False):
+    """Options of ``map``; see there."""
+
+    ordered: bool
+    at_once: int
+    on_error: str
+    form: Form | str
+    retry: int
+    timeout: float
+    rate: Rate
+    batch: int
+    progress: Callable[[Progress], object]
+    into: Callable[..., Any]
+
+
+_MAKERS: dict[Take, Callable[[Iterable[Any]], Any]] = {
+    Take.ROWS: Rows._make,
+    Take.ROW: Row._make,
+    Take.VALUE: Value._make,
+}
+
+
+def mapped(
+    access: Access,
+    sql: str,
+    items: Iterable[Any] | AsyncIterable[Any],
+    take: Take,
+    **options: Unpack[MapOptions],
+) -> AsyncIterator[Any]:
+    """What ``Lane.map`` returns."""
+    check_statement(sql, (), access.settings.trusted_functions)
+    how = _how(access, take, options)
+    collects = _one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
+    source = source_of(items)
+    progress = Reporting(options.get("progress"), source)
+    return _answers(
+        Mapping(access, sql, read(sql), source, how),
+        source,
+        how,
+        progress,
+        ordered=options.get("ordered", True),
+        collects=collects,
+    )
+
+
+async def _answers(
+    mapping: Mapping, source: Source[Any], how: How, progress: Reporting, *, ordered: bool, collects: bool
+) -> AsyncIterator[Any]:
+    make = _MAKERS[how.take]
+    try:
+        async with aclosing(results_of(mapping.next_batch, most=2 * how.at_once, ordered=ordered)) as batches:
+            async for batch in batches:
+                answers = batch.answers
+                progress.add(len(batch.keys), len(answers.errors))
+                if not answers.errors:
+                    for item in map(make, zip(batch.keys, answers.results, repeat(None))):
+                        yield item
+                    continue
+                for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
+                    error = answers.errors.get(index)
+                    if error is not None:
+                        error.add_note(f"item {batch.first + index}")
+                        if not collects:
+                            raise error
+                        result = [] if how.take is Take.ROWS else None
+                    yield make((key, result, error))
+        progress.end()
+    finally:
+        await source.aclose()
+
+
+class Reporting:
+    """Tells how far it has come, twice a second at the most, then once more at the end."""
+
+    def __init__(self, tell: Callable[[Progress], object] | None, source: Source[Any]) -> None:
+        self._tell = tell
+        self._source = source
+        self._clock = asyncio.get_running_loop().time
+        self._began = self._told_at = self._clock()
+        self._items = self._failed = 0
+
+    def add(self, items: int, failed: int) -> None:
+        self._items += items
+        self._failed += failed
+        if self._tell is not None and self._clock() - self._told_at >= PROGRESS_EVERY_S:
+            self.end()
+
+    def end(self) -> None:
+        if self._tell is not None:
+            self._told_at = self._clock()
+            self._tell(Progress(self._items, self._failed, self._source.total, self._told_at - self._began))
+
+
+async def all_rows(
+    access: Access, sql: str, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+) -> list[Any]:
+    """What ``Lane.fetch_all`` returns."""
+    options["on_error"] = "collect"
+    found: list[Rows] = [item async for item in mapped(access, sql, items, Take.ROWS, **options)]
+    failures = {index: item.error for index, item in enumerate(found) if item.error is not None}
+    if failures:
+        first, error = next(iter(failures.items()))
+        raise BulkFailed(
+            f"{len(failures)} of {len(found)} items failed, the first of them item {first + 1}: "
+            f"{type(error).__name__}: {error}. What the others gave is in this error's rows.",
+            rows=[None if item.error is not None else item.rows for item in found],
+            failures=failures,
+        ) from error
+    return [item.rows for item in found]
+
+
+async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take = Take.ROWS) -> BatchPlan:
+    """What ``Lane.explain_map`` returns."""
+    check_statement(sql, (), access.settings.trusted_functions)
+    samples = [args_of(key) for key in sample]
+    async with access.lease() as connection:
+        return await examine(connection, sql, read(sql), samples, first_row=take is not Take.ROWS, asked=None)
+
+
+def _how(access: Access, take: Take, options: MapOptions) -> How:
+    rate, form = options.get("rate"), options.get("form")
+    if rate is not None and not isinstance(rate, Rate):
+        raise UsageError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
+    most = access.most
+    at_once = whole_number(options.get("at_once", min(MOST_AT_ONCE, most)), "at_once", 1)
+    timeout = options.get("timeout")
+    return How(
+        take=take,
+        form=None if form is None else _form(form),
+        at_once=min(at_once, most),
+        batch=whole_number(options.get("batch", BATCH), "batch", 1),
+        retry=whole_number(options.get("retry", 3), "retry", 1),
+        timeout=access.settings.query_timeout if timeout is None else positive_seconds(timeout, "timeout"),
+        rate=rate,
+        into=options.get("into"),
+    )
+
+
+def _form(form: Form | str) -> Form:
+    if isinstance(form, Form):
+        return form
+    return Form[_one_of(form, "form", *(each.name.lower() for each in Form)).upper()]
+
+
+def _one_of(value: str, what: str, *allowed: str) -> str:
+    if value not in allowed:
+        raise UsageError(f"{what} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+    return value

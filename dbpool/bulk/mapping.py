@@ -1,0 +1,204 @@
+"""The items of ``map`` on their way: cut into batches, sent, tried again, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbpool.bulk.access import Access
+from dbpool.bulk.batch import Answers, Result, Take, run_batch
+from dbpool.bulk.guard import Args, BatchPlan
+from dbpool.bulk.items import Source
+from dbpool.bulk.plans import Key
+from dbpool.connection import PooledConnection, Record
+from dbpool.core.batches import Form, Text
+from dbpool.core.batchsize import BatchSize
+from dbpool.core.formtrial import FormTrial
+from dbpool.core.pacing import Pace, Rate
+from dbpool.core.retry import Backoff, Verdict, verdict
+from dbpool.core.statements import classify
+from dbpool.errors import ConnectionLost, QueryTimeout, ServerUnavailable
+from dbpool.faults import query_timeout, sqlstate, translated
+from dbpool.queries import mapper_of
+
+FEW = 4  # so many items are sent before a plan would be there
+SAMPLED = 500  # items that are read ahead, to plan with some from different places
+
+_RETRY = Backoff(first_s=0.02, cap_s=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What ``map`` is told; see ``Lane.map``."""
+
+    take: Take
+    form: Form | None
+    at_once: int
+    batch: int
+    retry: int
+    timeout: float
+    rate: Rate | None
+    into: Callable[..., object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Items with what became of them; *first* is the number of the first one, from 1."""
+
+    first: int
+    keys: list[object]
+    answers: Answers
+
+
+class Mapping:
+    """One call of ``map``."""
+
+    def __init__(self, access: Access, sql: str, text: Text, source: Source[object], how: How) -> None:
+        self._access = access
+        self._key: Key = (sql, how.take is not Take.ROWS, how.form)
+        self._text = text
+        self._source = source
+        self._how = how
+        self._repeats = classify(sql, access.settings.trusted_functions).reads_only  # it may be sent once more
+        self._slots = asyncio.Semaphore(how.at_once)
+        most = how.batch if how.rate is None else max(1, min(how.batch, round(how.rate.n / how.rate.per / 20)))
+        self._size = BatchSize(most)
+        self._pace = None if how.rate is None else Pace(how.rate)
+        self._ahead: deque[object] = deque()  # read, not sent
+        self._read = 0
+        self._plan: BatchPlan | None = None
+        self._trial = FormTrial(Form.SINGLE, has_many=False)
+
+    async def next_batch(self) -> Coroutine[Any, Any, Batch] | None:
+        """What runs the next batch; None when there is no more."""
+        if self._plan is None:
+            self._ahead.extend(await self._source.take(SAMPLED))
+            if not self._ahead:
+                return None
+            await self._find_plan()
+        size = self._size.next()
+        keys = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
+        if not keys:
+            keys = await self._source.take(size)
+        if not keys:
+            return None
+        await self._wait_due(len(keys))
+        first, self._read = self._read + 1, self._read + len(keys)
+        return self._run(first, keys)
+
+    async def _find_plan(self) -> None:
+        ahead, clock = self._ahead, self._access.leases.loop.time
+        plan = self._access.plans.get(self._key, clock())
+        if plan is None and self._how.form is None and len(ahead) <= FEW:
+            plan = BatchPlan.one_by_one(self._text, self._key[0], "there are only a few items")
+        elif plan is None:
+            samples = [args_of(ahead[at]) for at in sorted({0, len(ahead) // 2, len(ahead) - 1})]
+            async with self._access.lease() as connection:
+                plan = await self._access.plans.find(connection, self._key, self._text, samples, clock())
+        self._plan = plan
+        self._trial = FormTrial(plan.form, has_many=bool(plan.many))
+
+    async def _wait_due(self, items: int) -> None:
+        if self._pace is None:
+            return
+        clock = self._access.leases.loop.time
+        due = clock()
+        for _ in range(items):
+            due = self._pace.next_at(due)
+            self._pace.take(due, waited=True)
+        await asyncio.sleep(due - clock())
+
+    async def _run(self, first: int, keys: list[object]) -> Batch:
+        items = [args_of(key) for key in keys]
+        answers = Answers()
+        tries, most = 1, len(items)
+        async with self._slots:
+            while (at := len(answers.results)) < len(items):
+                try:
+                    answers.add(await self._send(items[at : at + most]))
+                except ServerUnavailable as error:
+                    answers.stopped_by = error
+                if answers.stopped_by is None:
+                    continue
+                if self._may_try_again(answers, tries):
+                    is_slow = isinstance(answers.stopped_by, QueryTimeout)
+                    most = max(1, answers.under_way // 2)
+                    tries += not is_slow
+                    await asyncio.sleep(0 if is_slow else _RETRY.delay_s(tries, random.random()))
+                elif isinstance(answers.stopped_by, ServerUnavailable):
+                    raise answers.stopped_by
+                else:
+                    for _ in range(answers.under_way):
+                        answers.fail(answers.stopped_by)
+                answers.stopped_by = None
+        return Batch(first, keys, answers)
+
+    def _may_try_again(self, answers: Answers, tries: int) -> bool:
+        error = answers.stopped_by
+        if isinstance(error, QueryTimeout):  # fewer at a time may be quicker
+            return self._repeats and answers.under_way > 1
+        if tries >= self._how.retry:
+            return False
+        if isinstance(error, ServerUnavailable):
+            return True
+        if isinstance(error, ConnectionLost):
+            return self._repeats
+        return verdict(sqlstate(error)) is Verdict.RETRY_TRANSACTION if error is not None else False
+
+    async def _send(self, items: Sequence[Args]) -> Answers:
+        """Run *items* on one connection, until something stops it."""
+        plan = self._plan
+        assert plan is not None
+        timeout, clock = self._how.timeout, self._access.leases.loop.time
+        async with self._access.lease() as connection:
+            form = self._trial.next()
+            began = clock()
+            answers = await run_batch(connection, plan.as_form(form), self._how.take, items, timeout)
+            self._learn(form, len(items), answers, clock() - began)
+            if answers.stopped_by is not None:
+                answers.stopped_by = self._told(answers.stopped_by, connection)
+        if self._how.into is not None:
+            self._map_into(answers, self._how.into)
+        return answers
+
+    def _learn(self, form: Form, items: int, answers: Answers, seconds: float) -> None:
+        failed = bool(answers.errors) or answers.stopped_by is not None
+        self._size.learn(items, answers.rows, seconds, failed=failed)
+        if not failed:
+            self._trial.learn(form, items, seconds)
+
+    def _told(self, error: Exception, connection: PooledConnection) -> Exception:
+        """*error* as this package reports it."""
+        if isinstance(error, TimeoutError):
+            ours: BaseException = query_timeout(self._access.name, self._how.timeout)
+            ours.__cause__ = error
+        else:
+            ours = translated(error, connection, self._access.name)
+        assert isinstance(ours, Exception), ours
+        return ours
+
+    def _map_into(self, answers: Answers, into: Callable[..., object]) -> None:
+        results: list[Result] = answers.results
+        some = next((row for result in results for row in _rows(result)), None)
+        if some is None:
+            return
+        mapped = mapper_of(into, some)
+        if self._how.take is Take.ROWS:
+            answers.results = [None if rows is None else list(map(mapped, rows)) for rows in results]
+        else:
+            answers.results = [None if row is None else mapped(row) for row in results]
+
+
+def args_of(key: object) -> Args:
+    """The parameters of an item: a tuple's values, or the item itself."""
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _rows(result: Result) -> Sequence[Record]:
+    if isinstance(result, list):
+        return result
+    return () if result is None else (result,)

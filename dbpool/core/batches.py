@@ -1,0 +1,187 @@
+"""One statement for many parameter sets: which forms a text allows, how each is written.
+
+The rules are argued, with what was tried on PostgreSQL 18, beside each; what a text cannot tell (types, plans, volatile
+functions) is asked of the server by ``bulk/guard.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from itertools import pairwise
+
+from dbpool.core.sqltext import Kind, SqlTextError, Token, tokens
+from dbpool.core.statements import classify
+
+ORDINAL = "_dbp_i"
+"""The name of the last column of a batch's rows: which item it belongs to, from 1."""
+
+
+class Form(Enum):
+    """How a batch is sent; the later ones keep more of what one statement for each item does, and are slower."""
+
+    LATERAL = "one statement over arrays, fenced so that each item is planned like one of its own"
+    UNFENCED = "one statement over arrays, which the planner may join as a whole"
+    MANY = "one statement for each item, sent together"
+    SINGLE = "one statement for each item, one by one"
+
+
+ARRAYS = (Form.LATERAL, Form.UNFENCED)
+
+_READS = frozenset({"SELECT", "TABLE", "VALUES", "WITH"})
+_WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})
+_LOCKING = frozenset({"KEY", "NO", "SHARE", "UPDATE"})  # after FOR
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a statement's text allows.
+
+    Args:
+        body: the statement without the semicolon that ends it.
+        parameters: how many values it takes: the highest n of all ``$n``.
+        forms: those that may be tried, the quickest first; ``SINGLE`` is always the last.
+        on_demand: those that give the same rows, but for another reason are used only if asked for.
+        why: why there are no others; "" if all are there.
+        writes: it begins with INSERT, UPDATE, DELETE or MERGE.
+        returns: such a one that gives rows back.
+    """
+
+    body: str
+    parameters: int
+    forms: tuple[Form, ...]
+    on_demand: tuple[Form, ...]
+    why: str
+    writes: bool
+    returns: bool
+
+
+@lru_cache(1024)
+def read(sql: str) -> Text:
+    """What *sql* allows.
+
+    Raises:
+        StatementError: there is nothing in it, or what cannot be sent.
+    """
+    statement = classify(sql)
+    try:
+        seen = list(tokens(sql))
+    except SqlTextError:
+        seen = []
+    body = _body(sql, seen)
+
+    def text(
+        why: str, *forms: Form, writes: bool = False, returns: bool = False, on_demand: tuple[Form, ...] = ()
+    ) -> Text:
+        return Text(body, statement.parameters, (*forms, Form.SINGLE), on_demand, why, writes, returns)
+
+    words = [token.keyword for token in seen]
+    if not seen or statement.count > 1:
+        return text("it is more than one statement" if seen else "its text cannot be read")
+    if statement.first_word in _WRITES:
+        returns = "RETURNING" in _outside_parentheses(seen)
+        return text("it writes, so each item must be a statement", Form.MANY, writes=True, returns=returns)
+    if statement.first_word not in _READS:
+        return text(f"{statement.first_word or 'it'} is no query")
+    if not _WRITES.isdisjoint(words) and _modifies(words):
+        return text("it writes within a WITH")
+    if any(word == "FOR" and after in _LOCKING for word, after in pairwise(words)):
+        return text("it locks rows, and a batch would hold them until its end", on_demand=(Form.MANY,))
+    if "INTO" in _outside_parentheses(seen):
+        return text("it makes a table")
+    if not statement.parameters:
+        return text("it has no parameters", Form.MANY)
+    return text("", Form.LATERAL, Form.MANY)
+
+
+def lateral(text: Text, types: Sequence[str], columns: Sequence[str], *, fenced: bool, first_row: bool) -> str:
+    """The statement over arrays of *types*, one for each parameter; its last column is ORDINAL.
+
+    OFFSET 0 is a fence: without it the planner may pull the statement up and join it as a whole, which for large
+    batches is another plan. LIMIT 1 is one too, and stands for the one row that ``fetchrow`` asks for.
+
+    Args:
+        types: each as SQL has it, quoted.
+        columns: the statement's own names, which the rows must keep.
+        first_row: only the first row of each item.
+    """
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
+    values = "".join(f"_dbp_a{number}, " for number in range(1, len(types) + 1))
+    body = with_parameters(text.body, lambda number: f"_dbp_p._dbp_a{number}")
+    if fenced or first_row:
+        body = f"SELECT * FROM ({body}\n) _dbp_s {'LIMIT 1' if first_row else 'OFFSET 0'}"
+    names = f"({', '.join(map(quoted, columns))})" if columns else ""
+    return (
+        f"SELECT _dbp_q.*, _dbp_p.{ORDINAL} FROM unnest({arrays}) WITH ORDINALITY AS _dbp_p({values}{ORDINAL}) "
+        f"CROSS JOIN LATERAL ({body}\n) _dbp_q{names}"
+    )
+
+
+def many(text: Text, *, first_row: bool) -> str:
+    """The statement with one more parameter, which comes back as the last column of each of its rows."""
+    ordinal = f"${text.parameters + 1}::int8 AS {ORDINAL}"
+    if text.writes:
+        return f"{text.body}\n, {ordinal}" if text.returns else text.body
+    limit = " LIMIT 1" if first_row else ""
+    return f"SELECT _dbp_q.*, {ordinal} FROM ({text.body}\n) _dbp_q{limit}"
+
+
+def from_text(text: Text, types: Sequence[str]) -> str:
+    """The statement that takes each of its values as text, and casts it as the server reads such text."""
+    return with_parameters(text.body, lambda number: f"(${number}::text::{types[number - 1]})")
+
+
+def with_parameters(body: str, replaced: Callable[[int], str]) -> str:
+    """*body* with each ``$n`` replaced; blanks around, for ``2-$1`` and ``a$1`` are read differently."""
+    pieces: list[str] = []
+    end = 0
+    for token in tokens(body):
+        if token.kind is Kind.PARAMETER:
+            pieces += [body[end : token.start], f" {replaced(int(token.text[1:]))} "]
+            end = token.end
+    return "".join([*pieces, body[end:]])
+
+
+def quoted(name: str) -> str:
+    """*name* as an SQL identifier that means just that."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def could_be_items(value: object) -> bool:
+    """Whether the driver would take *value*, as the first of an array, for an array within it: a list, say.
+
+    It flattens lists of equal length without a word, and a batch's items would be other items.
+    """
+    if value is None or isinstance(value, (str, bytes, bytearray, memoryview, tuple)):
+        return False
+    return hasattr(value, "__iter__") and hasattr(value, "__len__") and not hasattr(value, "keys")
+
+
+def _body(sql: str, seen: Sequence[Token]) -> str:
+    """Up to the semicolons at its end."""
+    end = len(sql)
+    for token in reversed(seen):
+        if token.text != ";":
+            break
+        end = token.start
+    return sql[:end]
+
+
+def _outside_parentheses(seen: Sequence[Token]) -> set[str]:
+    depth, words = 0, set()
+    for token in seen:
+        depth += (token.text in "([") - (token.text in ")]")
+        if depth == 0:
+            words.add(token.keyword)
+    return words
+
+
+def _modifies(words: Sequence[str]) -> bool:
+    """Whether one of the words that write begins a statement: after a parenthesis, or at the end of a WITH."""
+    return any(
+        word in ("INSERT", "DELETE", "MERGE") or (word == "UPDATE" and before not in ("FOR", "KEY"))
+        for before, word in zip(["", *words], words, strict=False)
+        if word in _WRITES
+    )

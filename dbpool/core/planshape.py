@@ -1,0 +1,66 @@
+"""What a plan of the server's says of a batch: whether it still reads as a single statement does.
+
+By shape, not by cost: of 21 statements a comparison of costs judged three wrongly (``between`` was refused, a skewed
+condition was taken), what is here none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Plan: TypeAlias = Mapping[str, Any]  # of EXPLAIN (FORMAT JSON)
+
+_CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond")
+_CALL = re.compile(r'([A-Za-z_\x80-\U0010ffff][\w$]*|"(?:[^"]|"")+")\s*\(')
+# What is estimated to cost so many times less is worth another plan
+CLEARLY = 3.0
+
+
+def called(plan: Plan) -> set[str]:
+    """The names before a parenthesis in all expressions of a verbose plan: functions, and some words of SQL."""
+    found = {name for text in _texts(plan) for name in _CALL.findall(text)}
+    return {name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found}
+
+
+def lost_index(singles: Sequence[Plan], batch: Plan) -> str:
+    """The relation that single statements always read by a condition, and the batch does without; "" if none."""
+    by_condition: dict[str, bool] = {}
+    for single in singles:
+        for relation, has_condition in _scans(single):
+            by_condition[relation] = by_condition.get(relation, True) and has_condition
+    return next((relation for relation, has in _scans(batch) if not has and by_condition.get(relation)), "")
+
+
+def is_better_as_a_whole(singles: Sequence[Plan], fenced: Plan, unfenced: Plan, items: int) -> bool:
+    """Whether a batch that must read whole tables anyway is clearly cheaper where the planner may join it."""
+    if all(has_condition for _, has_condition in _scans(fenced)):
+        return False
+    most_single: float = max(single["Total Cost"] for single in singles)
+    whole: float = unfenced["Total Cost"] * CLEARLY
+    return bool(whole < fenced["Total Cost"] and whole < most_single * items)
+
+
+def _scans(plan: Plan) -> Iterator[tuple[str, bool]]:
+    for node in _nodes(plan):
+        if "Relation Name" in node:
+            yield node["Relation Name"], any(condition in node for condition in _CONDITIONS)
+
+
+def _nodes(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    children: Iterable[Plan] = plan.get("Plans", ())
+    for child in children:
+        yield from _nodes(child)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
