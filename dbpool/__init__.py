@@ -1,5 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.bulk.each import for_each
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.compat.create import create_pool
@@ -95,4 +96,5 @@ __all__ = [
     "UsageError",
     "Value",
     "create_pool",
+    "for_each",
 ]

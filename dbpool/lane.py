@@ -10,6 +10,7 @@ from typing import Any, LiteralString, Protocol, TypeVar, Unpack
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
+from dbpool.bulk.each import EachOptions, for_each
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
 from dbpool.bulk.plans import Plans
@@ -135,6 +136,19 @@ class Lane(Queries):
             BulkFailed: some items failed; it has the rows of the others.
         """
         return await all_rows(self._access(), sql, items, **options)
+
+    def for_each(
+        self,
+        source: str | Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[Any], Awaitable[Any]],
+        **options: Unpack[EachOptions],
+    ) -> AsyncIterator[Value]:
+        """A function for each row of a query, or each item of an iterable: see ``dbpool.for_each``.
+
+        *source* as SQL is read through a cursor, which holds one connection of this lane until the end.
+        """
+        items = self.stream(source) if isinstance(source, str) else source
+        return for_each(items, function, **options)
 
     async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
         """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""

@@ -102,7 +102,7 @@ def mapped(
     """What ``Lane.map`` returns."""
     check_statement(sql, (), access.settings.trusted_functions)
     how = _how(access, take, options)
-    collects = _one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
+    collects = one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
     source = source_of(items)
     progress = Reporting(options.get("progress"), source)
     return _answers(
@@ -211,10 +211,11 @@ def _how(access: Access, take: Take, options: MapOptions) -> How:
 def _form(form: Form | str) -> Form:
     if isinstance(form, Form):
         return form
-    return Form[_one_of(form, "form", *(each.name.lower() for each in Form)).upper()]
+    return Form[one_of(form, "form", *(each.name.lower() for each in Form)).upper()]
 
 
-def _one_of(value: str, what: str, *allowed: str) -> str:
+def one_of(value: str, what: str, *allowed: str) -> str:
+    """Refuse a word that is none of those allowed."""
     if value not in allowed:
         raise UsageError(f"{what} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
     return value

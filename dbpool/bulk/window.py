@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from itertools import islice
 from typing import Any, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -23,10 +25,10 @@ async def results_of(
     Raises: what a piece of work, or *next_work*, raises; what *next_work* does comes after all results.
     Cancelling, closing: cancels what is under way, and waits until it has ended.
     """
-    window = _Window(next_work, most)
+    window = _Window(next_work, most, ordered=ordered)
     try:
-        while await window.wait_for_one(ordered=ordered):
-            yield window.take(ordered=ordered)
+        while await window.wait_for_one():
+            yield window.take()
         if window.failure is not None:
             raise window.failure
     finally:
@@ -36,36 +38,34 @@ async def results_of(
 class _Window(Generic[T]):
     """What is begun and not yet taken."""
 
-    def __init__(self, next_work: Callable[[], Awaitable[Work[T] | None]], most: int) -> None:
+    def __init__(self, next_work: Callable[[], Awaitable[Work[T] | None]], most: int, *, ordered: bool) -> None:
         self._next_work = next_work
         self._most = most
-        self._begun: list[asyncio.Task[T]] = []
+        self._ordered = ordered
+        self._begun: dict[asyncio.Task[T], None] = {}
+        self._ended: deque[asyncio.Task[T]] = deque()  # those of them that have, in that order; unless it is ordered
         self._reading: asyncio.Task[Work[T] | None] | None = None
         self._is_over = False
         self.failure: Exception | None = None  # of the source
 
-    async def wait_for_one(self, *, ordered: bool) -> bool:
+    async def wait_for_one(self) -> bool:
         """Return once a result can be taken; False if there is none any more."""
         while True:
             if self._reading is None and not self._is_over and len(self._begun) < self._most:
                 self._reading = asyncio.create_task(self._read())
-            wanted = self._wanted(ordered=ordered)
-            awaited: list[asyncio.Task[Any]] = [*wanted]
-            awaited += [] if self._reading is None else [self._reading]
+            begun = list(islice(self._begun, 1 if self._ordered else None))
+            awaited: list[asyncio.Task[Any]] = [*begun, *filter(None, [self._reading])]
             if not awaited:
                 return False
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
             self._begin_what_was_read()
-            if any(task.done() for task in wanted):
+            if self._ended or (self._ordered and any(task.done() for task in begun)):
                 return True
 
-    def take(self, *, ordered: bool) -> T:
-        task = next(task for task in self._wanted(ordered=ordered) if task.done())
-        self._begun.remove(task)
+    def take(self) -> T:
+        task = next(iter(self._begun)) if self._ordered else self._ended.popleft()
+        del self._begun[task]
         return task.result()
-
-    def _wanted(self, *, ordered: bool) -> list[asyncio.Task[T]]:
-        return self._begun[:1] if ordered else self._begun
 
     async def _read(self) -> Work[T] | None:
         return await self._next_work()
@@ -81,7 +81,10 @@ class _Window(Generic[T]):
         if work is None:
             self._is_over = True
         else:
-            self._begun.append(asyncio.create_task(work))
+            task = asyncio.create_task(work)
+            self._begun[task] = None
+            if not self._ordered:
+                task.add_done_callback(self._ended.append)
 
     async def end(self) -> None:
         """Cancel what is under way, and wait for it: each gives its connection back before it ends."""
