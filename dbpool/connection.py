@@ -16,6 +16,7 @@ from asyncpg.protocol import NO_TIMEOUT
 from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.events import Reason
+from dbpool.introspection import SharingConnection
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
@@ -53,7 +54,7 @@ class Want(Enum):
         self.status = status
 
 
-class PooledConnection(asyncpg.Connection):
+class PooledConnection(SharingConnection):
     """An asyncpg connection that remembers whether it owes a reset."""
 
     __slots__ = (
@@ -253,7 +254,7 @@ class PooledConnection(asyncpg.Connection):
         return not (protocol.is_in_transaction() or protocol._is_cancelling())
 
     def begin(
-        self, sql: str, args: Sequence[object], want: Want
+        self, sql: str, args: Sequence[object], want: Want, record_class: type[Record] | None = None
     ) -> tuple[Coroutine[Any, Any, Answer], asyncio.Future[Answer]] | None:
         """Send a statement that this connection has prepared before, without waiting.
 
@@ -261,7 +262,7 @@ class PooledConnection(asyncpg.Connection):
         Raises: what asyncpg raises for arguments that do not fit; then nothing was sent.
         """
         me: Any = self
-        statement = me._stmt_cache.get((sql, self.record_class, False))
+        statement = me._stmt_cache.get((sql, record_class or self.record_class, False))
         if statement is None or me._query_loggers:
             return None
         work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, self.drivers_limit)

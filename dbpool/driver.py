@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionHolder
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.credentials import Credentials, Secret
 from dbpool.dialing import dial
+from dbpool.introspection import SharedTypes
 from dbpool.remains import Remains
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Driver:
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
         self._pool: Any = None
+        self._types = SharedTypes()
         self._credentials: Credentials | None = None
         if settings.credentials is not None:
             self._credentials = Credentials(settings.credentials, settings.credentials_ttl)
@@ -148,6 +150,7 @@ class Driver:
         connection.callers_error = connection.last_sql = None
         connection.settings = self._settings
         connection.transactions = []
+        connection.types = self._types
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
         connection.is_standard = connection.get_settings().standard_conforming_strings == "on"
         connection.keeps_session = connection.is_standard

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from dbpool.core.pacing import Pace, Rate
 from dbpool.core.permits import GONE, Line
-from dbpool.settings import positive_seconds
+from dbpool.errors import SettingsError
+from dbpool.settings import positive_seconds, whole_number
 from dbpool.sites import Sites
 from dbpool.waiter import Waiter
 
@@ -106,3 +108,22 @@ class Stay:
 
     async def __aexit__(self, *exc: object) -> None:
         self._gate.leave(self._waiter)
+
+
+def new_line(name: str, at_most: int | None, reserved: int, max_waiting: int | None, rate: Rate | None) -> Line:
+    """The line of a lane.
+
+    Raises:
+        SettingsError: a number is out of range, or it reserves more than it may hold.
+    """
+    if at_most is not None:
+        whole_number(at_most, "at_most", 1)
+    if max_waiting is not None:
+        whole_number(max_waiting, "max_waiting", 0)
+    if rate is not None and not isinstance(rate, Rate):
+        raise SettingsError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
+    if whole_number(reserved, "reserved", 0) > (reserved if at_most is None else at_most):
+        raise SettingsError(f"lane {name!r} cannot reserve {reserved} permits and hold at most {at_most}")
+    return Line(
+        name, at_most=at_most, reserved=reserved, max_waiting=max_waiting, pace=None if rate is None else Pace(rate)
+    )

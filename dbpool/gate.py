@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, KeysView
+from math import inf
 from typing import Self
 
-from dbpool.core.pacing import Pace, Rate
+from dbpool.core.pacing import Rate
 from dbpool.core.permits import WAITING, Closed, Full, Line, Permits
 from dbpool.deadlines import Deadlines, forget
-from dbpool.entering import GateLane
+from dbpool.entering import GateLane, new_line
 from dbpool.errors import PoolClosed, PoolDeadlock, SettingsError, UsageError
 from dbpool.knots import DeadlockWatch, Tangle
 from dbpool.learning import Learner
@@ -60,7 +61,7 @@ class Gate(GateLane):
         adaptive: bool = False,
         warn_nested: bool = False,
     ) -> None:
-        super().__init__(self, _line("", None, 0, max_waiting, rate))
+        super().__init__(self, new_line("", None, 0, max_waiting, rate))
         self.name = name
         self.sites = Sites()
         self.timeout = positive_seconds(timeout, "timeout")
@@ -223,7 +224,7 @@ class Gate(GateLane):
             raise SettingsError(f"a lane needs a name, a str that is not empty, not {name!r}")
         if any(line.name == name for line in self.lines):
             raise SettingsError(f"{self.name} has a lane {name!r} already: keep what lane() returned the first time")
-        line = _line(name, at_most, reserved, max_waiting, rate)
+        line = new_line(name, at_most, reserved, max_waiting, rate)
         left = self.capacity - self._permits.reserved
         if reserved and reserved >= left:
             raise SettingsError(
@@ -253,7 +254,7 @@ class Gate(GateLane):
         except Full:
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
-            raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
+            raise self.refusals.closed() from None
         if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout)) is not None:
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
@@ -263,6 +264,23 @@ class Gate(GateLane):
         if waiter.line.pace is not None:
             self._wait_for_pace(now)
         return False
+
+    def would_wait(self, line: Line) -> bool:
+        """Whether a newcomer in *line* would stand in line, its pace aside."""
+        return bool(line.tickets) or not self._permits.has_room(line, inf)
+
+    def join_beside(self, line: Line) -> None:
+        """Count one more caller for whom another one's ticket stands, until ``line.beside`` is lowered again.
+
+        Raises: LineFull, PoolClosed.
+        """
+        if self.is_closed:
+            raise self.refusals.closed()
+        try:
+            self._permits.check_not_full(line)
+        except Full:
+            raise self.refusals.line_full(line) from None
+        line.beside += 1
 
     def seize(self, waiter: Waiter, loop: asyncio.AbstractEventLoop, *, beyond: bool = False) -> bool:
         """Give *waiter* a permit for the pool's own work, also while paused; False if none is free.
@@ -370,17 +388,3 @@ class Gate(GateLane):
     def __repr__(self) -> str:
         state = ", closed" if self.is_closed else ", paused" if self.is_paused else ""
         return f"<Gate {self.name}: {self.held} of {self.capacity} held, {self.waiting} waiting{state}>"
-
-
-def _line(name: str, at_most: int | None, reserved: int, max_waiting: int | None, rate: Rate | None) -> Line:
-    if at_most is not None:
-        whole_number(at_most, "at_most", 1)
-    if max_waiting is not None:
-        whole_number(max_waiting, "max_waiting", 0)
-    if rate is not None and not isinstance(rate, Rate):
-        raise SettingsError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
-    if whole_number(reserved, "reserved", 0) > (reserved if at_most is None else at_most):
-        raise SettingsError(f"lane {name!r} cannot reserve {reserved} permits and hold at most {at_most}")
-    return Line(
-        name, at_most=at_most, reserved=reserved, max_waiting=max_waiting, pace=None if rate is None else Pace(rate)
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbpool.core.permits import Line, Permits
-from dbpool.errors import AcquireTimeout, LineFull, Overloaded, PoolDeadlock
+from dbpool.errors import AcquireTimeout, LineFull, Overloaded, PoolClosed, PoolDeadlock
 from dbpool.knots import Tangle
 from dbpool.report import Report, place_of, report
 from dbpool.sites import Sites
@@ -47,6 +47,9 @@ class Refusals:
             report=self._report,
             **self._attributes(line),
         )
+
+    def closed(self) -> PoolClosed:
+        return PoolClosed(f"{self.name} is closed: it takes no more callers")
 
     def line_full(self, line: Line) -> LineFull:
         return LineFull(

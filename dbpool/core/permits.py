@@ -43,6 +43,7 @@ class Line:
 
     __slots__ = (
         "at_most",
+        "beside",
         "granted_total",
         "held",
         "last_turn",
@@ -72,6 +73,7 @@ class Line:
         self.max_waiting = max_waiting
         self.pace = pace
         self.held = 0
+        self.beside = 0  # callers who wait without a ticket of their own: one of another caller's stands for them
         self.last_turn = 0
         self.tickets: OrderedDict[Ticket, None] = OrderedDict()
         self.granted_total = self.waited_total = self.refused_total = self.timeouts_total = 0
@@ -79,7 +81,7 @@ class Line:
 
     @property
     def waiting(self) -> int:
-        return len(self.tickets)
+        return len(self.tickets) + self.beside
 
     @property
     def next_in_line(self) -> Ticket | None:
@@ -141,7 +143,7 @@ class Permits(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        return sum(map(len, (line.tickets for line in self._crowded)))
+        return sum(len(line.tickets) for line in self._crowded) + sum(line.beside for line in self.lines)
 
     def add(self, line: Line) -> None:
         """Have one more line share the permits; what is held already stays held, its reserve notwithstanding."""
@@ -164,14 +166,18 @@ class Permits(Generic[T]):
                 line.pace.take(now, waited=False)
             self._take(line, ticket)
             return True
-        if line.max_waiting is not None and len(line.tickets) >= line.max_waiting:
-            line.refused_total += 1
-            raise Full
+        self.check_not_full(line)
         if not line.tickets:
             self._crowded[line] = None
         line.tickets[ticket] = None
         ticket.place = WAITING
         return False
+
+    def check_not_full(self, line: Line) -> None:
+        """Raise Full, and count it, if the line is as long as allowed."""
+        if line.max_waiting is not None and line.waiting >= line.max_waiting:
+            line.refused_total += 1
+            raise Full
 
     def seize(self, ticket: T, *, beyond: bool = False) -> bool:
         """Give *ticket* a permit if one is free, whatever limit, pace, pause and other lines' reserves say.
