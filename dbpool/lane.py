@@ -10,6 +10,7 @@ from typing import Any, LiteralString, Protocol, TypeVar, Unpack
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
+from dbpool.bulk.coalesce import Coalescer
 from dbpool.bulk.each import EachOptions, for_each
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
@@ -40,6 +41,7 @@ class Machinery(Protocol):
     _leases: Leases
     _calls: Calls
     _plans: Plans
+    _coalescer: Coalescer
 
     def _check_usable(self) -> None: ...
 
@@ -47,9 +49,10 @@ class Machinery(Protocol):
 class Lane(Queries):
     """A way to a pool's connections, with a line and a share of its own: see ``DatabasePool.lane``."""
 
-    def __init__(self, pool: Machinery, line: Line) -> None:
+    def __init__(self, pool: Machinery, line: Line, *, coalesce: bool) -> None:
         self._pool = pool
         self._line = line
+        self._coalesces = coalesce
 
     @property
     def held(self) -> int:
@@ -264,12 +267,23 @@ class Lane(Queries):
 
     # The way in
 
-    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+    def _ask(
+        self,
+        sql: str,
+        args: Sequence[object],
+        want: Want,
+        timeout: float | None,
+        coalesce: bool | None = None,  # noqa: FBT001 - as in Queries
+    ) -> Awaitable[Answer]:
         pool = self._pool
         pool._check_usable()
         statement = check(sql, args, want, pool._settings.trusted_functions)
         if timeout is not None:
             positive_seconds(timeout, "timeout")
+        if (self._coalesces if coalesce is None else coalesce) and want is not Want.STATUS:
+            answer = pool._coalescer.join(self._line, sql, args, want, statement, timeout)
+            if answer is not None:
+                return answer
         return pool._calls.run(self._line, sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
 
     def _access(self) -> Access:

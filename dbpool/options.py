@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     leak_after: float | None
     deadline_aware: bool
     adaptive: bool
+    coalesce: bool
     warn_nested: bool
     reset: Reset | str
     trusted_functions: frozenset[str]

@@ -10,6 +10,7 @@ from enum import Enum
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from dbpool.bulk.coalesce import Coalescer
 from dbpool.bulk.plans import Plans
 from dbpool.core.pacing import Rate
 from dbpool.errors import LeasesRemain, PoolClosed, UsageError
@@ -75,15 +76,19 @@ class DatabasePool(Lane):
         self._loop: asyncio.AbstractEventLoop | None = None  # set only while the pool can be used
         self._thread = 0
         self._events = Events()
-        self._leases = Leases(settings, events=self._events)
-        self._calls = Calls(self._leases, settings)
         self._plans = Plans()
+        self._run_on(Leases(settings, events=self._events))
         self._upkeep: Upkeep | None = None  # set while it is open
-        super().__init__(self, self._leases.gate.line)
+        super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
         self._listeners: Listeners | None = None
         self._pauses: dict[object, bool] = {}  # those asked for and not resumed: whether it was waited for to its end
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
+
+    def _run_on(self, leases: Leases) -> None:
+        self._leases = leases
+        self._calls = Calls(leases, self._settings)
+        self._coalescer = Coalescer(leases, self._settings, self._plans)
 
     # Opening and closing
 
@@ -105,8 +110,7 @@ class DatabasePool(Lane):
             try:
                 await self._leases.close(self._settings.close_timeout)
             finally:  # as new; its lanes stay
-                self._leases = Leases(self._settings, gate=self._leases.gate.reopened(), events=self._events)
-                self._calls = Calls(self._leases, self._settings)
+                self._run_on(Leases(self._settings, gate=self._leases.gate.reopened(), events=self._events))
                 self._phase = Phase.NEW
             raise
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
@@ -129,6 +133,7 @@ class DatabasePool(Lane):
         if self._phase is Phase.OPEN:
             self._check_usable()
             self._loop, self._phase = None, Phase.CLOSED
+            self._coalescer.close(PoolClosed(f"{self._leases.gate.name} was closed while this caller waited in line"))
             self._closing = asyncio.get_running_loop().create_task(self._end(timeout))
         elif self._phase is Phase.NEW:
             self._phase = Phase.CLOSED
@@ -181,6 +186,7 @@ class DatabasePool(Lane):
         reserved: int = 0,
         max_waiting: int | None = None,
         rate: Rate | None = None,
+        coalesce: bool | None = None,
     ) -> Lane:
         """The same pool by a line of its own: ``batch = db.lane("batch", at_most=4)``, then ``await batch.fetch(...)``.
 
@@ -193,11 +199,13 @@ class DatabasePool(Lane):
             reserved: connections that nobody else gets, even while they are idle.
             max_waiting: callers in its line before newcomers are refused with LineFull; None: no limit.
             rate: how often its callers get a connection at the most.
+            coalesce: as the setting, for its callers; None: as that says.
         Raises:
             SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
                 connection for others.
         """
-        return Lane(self, self._leases.gate.add_line(name, at_most, reserved, max_waiting, rate))
+        line = self._leases.gate.add_line(name, at_most, reserved, max_waiting, rate)
+        return Lane(self, line, coalesce=self._settings.coalesce if coalesce is None else coalesce)
 
     # Operations while it runs
 
@@ -347,6 +355,8 @@ class DatabasePool(Lane):
             timeouts_total=sum(line.timeouts_total for line in lines),
             refused_total=sum(line.refused_total for line in lines),
             handed_on_total=counters.handed_on_total,
+            coalesced_total=self._coalescer.coalesced_total,
+            batches_total=self._coalescer.batches_total,
             resets_total=counters.resets_total,
             discarded_total=counters.discarded_total,
             connects_total=connector.connects_total,

@@ -97,19 +97,41 @@ class Queries(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+    def _ask(
+        self,
+        sql: str,
+        args: Sequence[object],
+        want: Want,
+        timeout: float | None,
+        coalesce: bool | None = None,  # noqa: FBT001 - by position: this is the hot path
+    ) -> Awaitable[Answer]:
         """Check a statement and run it."""
 
     @overload
     async def fetch(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: None = None
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: None = None,
+        coalesce: bool | None = None,
     ) -> list[Record]: ...
     @overload
     async def fetch(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T]
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: Callable[..., T],
+        coalesce: bool | None = None,
     ) -> list[T]: ...
     async def fetch(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T] | None = None
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: Callable[..., T] | None = None,
+        coalesce: bool | None = None,
     ) -> list[Record] | list[T]:
         """All rows of a statement.
 
@@ -117,10 +139,12 @@ class Queries(ABC):
             args: the values of $1, $2, ...
             into: a dataclass, NamedTuple, msgspec Struct, pydantic model or any callable that takes the columns by
                 name; each row becomes one.
+            coalesce: while it would wait in line, have it answered by one statement together with other calls of the
+                same text; None: as the pool or lane says. Without effect in a transaction, and where *sql* writes.
         Raises:
             RowMappingError: the columns do not fit *into*.
         """
-        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout, coalesce)
         if into is None or not rows:
             return rows
         return list(map(mapper_of(into, rows[0]), rows))
@@ -129,24 +153,46 @@ class Queries(ABC):
 
     @overload
     async def fetchrow(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: None = None
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: None = None,
+        coalesce: bool | None = None,
     ) -> Record | None: ...
     @overload
     async def fetchrow(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T]
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: Callable[..., T],
+        coalesce: bool | None = None,
     ) -> T | None: ...
     async def fetchrow(
-        self, sql: LiteralString, *args: object, timeout: float | None = None, into: Callable[..., T] | None = None
+        self,
+        sql: LiteralString,
+        *args: object,
+        timeout: float | None = None,
+        into: Callable[..., T] | None = None,
+        coalesce: bool | None = None,
     ) -> Record | T | None:
         """The first row, or None if there is none. The server stops after it."""
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, coalesce)
         if not rows:
             return None
         return rows[0] if into is None else mapper_of(into, rows[0])(rows[0])
 
-    async def fetchval(self, sql: LiteralString, *args: object, column: int = 0, timeout: float | None = None) -> Any:  # noqa: ANN401 - whatever type the column has
+    async def fetchval(
+        self,
+        sql: LiteralString,
+        *args: object,
+        column: int = 0,
+        timeout: float | None = None,
+        coalesce: bool | None = None,
+    ) -> Any:  # noqa: ANN401 - whatever type the column has
         """One value of the first row: that of *column*, counted from 0; None if there is no row."""
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout)
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, coalesce)
         return rows[0][column] if rows else None
 
     async def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> str:

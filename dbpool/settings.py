@@ -159,6 +159,8 @@ class PoolSettings:
     """Refuse a caller with Overloaded at once if, at the pace of the holders, it would wait for longer than it may."""
     adaptive: bool = False
     """Use fewer connections than ``max_connections`` while that gets as much or more done; found by trying."""
+    coalesce: bool = False
+    """Answer reading calls of one text that wait in line by one statement together."""
     warn_nested: bool = False
     """Warn (NestedAcquire) of a task that asks for a connection while it holds one."""
 

@@ -60,6 +60,9 @@ class PoolStats:
     """Refused at once: ``max_waiting`` callers were in line."""
     handed_on_total: int
     """Connections that went straight from one caller to the next."""
+    coalesced_total: int
+    """Calls that were answered together with others, by ``batches_total`` statements."""
+    batches_total: int
     resets_total: int
     discarded_total: int
     """Connections closed: too old, broken, or found dead."""

@@ -222,7 +222,9 @@ class Transaction(Queries):
         inner.handle = self.handle
         return inner
 
-    def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
+    def _ask(  # nobody waits in line here, so there is nothing to coalesce
+        self, sql: str, args: Sequence[object], want: Want, timeout: float | None, *_: object
+    ) -> Awaitable[Answer]:
         statement = check(sql, args, want, self._settings.trusted_functions)
         self._check_open("run a statement")
         if not statement.keeps_session:

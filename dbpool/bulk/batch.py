@@ -113,7 +113,7 @@ async def _send(
         return
     rows: Sequence[Record] = ()
     columns = list(zip(*items, strict=True)) if plan.form in ARRAYS else []
-    if columns and not any(map(_starts_with_list, columns)):
+    if columns and not any(map(starts_with_list, columns)):
         rows = await connection.fetch(plan.sql, *columns, timeout=timeout, record_class=BatchRow)
     elif plan.text.writes and not plan.text.returns:
         await connection.executemany(plan.text.body, items, timeout=timeout)
@@ -124,7 +124,8 @@ async def _send(
     answers.rows += len(rows)
 
 
-def _starts_with_list(column: Sequence[object]) -> bool:
+def starts_with_list(column: Sequence[object]) -> bool:
+    """Whether the values of one parameter cannot be sent as an array, for they would be taken for arrays themselves."""
     return could_be_items(next((value for value in column if value is not None), None))
 
 

@@ -18,7 +18,6 @@ from dbpool.connection import Answer, Record, Want
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
-from dbpool.oneshot import Calls
 from dbpool.pool import DatabasePool, Phase
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
 from dbpool.upkeep import Upkeep
@@ -64,8 +63,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._recipe = recipe
         self._begin(_settings(recipe))
         self._ways = HookedLeases(self._settings, recipe, self, self._leases.gate, self._events)
-        self._leases = self._ways
-        self._calls = Calls(self._ways, self._settings)
+        self._run_on(self._ways)
         self._minsize, self._maxsize = recipe._minsize, recipe._maxsize
         self._has_hooks = not (recipe._setup is None and recipe._reset is None)
 
@@ -234,7 +232,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         rows = await self._one_shot(statement, query, args, Want.ROW, timeout)
         return rows[0] if rows else None
 
-    async def fetchval(self, query: str, *args: Any, column: int = 0, timeout: float | None = None) -> Any:
+    async def fetchval(  # type: ignore[override]
+        self, query: str, *args: Any, column: int = 0, timeout: float | None = None
+    ) -> Any:
         statement = self._shortcut(query, timeout)
         if statement is None:
             return await Pool.fetchval(self, query, *args, column=column, timeout=timeout)
