@@ -1,6 +1,7 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
 from dbpool.bulk.each import for_each
+from dbpool.bulk.files import CsvRows, NdjsonRows
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.compat.create import create_pool
@@ -29,6 +30,7 @@ from dbpool.errors import (
     RowMappingError,
     ServerUnavailable,
     SettingsError,
+    SourceFailed,
     StatementError,
     TransactionFailed,
     TransactionRolledBack,
@@ -55,6 +57,7 @@ __all__ = [
     "CommitOutcomeUnknown",
     "ConnectionLost",
     "CredentialsError",
+    "CsvRows",
     "DatabasePool",
     "DbPoolError",
     "Dsn",
@@ -69,6 +72,7 @@ __all__ = [
     "LeasesRemain",
     "LineFull",
     "MigrationError",
+    "NdjsonRows",
     "NestedAcquire",
     "Notification",
     "Outcome",
@@ -88,6 +92,7 @@ __all__ = [
     "ServerUnavailable",
     "SettingsError",
     "SiteUse",
+    "SourceFailed",
     "StatementError",
     "Subscription",
     "Transaction",

@@ -162,6 +162,10 @@ class BulkFailed(DbPoolError):
         self.rows, self.failures = rows, failures
 
 
+class SourceFailed(DbPoolError):
+    """What bulk work reads from cannot be read; the message says where."""
+
+
 class RowMappingError(DbPoolError, TypeError):
     """The columns of a result do not fit the type given as ``into=``."""
 

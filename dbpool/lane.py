@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, LiteralString, Protocol, TypeVar, Unpack
 
 from dbpool.acquiring import Acquiring
@@ -97,7 +98,7 @@ class Lane(Queries):
     # The same statement for many items
 
     def map(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> AsyncIterator[Rows]:
         """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
 
@@ -107,7 +108,8 @@ class Lane(Queries):
         in ``contextlib.aclosing`` to have every connection back at that moment.
 
         Args:
-            items: the values of $1, or tuples of several; any iterable, async or not.
+            items: the values of $1, or tuples of several; any iterable, async or not. The rows of a file: ``CsvRows``,
+                ``NdjsonRows``, or its ``Path``; their values are read as the server reads text.
             options: *ordered* (default): in the order of *items*, else as they come. *at_once*: connections, 4 or as
                 many as there are. *on_error*: ``"raise"`` (default) the first one, or ``"collect"`` it in the item.
                 *form*: a ``Form`` instead of the one that is found. *retry*: tries, 3, where the server says that
@@ -119,19 +121,19 @@ class Lane(Queries):
         return mapped(self._access(), sql, items, Take.ROWS, **options)
 
     def map_row(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> AsyncIterator[Row]:
         """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
         return mapped(self._access(), sql, items, Take.ROW, **options)
 
     def map_val(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> AsyncIterator[Value]:
         """The same with the first column of the first row, or None."""
         return mapped(self._access(), sql, items, Take.VALUE, **options)
 
     async def fetch_all(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> list[list[Any]]:
         """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
 

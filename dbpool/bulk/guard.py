@@ -99,6 +99,16 @@ async def examine(
     return replace(plan, form=asked, sql=sql, why="it was asked for")
 
 
+async def types_of(connection: PooledConnection, sql: str) -> tuple[str, ...]:
+    """The types of a statement's parameters, as SQL has them.
+
+    Raises: PostgresError: it cannot be prepared.
+    """
+    prepared = await connection.prepare(sql)
+    rows = await connection.fetch(_TYPES, [kind.oid for kind in prepared.get_parameters()])
+    return tuple(row["name"] for row in rows)
+
+
 class _Examination:
     """One look at one statement."""
 

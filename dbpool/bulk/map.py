@@ -7,10 +7,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
+from dbpool.bulk.files import CsvRows, NdjsonRows, rows_of
 from dbpool.bulk.guard import BatchPlan, examine
 from dbpool.bulk.items import Source, source_of
 from dbpool.bulk.mapping import How, Mapping, args_of
@@ -95,13 +97,15 @@ _MAKERS: dict[Take, Callable[[Iterable[Any]], Any]] = {
 def mapped(
     access: Access,
     sql: str,
-    items: Iterable[Any] | AsyncIterable[Any],
+    items: Iterable[Any] | AsyncIterable[Any] | Path,
     take: Take,
     **options: Unpack[MapOptions],
 ) -> AsyncIterator[Any]:
     """What ``Lane.map`` returns."""
     check_statement(sql, (), access.settings.trusted_functions)
-    how = _how(access, take, options)
+    if isinstance(items, Path):
+        items = rows_of(items)
+    how = _how(access, take, options, from_text=isinstance(items, (CsvRows, NdjsonRows)))
     collects = one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
     source = source_of(items)
     progress = Reporting(options.get("progress"), source)
@@ -131,7 +135,7 @@ async def _answers(
                 for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
                     error = answers.errors.get(index)
                     if error is not None:
-                        error.add_note(f"item {batch.first + index}")
+                        error.add_note(getattr(key, "where", f"item {batch.first + index}"))
                         if not collects:
                             raise error
                         result = [] if how.take is Take.ROWS else None
@@ -164,7 +168,7 @@ class Reporting:
 
 
 async def all_rows(
-    access: Access, sql: str, items: Iterable[Any] | AsyncIterable[Any], **options: Unpack[MapOptions]
+    access: Access, sql: str, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
 ) -> list[Any]:
     """What ``Lane.fetch_all`` returns."""
     options["on_error"] = "collect"
@@ -189,7 +193,7 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
         return await examine(connection, sql, read(sql), samples, first_row=take is not Take.ROWS, asked=None)
 
 
-def _how(access: Access, take: Take, options: MapOptions) -> How:
+def _how(access: Access, take: Take, options: MapOptions, *, from_text: bool) -> How:
     rate, form = options.get("rate"), options.get("form")
     if rate is not None and not isinstance(rate, Rate):
         raise UsageError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
@@ -205,6 +209,7 @@ def _how(access: Access, take: Take, options: MapOptions) -> How:
         timeout=access.settings.query_timeout if timeout is None else positive_seconds(timeout, "timeout"),
         rate=rate,
         into=options.get("into"),
+        from_text=from_text,
     )
 
 

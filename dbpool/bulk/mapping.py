@@ -11,11 +11,11 @@ from typing import Any
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Answers, Result, Take, run_batch
-from dbpool.bulk.guard import Args, BatchPlan
+from dbpool.bulk.guard import Args, BatchPlan, types_of
 from dbpool.bulk.items import Source
 from dbpool.bulk.plans import Key
 from dbpool.connection import PooledConnection, Record
-from dbpool.core.batches import Form, Text
+from dbpool.core.batches import Form, Text, from_text, read
 from dbpool.core.batchsize import BatchSize
 from dbpool.core.formtrial import FormTrial
 from dbpool.core.pacing import Pace, Rate
@@ -43,6 +43,8 @@ class How:
     timeout: float
     rate: Rate | None
     into: Callable[..., object] | None
+    from_text: bool
+    """The items' values are text, to be read as the server reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,10 @@ class Mapping:
         return self._run(first, keys)
 
     async def _find_plan(self) -> None:
+        if self._how.from_text:
+            async with self._access.lease() as connection:
+                sql = from_text(self._text, await types_of(connection, self._key[0]))
+            self._text, self._key = read(sql), (sql, *self._key[1:])
         ahead, clock = self._ahead, self._access.leases.loop.time
         plan = self._access.plans.get(self._key, clock())
         if plan is None and self._how.form is None and len(ahead) <= FEW:

@@ -1,0 +1,147 @@
+"""The rows of a file as items of ``map``: text, which the server reads as it reads such text anywhere."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from dbpool.errors import SettingsError, SourceFailed
+
+
+class TextRow(tuple[str | None, ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
+    """The values of one row; ``where`` says which."""
+
+    where: str
+
+
+class CsvRows:
+    """The rows of a CSV file, also one that ends in ``.gz``; UTF-8, with or without a byte order mark.
+
+    Args:
+        header: the first row names the columns.
+        columns: those that are $1, $2, ..., by name; None: all, in order. Needs a header.
+        null: the text that stands for NULL.
+    Raises (when read):
+        SourceFailed: it cannot be opened or decoded, or a quote is not closed; says where.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        header: bool = True,
+        columns: Sequence[str] | None = None,
+        delimiter: str = ",",
+        null: str = "",
+    ) -> None:
+        self.path = Path(path)
+        if columns is not None and not header:
+            raise SettingsError("columns= picks columns by the names of a header, and header=False says there is none")
+        if len(delimiter) != 1:
+            raise SettingsError(f"delimiter must be one character, not {delimiter!r}")
+        self._header, self._columns, self._delimiter, self._null = header, columns, delimiter, null
+
+    def __iter__(self) -> Iterator[TextRow]:
+        with _opened(self.path) as file:
+            reader = csv.reader(file, delimiter=self._delimiter, strict=True)
+            try:
+                picked = self._picked(next(reader, [])) if self._header else None
+                for fields in reader:
+                    if not fields:  # an empty line
+                        continue
+                    if picked is not None and len(fields) > max(picked, default=-1):
+                        fields = [fields[at] for at in picked]
+                    yield _row((None if field == self._null else field for field in fields), self.path, reader.line_num)
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise SourceFailed(f"{self.path.name}, line {reader.line_num + 1}: {error}") from error
+
+    def _picked(self, names: Sequence[str]) -> list[int] | None:
+        if self._columns is None:
+            return None
+        missing = [name for name in self._columns if name not in names]
+        if missing:
+            raise SourceFailed(f"{self.path.name} has no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
+        return [names.index(name) for name in self._columns]
+
+
+class NdjsonRows:
+    """The lines of a file of JSON, one value each: a list has $1, $2, ..., an object has them by *columns*.
+
+    Args:
+        columns: the keys of an object's values in order; None: all keys of the first one.
+    Raises (when read):
+        SourceFailed: it cannot be opened or decoded, or a line is no JSON, or lacks a key; says where.
+    """
+
+    def __init__(self, path: Path | str, *, columns: Sequence[str] | None = None) -> None:
+        self.path = Path(path)
+        self._columns = None if columns is None else list(columns)
+
+    def __iter__(self) -> Iterator[TextRow]:
+        number = 0
+        with _opened(self.path) as file:
+            try:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield _row(map(_as_text, self._values(json.loads(line))), self.path, number)
+            except (ValueError, KeyError, UnicodeDecodeError) as error:
+                what = f"it has no key {error}" if isinstance(error, KeyError) else error
+                at = number if not isinstance(error, UnicodeDecodeError) else number + 1
+                raise SourceFailed(f"{self.path.name}, line {at}: {what}") from error
+
+    def _values(self, value: object) -> list[object]:
+        if isinstance(value, dict):
+            self._columns = self._columns or list(value)
+            return [value[key] for key in self._columns]
+        return value if isinstance(value, list) else [value]
+
+
+def rows_of(path: Path) -> CsvRows | NdjsonRows:
+    """The rows of a file by the end of its name.
+
+    Raises:
+        SettingsError: it ends in neither ``.csv``, ``.ndjson`` nor ``.jsonl``, each with or without ``.gz``.
+    """
+    ending = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    if ending == ".csv":
+        return CsvRows(path)
+    if ending in (".ndjson", ".jsonl"):
+        return NdjsonRows(path)
+    raise SettingsError(f"{path.name} ends in neither .csv, .ndjson nor .jsonl: give CsvRows(path) or NdjsonRows(path)")
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        if path.suffix == ".gz":
+            return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        return path.open(encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise SourceFailed(f"{path.name} cannot be read: {error.strerror or error}") from error
+
+
+def _row(values: Iterator[str | None] | map[str | None], path: Path, line: int) -> TextRow:
+    row = TextRow(values)
+    row.where = f"{path.name}, line {line}"
+    return row
+
+
+def _as_text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON has
+    """A JSON value as PostgreSQL reads it; a list as an array, an object as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "{" + ",".join(map(_as_element, value)) + "}"
+    return json.dumps(value)
+
+
+def _as_element(value: Any) -> str:  # noqa: ANN401 - the same
+    if isinstance(value, list):
+        return _as_text(value) or ""
+    text = _as_text(value)
+    return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,139 @@
+"""The rows of a file as items of map."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from dbpool import CsvRows, NdjsonRows, SettingsError, SourceFailed, StatementError
+from tests.support.databases import Database
+from tests.support.pools import pool_of
+
+CONCAT = "select concat_ws('|', $1::int + 1, coalesce($2::text, 'null'))"
+
+
+def written(folder: Path, text: str | bytes, name: str = "items.csv") -> Path:
+    path = folder / name
+    content = text.encode() if isinstance(text, str) else text
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'id,name\n1,a\n2,\n3,"x, ""y"""\n',
+        '\ufeffid,name\n1,a\n2,\n3,"x, ""y"""\n',
+        'id,name\r\n1,a\r\n2,\n\n3,"x, ""y"""',
+    ],
+)
+@pytest.mark.parametrize("name", ["items.csv", "items.csv.gz"])
+async def test_the_rows_of_a_csv_file_are_items(database: Database, tmp_path: Path, text: str, name: str) -> None:
+    path = written(tmp_path, text, name)
+    async with pool_of(database) as db:
+        seen = [(tuple(key), value) async for key, value, _ in db.map_val(CONCAT, path)]
+        assert seen == [(("1", "a"), "2|a"), (("2", None), "3|null"), (("3", 'x, "y"'), '4|x, "y"')]
+
+
+async def test_columns_are_picked_by_name(database: Database, tmp_path: Path) -> None:
+    path = written(tmp_path, "name;x;id\na;0;1\nb;0;2\n")
+    async with pool_of(database) as db:
+        rows = CsvRows(path, columns=["id", "name"], delimiter=";")
+        assert [value async for _, value, _ in db.map_val(CONCAT, rows)] == ["2|a", "3|b"]
+        rows = CsvRows(written(tmp_path, "1,\\N\n"), header=False, null="\\N")
+        assert [value async for _, value, _ in db.map_val(CONCAT, rows)] == ["2|null"]
+
+
+async def test_many_rows_go_in_batches_and_a_bad_one_costs_only_itself(database: Database, tmp_path: Path) -> None:
+    lines = [f"{n},n{n}" if n != 4711 else "x,y" for n in range(10_000)]
+    path = written(tmp_path, "id,name\n" + "\n".join(lines))
+    async with pool_of(database) as db:
+        seen = [item async for item in db.map_val(CONCAT, path, on_error="collect")]
+        assert [item.value for item in seen if item.error is None] == [
+            f"{n + 1}|n{n}" for n in range(10_000) if n != 4711
+        ]
+        error = seen[4711].error
+        assert isinstance(error, asyncpg.InvalidTextRepresentationError)
+        assert error.__notes__ == ["items.csv, line 4713"]
+
+
+@pytest.mark.parametrize("line", ["1", "1,2,3"])
+async def test_short_and_long_rows_cost_only_themselves(database: Database, tmp_path: Path, line: str) -> None:
+    path = written(tmp_path, f"id,name\n1,a\n{line}\n2,b\n")
+    async with pool_of(database) as db:
+        seen = [item async for item in db.map_val(CONCAT, path, on_error="collect")]
+        assert [item.value for item in seen] == ["2|a", None, "3|b"]
+        error = seen[1].error
+        assert isinstance(error, StatementError)
+        assert error.__notes__ == ["items.csv, line 3"]
+
+
+async def test_lines_of_json_are_items(database: Database, tmp_path: Path) -> None:
+    sql = "select array[$1::int, $2::int]"
+    text = '[1, 2]\n{"a": 3, "b": 4}\n\n{"b": 6, "a": 5}\n'
+    path = written(tmp_path, text, "items.ndjson")
+    async with pool_of(database) as db:
+        assert [value async for _, value, _ in db.map_val(sql, path)] == [[1, 2], [3, 4], [5, 6]]
+        rows = NdjsonRows(written(tmp_path, '{"x": 1, "y": 2}\n', "items.jsonl.gz"), columns=["y", "x"])
+        assert [value async for _, value, _ in db.map_val(sql, rows)] == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("cast", "json", "expected"),
+    [
+        ("int[]", "[[1, null, 3]]", [1, None, 3]),
+        ("text[]", '[["a\\"b\\\\c", "", "NULL", null, "ü, {}"]]', ['a"b\\c', "", "NULL", None, "ü, {}"]),
+        ("int[]", "[[[1, 2], [3, 4]]]", [[1, 2], [3, 4]]),
+        ("jsonb", '{"a": {"b": [1, "x"]}}', '{"b": [1, "x"]}'),
+        ("bool", "true", True),
+        ("float8", "1.5e10", 1.5e10),
+        ("text", '"été"', "été"),
+        ("date", '"2026-01-31"', None),
+    ],
+)
+async def test_json_values_are_read_as_the_type_of_the_parameter(
+    database: Database, tmp_path: Path, cast: str, json: str, expected: object
+) -> None:
+    path = written(tmp_path, json, "items.jsonl")
+    async with pool_of(database) as db:
+        (value,) = [value async for _, value, _ in db.map_val(f"select $1::{cast}", path)]
+        assert value == expected if expected is not None else str(value) == "2026-01-31"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.csv", 'id,name\n1,a\n2,"open\nstill open\n', r"a\.csv, line \d: unexpected end of data"),
+        ("a.csv", b"id,name\n1,a\n2,\xff\n", r"a\.csv, line \d: 'utf-8' codec can't decode"),
+        ("a.ndjson", "[1, 2]\n[1,\n", r"a\.ndjson, line 2: Expecting value"),
+        ("a.ndjson", '{"a": 1, "b": 2}\n{"a": 1}\n', r"a\.ndjson, line 2: it has no key 'b'"),
+    ],
+)
+async def test_a_file_that_cannot_be_read_to_its_end_says_where_after_all_before_it(
+    database: Database, tmp_path: Path, name: str, content: str | bytes, what: str
+) -> None:
+    path = written(tmp_path, content, name)
+    async with pool_of(database) as db:
+        with pytest.raises(SourceFailed, match=what):
+            async for item in db.map("select $1::text, $2::text", path):
+                assert len(item.rows) == 1
+
+
+async def test_what_is_no_such_file_is_refused(database: Database, tmp_path: Path) -> None:
+    async with pool_of(database) as db:
+        with pytest.raises(SettingsError, match=r"data\.txt ends in neither"):
+            db.map(CONCAT, tmp_path / "data.txt")
+        with pytest.raises(SourceFailed, match=r"gone\.csv cannot be read: No such file"):
+            async for _ in db.map(CONCAT, tmp_path / "gone.csv"):
+                pass
+        path = written(tmp_path, "id,name\n1,a\n")
+        with pytest.raises(SourceFailed, match="has no column 'other'; it has 'id', 'name'"):
+            async for _ in db.map(CONCAT, CsvRows(path, columns=["id", "other"])):
+                pass
+        with pytest.raises(SettingsError, match="header=False"):
+            CsvRows(path, header=False, columns=["id"])
+        with pytest.raises(SettingsError, match="one character"):
+            CsvRows(path, delimiter="--")
