@@ -67,15 +67,17 @@ class Coalescer:
             return None
         if group is None:
             group = self._new_group(groups, line, sql, want)
-        now = self.loop.time()
+        loop = self.leases.loop
+        now = loop.time()
         if now >= group.until and not group.is_planning:
             self._find_out(group, args, now)
         if group.plan is None or now < group.slow_until or self._holds_already():
             return None
         self.gate.join_beside(line)
-        member = Member(group, args, timeout, self.loop)
-        member.deadline = now + (self.acquire_timeout if timeout is None else timeout)
-        self._deadlines.add(member, self.loop)
+        member = Member(group, args, timeout, now, loop.create_future())
+        if timeout is not None:
+            member.deadline = now + timeout
+            self._deadlines.add(member, loop)
         group.join(member)
         return member.wait()
 
@@ -84,6 +86,7 @@ class Coalescer:
         for groups in self._groups.values():
             for group in groups.values():
                 group.fail_all(error)
+                group.stop_timer()
         self._deadlines.close()
 
     def _new_group(self, groups: dict[tuple[Line, str], Group], line: Line, sql: str, want: Want) -> Group:
@@ -130,11 +133,10 @@ class Coalescer:
         group.until = now + KEPT_S
 
     def _expire(self, member: Member) -> None:
-        """Its time is up: it leaves the others behind."""
-        line = member.group.line
-        if member.batch is not None:
-            member.wakeup.set_result(query_timeout(self.named(line), member.timeout or self.query_timeout))
+        """Its own time is up: it leaves the others behind."""
+        if member.batch is None:
+            member.group.expire(member, self.loop.time())
         else:
-            now = self.loop.time()
-            member.wakeup.set_result(self.gate.refusals.acquire_timeout(line, now - member.since, now))
-        member.leave()
+            assert member.timeout is not None
+            member.wakeup.set_result(query_timeout(self.named(member.group.line), member.timeout))
+            member.leave()

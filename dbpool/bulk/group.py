@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,18 @@ class Group:
     #   what this group adds to line.beside: waiting, less the ticket
 
     __slots__ = (
-        *("_call_s", "_is_scheduled", "_most", "_queue", "_ticket", "in_flight", "is_planning", "line", "owner"),
+        *(
+            "_call_s",
+            "_is_scheduled",
+            "_most",
+            "_queue",
+            "_ticket",
+            "_timer",
+            "in_flight",
+            "is_planning",
+            "line",
+            "owner",
+        ),
         *("plan", "slow_until", "sql", "text", "until", "waiting", "want"),
     )
 
@@ -50,6 +62,7 @@ class Group:
         self.slow_until = 0.0
         self._queue: deque[Member] = deque()
         self._ticket: JointCall | None = None
+        self._timer: asyncio.TimerHandle | None = None  # of the first in the queue: who came later may stay longer
         self._is_scheduled = False
         self._most = FIRST_BATCH
         self._call_s = 0.0  # of a call in a batch, on average
@@ -63,6 +76,8 @@ class Group:
         """*member*, who is counted in ``line.beside``, waits for the next batch."""
         self._queue.append(member)
         self.waiting += 1
+        if self._timer is None:
+            self._timer = self.owner.loop.call_at(member.since + self.owner.acquire_timeout, self._expire_first)
         self._flush_soon()
 
     def left(self) -> None:
@@ -71,6 +86,28 @@ class Group:
         self.line.beside -= 1
         if not self.waiting:
             self._drop_ticket()
+
+    def expire(self, member: Member, now: float) -> None:
+        """*member* has waited for as long as it may."""
+        member.wakeup.set_result(self.owner.gate.refusals.acquire_timeout(self.line, now - member.since, now))
+        member.leave()
+
+    def stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire_first(self) -> None:
+        """Let those go whose ``acquire_timeout`` is over, and come again for the next; a time of one's own is apart."""
+        self._timer = None
+        now, patience = self.owner.loop.time(), self.owner.acquire_timeout
+        for member in list(self._queue):
+            if member.timeout is not None or member.wakeup.done():
+                continue
+            if member.since + patience > now:
+                self._timer = self.owner.loop.call_at(member.since + patience, self._expire_first)
+                return
+            self.expire(member, now)
 
     def granted(self, ticket: JointCall, now: float) -> None:
         """The ticket in line was granted."""

@@ -29,11 +29,18 @@ class Member:
     bucket: Bucket | None
     deadline: float
 
-    def __init__(self, group: Group, args: Args, timeout: float | None, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        group: Group,
+        args: Args,
+        timeout: float | None,
+        now: float,
+        wakeup: asyncio.Future[Answer],
+    ) -> None:
         self.group, self.args = group, args
         self.timeout = timeout  # the caller's own, for all of it
-        self.since = loop.time()
-        self.wakeup: asyncio.Future[Answer] = loop.create_future()  # its result may be an error: a caller may be gone
+        self.since = now
+        self.wakeup = wakeup  # its result may be an error: a caller may be gone
         self.batch: JointCall | None = None
         self.bucket = None
 
@@ -111,8 +118,6 @@ class JointCall(Leaseholder):
         self.members, self._live = members, len(members)
         for member in members:
             member.batch = self
-            if member.timeout is None:  # from now on the batch's limit counts
-                forget(member)
         try:
             begun = self._begun()
         except Exception:  # arguments that do not fit: the task finds out whose

@@ -230,12 +230,16 @@ async def test_a_callers_own_time_limit_ends_its_wait_only(database: Database) -
         assert await asyncio.gather(*patient) == [7 * n for n in range(1, 11)]
 
 
-async def test_acquire_timeout_ends_the_wait_of_all(database: Database) -> None:
+async def test_acquire_timeout_ends_the_wait_of_all_who_named_no_other(database: Database) -> None:
     async with coalescing(database, acquire_timeout=0.1) as db:
         async with held(db):
-            answers = await asyncio.gather(*(db.fetchval(VALUE, n) for n in range(10)), return_exceptions=True)
-            assert {type(answer) for answer in answers} == {AcquireTimeout}
-            assert db.stats().waiting == 0
+            patient = asyncio.create_task(db.fetchval(VALUE, 1, timeout=20))
+            await asyncio.sleep(0)
+            for _ in range(2):
+                answers = await asyncio.gather(*(db.fetchval(VALUE, n) for n in range(10)), return_exceptions=True)
+                assert {type(answer) for answer in answers} == {AcquireTimeout}
+                assert db.stats().waiting == 1
+        assert await patient == 7
 
 
 async def test_a_full_line_refuses_newcomers(database: Database) -> None:
