@@ -6,6 +6,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NoReturn, TypeVar
 
@@ -97,12 +98,58 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
+_database = click.option("--dsn", type=Address(), envvar="DATABASE_URL", required=True, help="[default: DATABASE_URL]")
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@main.command()
+@click.argument("sql")
+@_database
+@click.option(
+    "--params",
+    type=_file,
+    help="A file whose rows are $1, $2, ...: .csv, .ndjson or .jsonl, also .gz.  [default: lines of JSON on stdin]",
+)
+@click.option("--out", type=_file, help="Where the rows go, a line of JSON for each item.  [default: stdout]")
+@click.option("--columns", metavar="A,B", help="The columns of the file that are $1, $2, ...  [default: all]")
+@click.option("--header/--no-header", default=True, help="Whether the first row of a CSV file names its columns.")
+@click.option("--delimiter", metavar="C", default=",", help="Between the fields of a CSV file.")
+@click.option("--null", metavar="TEXT", default="", show_default="nothing", help="What stands for NULL in a CSV file.")
+@click.option("--connections", metavar="N", type=click.IntRange(1, 1_000), default=4, help="Most connections.")
+@click.option(
+    "--form",
+    type=click.Choice(["lateral", "unfenced", "many", "single"]),
+    help="How to send the statement.  [default: the quickest that is proven to give the same]",
+)
+@click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="Items a second at the most.")
+@click.option("--ordered/--unordered", default=True, help="In the order of the file, or as they come.")
+@click.option("--keep-going", is_flag=True, help="Write the error of an item that fails, and go on.")
+@click.option("--explain", is_flag=True, help="Say how the statement would be sent, and why; send nothing.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="End with the figures as one line of JSON (on stderr if the rows go to stdout).",
+)
+def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
+    r"""Run SQL once for each row of a file, in batches where that gives the same.
+
+    \b
+    Example:  dbpool bulk 'select name from users where id = $1' --params ids.csv --out names.ndjson
+    Exit codes: 0 all went well, 1 it was given up, 3 some items failed, 130 stopped by a signal.
+    """
+    if sentence := sentence_about_missing("rich"):
+        _leave(sentence, NOT_INSTALLED)
+    from dbpool.tool.bulk import Plan, run
+    from dbpool.tool.running import run as run_command
+
+    plan = Plan(columns=None if columns is None else columns.split(","), **options)
+    run_command("bulk", lambda stop: run(plan, stop))
+
+
 @main.group()
 def migrate() -> None:
     """Bring a database's tables up to date, or back."""
-
-
-_database = click.option("--dsn", type=Address(), envvar="DATABASE_URL", required=True, help="[default: DATABASE_URL]")
 
 
 @migrate.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -18,7 +19,14 @@ class TextRow(tuple[str | None, ...]):  # noqa: SLOT001 - a tuple can have no sl
     where: str
 
 
-class CsvRows:
+class TextRows(ABC):
+    """Items of ``map`` whose values are text, to be read as the server reads text of the parameters' types."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[TextRow]: ...
+
+
+class CsvRows(TextRows):
     """The rows of a CSV file, also one that ends in ``.gz``; UTF-8, with or without a byte order mark.
 
     Args:
@@ -68,7 +76,7 @@ class CsvRows:
         return [names.index(name) for name in self._columns]
 
 
-class NdjsonRows:
+class NdjsonRows(TextRows):
     """The lines of a file of JSON, one value each: a list has $1, $2, ..., an object has them by *columns*.
 
     Args:

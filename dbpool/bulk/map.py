@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
-from dbpool.bulk.files import CsvRows, NdjsonRows, rows_of
-from dbpool.bulk.guard import BatchPlan, examine
+from dbpool.bulk.files import TextRow, TextRows, rows_of
+from dbpool.bulk.guard import BatchPlan, examine, types_of
 from dbpool.bulk.items import Source, source_of
 from dbpool.bulk.mapping import How, Mapping, args_of
 from dbpool.bulk.window import results_of
-from dbpool.core.batches import Form, read
+from dbpool.core.batches import Form, from_text, read
 from dbpool.core.pacing import Rate
 from dbpool.errors import BulkFailed, UsageError
 from dbpool.queries import check_statement
@@ -105,7 +105,7 @@ def mapped(
     check_statement(sql, (), access.settings.trusted_functions)
     if isinstance(items, Path):
         items = rows_of(items)
-    how = _how(access, take, options, from_text=isinstance(items, (CsvRows, NdjsonRows)))
+    how = _how(access, take, options, from_text=isinstance(items, TextRows))
     collects = one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
     source = source_of(items)
     progress = Reporting(options.get("progress"), source)
@@ -190,6 +190,8 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
     check_statement(sql, (), access.settings.trusted_functions)
     samples = [args_of(key) for key in sample]
     async with access.lease() as connection:
+        if any(isinstance(args, TextRow) for args in samples):
+            sql = from_text(read(sql), await types_of(connection, sql))
         return await examine(connection, sql, read(sql), samples, first_row=take is not Take.ROWS, asked=None)
 
 

@@ -1,0 +1,130 @@
+"""The command ``dbpool bulk``: a statement for each row of a file, its rows as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, TypedDict
+
+from dbpool import CsvRows, DatabasePool, NdjsonRows, Progress, Rate, Rows
+from dbpool.bulk.files import TextRow, TextRows, rows_of
+from dbpool.tool.progress import Shown
+from dbpool.tool.running import DONE, SOME_FAILED, Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the command line says."""
+
+    dsn: str
+    sql: str
+    params: Path | None  # None: lines of JSON on stdin
+    out: Path | None  # None: stdout
+    columns: list[str] | None
+    header: bool
+    delimiter: str
+    null: str
+    connections: int
+    form: str | None
+    rate: float | None
+    ordered: bool
+    keep_going: bool
+    explain: bool
+    as_json: bool
+
+
+class _Options(TypedDict, total=False):
+    form: str
+    rate: Rate
+
+
+async def run(plan: Plan, stop: Stop) -> int:
+    """Run the statement for each item; return the exit code."""
+    async with DatabasePool(plan.dsn, plan.connections, name="bulk") as db:
+        source = _source(plan)
+        if plan.explain:
+            sys.stdout.write(f"{await db.explain_map(plan.sql, _sample(source))}\n")
+            return DONE
+        return await _answer_all(db, plan, source, stop)
+
+
+async def _answer_all(db: DatabasePool, plan: Plan, source: TextRows, stop: Stop) -> int:
+    last: Progress | None = None
+
+    def note(progress: Progress) -> None:
+        nonlocal last
+        last = progress
+        left = "" if progress.left_s is None else f", {progress.left_s:.0f} s left"
+        shown.tell(progress.items, progress.total, f"{progress.per_s:,.0f}/s, {progress.failed:,} failed{left}")
+
+    options: _Options = {}
+    if plan.form is not None:
+        options["form"] = plan.form
+    if plan.rate is not None:
+        options["rate"] = Rate(plan.rate)
+    with Shown("items") as shown, _opened(plan.out) as out:
+        items = db.map(
+            plan.sql,
+            _Until(stop, source),
+            ordered=plan.ordered,
+            on_error="collect" if plan.keep_going else "raise",
+            progress=note,
+            **options,
+        )
+        async with aclosing(items):  # type: ignore[type-var]
+            async for item in items:
+                out.write(json.dumps(_line(item), default=str, ensure_ascii=False) + "\n")
+    assert last is not None
+    figures = {
+        "items": last.items,
+        "failed": last.failed,
+        "seconds": round(last.seconds, 3),
+        "interrupted": stop.is_asked,
+    }
+    to = sys.stderr if plan.out is None else sys.stdout
+    if plan.as_json:
+        to.write(json.dumps(figures) + "\n")
+    else:
+        done = f"{last.items:,} items in {last.seconds:.2f} s, {last.per_s:,.0f} a second; {last.failed:,} failed"
+        sys.stderr.write(done + ("; stopped early\n" if stop.is_asked else "\n"))
+    return SOME_FAILED if last.failed else DONE
+
+
+class _Until(TextRows):
+    """The same rows until the command is told to stop; what was read is answered."""
+
+    def __init__(self, stop: Stop, rows: TextRows) -> None:
+        self._stop, self._rows = stop, rows
+
+    def __iter__(self) -> Iterator[TextRow]:
+        for row in self._rows:
+            if self._stop.is_asked:
+                return
+            yield row
+
+
+def _source(plan: Plan) -> TextRows:
+    if plan.params is None:
+        return NdjsonRows(Path("/dev/stdin"), columns=plan.columns)
+    rows = rows_of(plan.params)
+    if isinstance(rows, NdjsonRows):
+        return NdjsonRows(plan.params, columns=plan.columns)
+    return CsvRows(plan.params, header=plan.header, columns=plan.columns, delimiter=plan.delimiter, null=plan.null)
+
+
+def _sample(rows: Iterable[TextRow]) -> list[TextRow]:
+    return [row for row, _ in zip(rows, range(3), strict=False)]
+
+
+def _opened(path: Path | None) -> IO[str]:
+    return open(1, "w", encoding="utf-8", closefd=False) if path is None else path.open("w", encoding="utf-8")
+
+
+def _line(item: Rows) -> dict[str, Any]:
+    if item.error is not None:
+        return {"item": list(item.key), "error": f"{type(item.error).__name__}: {item.error}", "where": item.key.where}
+    return {"item": list(item.key), "rows": [dict(row) for row in item.rows]}

@@ -1,0 +1,65 @@
+"""One command's work, from its first signal to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NoReturn
+
+from dbpool.connection import PostgresError
+from dbpool.errors import DbPoolError
+from dbpool.faults import one_line
+
+DONE, FAILED, SOME_FAILED, INTERRUPTED = 0, 1, 3, 130
+"""Exit codes; 2 is click's, for arguments that mean nothing."""
+
+
+class Stop:
+    """Told by SIGINT or SIGTERM: feed no more. A second one does not wait for what is under way."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._task = asyncio.current_task()
+        for name in ("SIGINT", "SIGTERM"):
+            with suppress(NotImplementedError):  # on Windows, where Ctrl-C raises
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._ask)
+
+    def _ask(self) -> None:
+        if self.is_asked and self._task is not None:
+            self._task.cancel()
+        self.is_asked = True
+
+
+def run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
+    """Run *work* and leave with the exit code that it returns; what goes wrong is one sentence on stderr."""
+    logging.getLogger("dbpool").addHandler(logging.NullHandler())  # what matters is said once, below
+
+    async def main() -> int:
+        stop = Stop()
+        code = await work(stop)
+        return INTERRUPTED if stop.is_asked and code == DONE else code
+
+    try:
+        code = asyncio.run(main())
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must Python's last flush complain
+        sys.exit(DONE)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _leave(command, "stopped before what was under way had ended", INTERRUPTED)
+    except (DbPoolError, ImportError) as error:
+        _leave(command, str(error), FAILED)
+    except (PostgresError, OSError) as error:
+        where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        _leave(command, one_line(error) + where, FAILED)
+    sys.exit(code)
+
+
+def _leave(command: str, sentence: str, code: int) -> NoReturn:
+    sys.stderr.write(f"dbpool {command}: {sentence}\n")
+    sys.exit(code)
