@@ -136,10 +136,16 @@ class Driver:
         If it fails, *leave* gets what is left of it where the server may still serve it.
         """
         _leave.set(leave)
-        handle = await self._pool.acquire()
+        self._pool._check_init()
+        holder = await self._pool._queue.get()
+        try:  # as asyncpg's own acquire, which loses its holder to what is no Exception
+            handle = await holder.acquire()
+        except BaseException:
+            self._pool._queue.put_nowait(holder)
+            raise
         connection: PooledConnection = handle._con
-        connection._holder = handle._holder
-        connection._holder._proxy = None
+        connection._holder = holder
+        holder._proxy = holder._timeout = None
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
         connection.retired_for = None
