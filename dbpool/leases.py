@@ -111,7 +111,7 @@ class Leases:
         self._resets_never = settings.reset is Reset.NEVER
         self.driver = driver or Driver(settings)
         self.events = events or Events()
-        self.connector = Connector(self.driver, settings, self.events, self._rest)
+        self.connector = Connector(self.driver, settings, self.events, self._spare)
         self.gate = gate or Gate(
             settings.max_connections,
             max_waiting=settings.max_waiting,
@@ -315,6 +315,12 @@ class Leases:
                 return True
             connection.retire(Reason.UNANSWERED)
         return False
+
+    def _spare(self, connection: PooledConnection) -> None:
+        """Take a connection for which nobody waits any more."""
+        self._rest(connection)
+        if self.surplus > 0:  # the pool was made smaller meanwhile
+            self.retire_resting(connection, Reason.SURPLUS, beyond=True)
 
     def _rest(self, connection: PooledConnection) -> None:
         connection.idle_since = connection.seen_alive_at = self.loop.time()

@@ -31,6 +31,19 @@ async def test_connections_that_come_while_the_pool_is_made_smaller_are_closed_w
         assert reasons(pool) == [Reason.SURPLUS] * 2
 
 
+async def test_a_connection_that_comes_for_nobody_once_the_pool_is_smaller_is_closed_at_once() -> None:
+    async with faked(4, Script(connect_s=2.0), max_connecting=4) as pool:
+        callers = pool.holds(5, 5, 5, 5)
+        await asyncio.sleep(0.1)
+        for caller in callers[1:]:
+            caller.cancel()
+        pool.db.resize(1)
+        await asyncio.sleep(2.5)
+        assert pool.driver.size == 1
+        assert reasons(pool) == [Reason.SURPLUS] * 3
+        await asyncio.wait(callers)
+
+
 async def test_idle_connections_beyond_the_new_size_are_closed_at_once_though_every_permit_is_held() -> None:
     async with faked(4) as pool:
         await asyncio.gather(*pool.holds(0.1, 0.1, 0.1, 0.1))
