@@ -11,7 +11,7 @@ from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
-from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded
+from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, Reason
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
@@ -160,6 +160,7 @@ class Connector:
                 now = loop.time()
                 self.connects_total += 1
                 connection.expires_at = now + self._settings.max_lifetime * random.uniform(0.9, 1.0)
+                connection.expires_for = Reason.TOO_OLD
                 connection.idle_since = connection.seen_alive_at = now
                 self._events.tell(ConnectionOpened(now - started))
                 if outage.failures:

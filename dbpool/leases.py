@@ -309,7 +309,7 @@ class Leases:
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
         if now >= connection.expires_at:
-            connection.retire(Reason.TOO_OLD)
+            connection.retire(connection.expires_for)
         elif not connection.is_closed():
             if now - connection.seen_alive_at <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout):
                 return True

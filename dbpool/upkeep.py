@@ -61,8 +61,9 @@ class Upkeep:
         connections = self._leases.driver.connections
         now = self._leases.loop.time()
         for number, connection in enumerate(connections):
-            connection.retired_for = connection.retired_for or Reason.DRAINED
-            connection.expires_at = min(connection.expires_at, now + spread_over * number / len(connections))
+            closed_at = now + spread_over * number / len(connections)
+            if closed_at < connection.expires_at:
+                connection.expires_at, connection.expires_for = closed_at, Reason.DRAINED
         self._leases.events.tell(Draining(len(connections), spread_over))
         self.look()
         return len(connections)
@@ -90,7 +91,7 @@ class Upkeep:
     def _retire_old(self, now: float) -> None:
         for connection in self._leases.driver.connections:
             if now >= connection.expires_at:
-                self._retire(connection, Reason.TOO_OLD)
+                self._retire(connection, connection.expires_for)
 
     def _retire_idle(self, now: float) -> None:
         spare = self._leases.driver.size - self._settings.min_connections

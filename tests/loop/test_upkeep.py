@@ -173,6 +173,18 @@ async def test_draining_replaces_every_connection_once_evenly_in_the_time_given(
     pool.check_at_rest()
 
 
+async def test_a_connection_to_be_drained_later_that_ends_before_is_told_with_what_ended_it() -> None:
+    pool = await kept_pool(3, max_lifetime=1e6)
+    await asyncio.gather(*(hold(pool, 0.1) for _ in range(3)))
+    told = listen(pool)
+    pool.upkeep.drain(600.0)
+    await asyncio.sleep(1)
+    pool.leases.resting[0].terminate()
+    await asyncio.sleep(6)
+    await pool.leases.close(1)
+    assert reasons(told) == [Reason.DRAINED, Reason.LOST, Reason.POOL_CLOSED]
+
+
 async def test_draining_at_once_spares_what_a_lease_holds_until_it_ends() -> None:
     pool = await kept_pool(2)
     told = listen(pool)
