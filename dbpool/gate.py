@@ -33,7 +33,8 @@ class Gate(GateLane):
         timeout: seconds in line, unless ``enter`` says otherwise.
         rate: how often permits are granted at the most.
         name: stands in every message.
-        advice: the last sentence of a time-out's message; asked for when one is raised.
+        advice: the last sentence of a time-out's message, unless a pause, a rate or a lane's ``at_most`` was the cause;
+            asked for when one is raised.
         deadline_aware: refuse a caller with Overloaded at once if, by its place in line and by how long holders have
             held, it would wait for longer than it may.
         adaptive: use fewer permits while that gets as much or more done; found by trying, see core/limiter.py.

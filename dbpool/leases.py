@@ -43,14 +43,15 @@ class Lease:
         leases, holder = self.leases, self.holder
         holder.check_new()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
+        asked_at = loop.time()
+        deadline = asked_at + self._timeout
         try:
             if not leases.gate.request(holder, self._timeout, loop):
                 holder.wakeup = loop.create_future()
                 refusal = await holder.wakeup
                 if refusal is not None:
                     raise refusal
-            connection = await leases.obtain(holder, deadline)
+            connection = await leases.obtain(holder, deadline, asked_at)
             connection.held_by = leases.gate.refusals.named(holder.line)
             return connection
         except BaseException as error:
@@ -121,7 +122,7 @@ class Leases:
             adaptive=settings.adaptive,
             warn_nested=settings.warn_nested,
         )
-        self.gate.refusals.advice = self.connector.advice
+        self.gate.refusals.advice = self._advice
         self.gate.refusals.notes = self.connector.notes
         self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))
         # Of the pool's own work, which is soon over: as far as permits are free, it may use what lanes have reserved.
@@ -169,11 +170,14 @@ class Leases:
         """
         return Lease(self, Leaseholder(line or self.gate.line, site), timeout)
 
-    async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
-        """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
+    async def obtain(self, holder: Leaseholder, deadline: float, asked_at: float) -> PooledConnection:
+        """The connection of a holder that has a permit: its own, an idle one that lives, or a new one.
+
+        Args:
+            asked_at: when it asked for the permit, by the loop's clock.
+        """
         assert holder.place is HOLDING, holder.place
         loop = asyncio.get_running_loop()
-        started = loop.time()
         try:
             async with asyncio.timeout_at(deadline):
                 while holder.connection is None or holder.connection.is_closed():
@@ -189,7 +193,8 @@ class Leases:
                         await holder.connection.discard(self._settings.reset_timeout)
         except TimeoutError:
             now = loop.time()
-            raise self.gate.refusals.acquire_timeout(holder.line, now - started, now) from None
+            advice = self.connector.advice(now)
+            raise self.gate.refusals.acquire_timeout(holder.line, now - asked_at, now, advice) from None
         return holder.connection
 
     def take_idle(self, now: float) -> PooledConnection | None:
@@ -315,6 +320,12 @@ class Leases:
                 return True
             connection.retire(Reason.UNANSWERED)
         return False
+
+    def _advice(self) -> str:
+        """What one who timed out in line should do."""
+        if self.connector.is_hindered(self.loop.time()):
+            return self.connector.advice(self.loop.time())
+        return "Shorten its transactions, or raise max_connections."
 
     def _spare(self, connection: PooledConnection) -> None:
         """Take a connection for which nobody waits any more."""
