@@ -62,11 +62,16 @@ class Credentials:
             question.askers -= 1
             if not question.askers and not task.done():
                 task.cancel()
-                self._question = None  # it may take its time to end: the next asks anew
+                if self._question is question:
+                    self._question = None  # it may take its time to end: the next asks anew
         answer = _answer_of(task) if task.done() else "has not answered in time"
         if isinstance(answer, str):
             raise CredentialsError(f"the credentials callback {answer}")
         return answer
+
+    def renew(self) -> None:
+        """Ask anew from now on, also where an answer is under way, as it may be the old one."""
+        self._secret = self._question = None
 
     def refused(self, secret: Secret) -> None:
         """The server does not take *secret* any more: ask again, unless that was done already."""

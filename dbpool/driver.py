@@ -120,6 +120,11 @@ class Driver:
         holders = () if self._pool is None else self._pool._holders
         return [holder._con for holder in holders if holder._con is not None and not holder._con.is_closed()]
 
+    def renew_credentials(self) -> None:
+        """Ask for the credentials anew when the next connection is opened."""
+        if self._credentials is not None:
+            self._credentials.renew()
+
     def grow(self, max_connections: int) -> None:
         """Have room for so many connections."""
         pool = self._pool

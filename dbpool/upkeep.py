@@ -58,6 +58,7 @@ class Upkeep:
 
     def drain(self, spread_over: float) -> int:
         """Have every connection open now replaced, evenly within *spread_over* seconds; return how many."""
+        self._leases.driver.renew_credentials()
         connections = self._leases.driver.connections
         now = self._leases.loop.time()
         for number, connection in enumerate(connections):

@@ -149,6 +149,32 @@ async def test_a_secret_refused_while_a_new_one_is_asked_for_is_asked_for_once()
     assert vault.asked == 2
 
 
+async def test_a_renewal_asks_anew_once_and_keeps_no_answer_that_was_under_way() -> None:
+    credentials = Credentials(vault := Vault(1.0), ttl=100.0)
+    assert await password(credentials) == "secret 1"
+    credentials.renew()
+    early = asyncio.create_task(password(credentials))
+    await settle()
+    credentials.renew()
+    assert await asyncio.gather(*(password(credentials) for _ in range(5))) == ["secret 3"] * 5
+    assert await early == "secret 2"
+    assert await password(credentials) == "secret 3"
+    assert vault.asked == 3
+
+
+async def test_one_who_gives_up_on_an_answer_from_before_a_renewal_leaves_the_newer_question_alone() -> None:
+    credentials = Credentials(vault := Vault(1.0), ttl=100.0)
+    early = asyncio.create_task(password(credentials))
+    await settle()
+    credentials.renew()
+    late = asyncio.create_task(password(credentials))
+    await settle()
+    early.cancel()
+    await settle()
+    assert await password(credentials) == await late == "secret 2"
+    assert vault.asked == 2
+
+
 async def test_a_failure_is_not_kept() -> None:
     answers = iter([None, "secret"])
     credentials = Credentials(lambda: next(answers), ttl=100.0)  # type: ignore[arg-type, return-value]

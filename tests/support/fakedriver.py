@@ -272,6 +272,9 @@ class FakeDriver:
     async def open(self, max_connections: int) -> None:
         assert max_connections == self.max_size
 
+    def renew_credentials(self) -> None:
+        """It has none."""
+
     def grow(self, max_connections: int) -> None:
         self.max_size = max(self.max_size, max_connections)
 
