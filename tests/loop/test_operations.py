@@ -196,7 +196,7 @@ async def test_upkeep_cancelled_before_its_first_turn_keeps_no_permit(doing: str
         await asyncio.sleep(0.1)
         assert pool.db.stats().held == 0
         await pool.hold(0, timeout=1)
-        await asyncio.sleep(10)
+        await asyncio.sleep(5)
 
 
 async def test_a_listener_that_resizes_the_pool_while_upkeep_looks_does_not_keep_a_closed_pool_awake() -> None:
