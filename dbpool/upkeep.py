@@ -77,11 +77,21 @@ class Upkeep:
             await self._leases.gate.wait_empty()
             await self._leases.connector.wait_opened()
 
-    async def disconnect(self) -> None:
-        """Close every connection; nobody may hold a permit or be granted one, and no connect be under way."""
-        for connection in [*self._leases.resting]:
+    async def disconnect(self, timeout: float) -> None:
+        """Close every connection, or cut it off after *timeout* seconds.
+
+        Nobody may hold a permit or be granted one, and no connect be under way.
+        """
+        leases = self._leases
+        for connection in [*leases.resting]:
             self._retire(connection, Reason.PAUSED, beyond=True)
-        await self._leases.gate.wait_empty()
+        try:
+            async with asyncio.timeout(timeout):
+                await leases.gate.wait_empty()
+        except TimeoutError:
+            if leases.gate.is_paused:  # else what goes on now may be a caller's
+                leases.cleanups.cancel_all()
+                await leases.cleanups.wait_all()
 
     def _retire_surplus(self) -> None:
         """After the pool was made smaller."""

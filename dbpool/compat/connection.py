@@ -55,6 +55,7 @@ class Borrowed:
         "callers_error",
         "doomed_by",
         "expires_at",
+        "expires_for",
         "held_by",
         "holder",
         "idle_since",
@@ -94,7 +95,7 @@ class Borrowed:
         self.idle_since = self.seen_alive_at = 0.0
         self.doomed_by = ""
         self.at_work = self.loan = 0
-        self.expires_at = LONGEST_S
+        self.expires_at, self.expires_for = LONGEST_S, Reason.TOO_OLD
         self.settings = settings
         self.transactions: list[Any] = []
         self.record_class: type[Record] = con._protocol.get_record_class()
