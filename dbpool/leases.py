@@ -16,7 +16,7 @@ from dbpool.finish import Cleanups
 from dbpool.gate import Gate
 from dbpool.leaseholder import Leaseholder
 from dbpool.quarantine import Quarantine
-from dbpool.report import Caller
+from dbpool.report import Caller, counted
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
 
@@ -228,36 +228,34 @@ class Leases:
             return cleanup
         return None
 
-    async def close_idle(self, reason: Reason, timeout: float) -> None:
-        """Close every idle connection; nobody may be granted a permit meanwhile."""
+    async def _close_idle(self, timeout: float) -> int:
+        """Close every idle connection, after the gate; return how many did not end in time and were cut off."""
         idle, self.resting = self.resting, []
         try:
             await asyncio.gather(*(connection.discard(timeout) for connection in idle))
         finally:
-            quarantines = [self._drop(connection, reason) for connection in idle]
-        if any(quarantines):
-            await asyncio.wait(filter(None, quarantines))
+            cut_off = sum(connection.remains is not None for connection in idle)
+            for connection in idle:
+                self._drop(connection, Reason.POOL_CLOSED)
+        return cut_off
 
     async def close(self, timeout: float) -> None:
         """Refuse newcomers, fail the line, give leases *timeout* seconds to end, then cut off what is left."""
         cut_off: tuple[Caller, ...] = ()
         self.gate.close_nowait()
         self.events.tell(Closing())
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(deadline):
                 await self.connector.close()
                 await self.gate.wait_empty()
-                await self.close_idle(Reason.POOL_CLOSED, timeout)
+            if stubborn := await self._close_idle(max(0.0, deadline - clock())):
+                self._warn_cut_off(counted(stubborn, "idle connection"), timeout)
         except TimeoutError:
             report = self.gate.report()
             cut_off = report.holders
-            log.warning(
-                "%s: %d leases had not ended %.1f s after close() and were cut off%s",
-                self.gate.name,
-                self.gate.held,
-                timeout,
-                report.holders_in_short(),
-            )
+            self._warn_cut_off(counted(report.held, "lease"), timeout, report.holders_in_short())
         finally:  # also when cancelled
             try:
                 if self.gate.held:
@@ -272,6 +270,10 @@ class Leases:
                 await self.quarantine.close()
         await self.cleanups.wait_all()
         self.events.tell(Closed(cut_off))
+
+    def _warn_cut_off(self, what: str, timeout: float, holders: str = "") -> None:
+        text = "%s: %s had not ended %g s after close(): cut off%s"
+        log.warning(text, self.gate.name, what, timeout, holders)
 
     def is_clean(self, connection: PooledConnection) -> bool:
         """Whether the next caller may have *connection* as it is."""
