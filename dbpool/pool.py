@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import weakref
 from collections.abc import Callable, Generator, Mapping
@@ -11,7 +12,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from dbpool.core.pacing import Rate
-from dbpool.errors import PoolClosed, UsageError
+from dbpool.errors import PoolClosed, SettingsError, UsageError
 from dbpool.events import Events, Listener, Resized
 from dbpool.faults import one_line
 from dbpool.lane import Lane
@@ -21,7 +22,7 @@ from dbpool.oneshot import Calls
 from dbpool.pausing import Pauses
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
-from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
+from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
 from dbpool.stats import LaneStats, PoolStats
 from dbpool.upkeep import Upkeep
 
@@ -241,11 +242,15 @@ class DatabasePool(Lane):
         """
         self._check_usable()
         assert self._upkeep is not None
-        whole_number(max_connections, "max_connections", max(1, self._settings.min_connections))
+        whole_number(max_connections, "max_connections", 1)
+        least = self._settings.min_connections
+        if max_connections < least:
+            raise SettingsError(f"max_connections cannot become {max_connections}: min_connections is {least}")
         gate, before = self._leases.gate, self._leases.gate.capacity
         self._leases.driver.grow(max_connections)
         gate.resize(max_connections)
-        self._events.tell(Resized(before, max_connections))
+        if max_connections != before:
+            self._events.tell(Resized(before, max_connections))
         self._upkeep.look()
 
     def drain(self, *, spread_over: float = 0.0) -> int:
@@ -261,7 +266,7 @@ class DatabasePool(Lane):
         self._check_usable()
         assert self._upkeep is not None
         assert self._listeners is not None
-        connections = self._upkeep.drain(0.0 if spread_over == 0 else positive_seconds(spread_over, "spread_over"))
+        connections = self._upkeep.drain(seconds_from_zero(spread_over, "spread_over"))
         self._listeners.drain()
         return connections
 
@@ -272,6 +277,11 @@ class DatabasePool(Lane):
         """
         if not callable(listener):
             raise UsageError(f"a listener is called with each event, and {listener!r} cannot be called")
+        if inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(type(listener).__call__):
+            raise UsageError(
+                f"a listener is called, not awaited, so {listener!r} cannot be async: have it start a task, or put the "
+                f"event into a queue"
+            )
         return self._events.on(listener)
 
     # What it says of itself
