@@ -255,7 +255,7 @@ class Gate(GateLane):
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
             raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
-        if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout)) is not None:
+        if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout, now)) is not None:
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)

@@ -75,7 +75,7 @@ class Refusals:
         """For a caller that would get its permit *late_s* seconds after the *remaining_s* that it may wait."""
         line.refused_total += 1
         return Overloaded(
-            f"{self.named(line)} refuses at once: at the pace of its holders this caller would wait for "
+            f"{self.named(line)} refuses at once: at its present pace this caller would wait for "
             f"{remaining_s + late_s:.2f} s and may for {remaining_s:.2f} s ({self._numbers(line)}). Come again in "
             f"{late_s:.2f} s, or send fewer.",
             retry_after=late_s,

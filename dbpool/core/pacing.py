@@ -70,9 +70,9 @@ class Pace:
     def __str__(self) -> str:
         return str(self.rate)
 
-    def next_at(self, now: float) -> float:
-        """When the next grant may happen; *now*, if at once."""
-        due = self._start + (self._count - self._early) * self._per / self._n
+    def next_at(self, now: float, ahead: int = 0) -> float:
+        """When the next grant may happen, or the one after *ahead* others; *now*, if at once."""
+        due = self._start + (self._count + ahead - self._early) * self._per / self._n
         return max(due, now)
 
     def take(self, now: float, *, waited: bool) -> None:
