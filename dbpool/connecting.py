@@ -11,7 +11,7 @@ from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
-from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded
+from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, Reason
 from dbpool.faults import one_line, sqlstate
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
@@ -19,6 +19,8 @@ from dbpool.settings import PoolSettings
 
 # A server that comes back is found within this time; one connect a second is no load for it.
 LONGEST_BACKOFF_S = 1.0
+# A connect takes milliseconds, across the world and with TLS some tenths of a second.
+SLOW_S = 1.0
 
 
 class Connector:
@@ -45,6 +47,7 @@ class Connector:
         self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
         self._is_closed = False
         self._openers: set[asyncio.Task[None]] = set()
+        self._under_way: list[float] = []  # when each connect began
         self.connects_total = 0
         self.connect_failures_total = 0
         self.last_error: Exception | None = None
@@ -111,11 +114,22 @@ class Connector:
         self._tasks.cancel_all()
         await self._tasks.wait_all()
 
-    def advice(self) -> str:
-        """What a caller that timed out should do."""
+    def is_hindered(self, now: float) -> bool:
+        """Whether somebody waits for a connect, of which the last failed or one takes too long."""
+        return bool(self._outage.failures) or (self.is_wanted and now - self._oldest_since(now) > SLOW_S)
+
+    def advice(self, now: float) -> str:
+        """What to tell a caller that had a permit and got no connection in time."""
         if self._outage.failures and self.last_error is not None:
             return f"The last of {self._outage.failures} failed connects: {one_line(self.last_error)}"
-        return "Shorten its transactions, or raise max_connections."
+        check = "check the server, and the network between"
+        if self._under_way:
+            return f"A connect has been under way for {now - self._oldest_since(now):.1f} s: {check}."
+        return f"The server has not answered: {check}."
+
+    def _oldest_since(self, now: float) -> float:
+        """When the connect began that has been under way for longest."""
+        return min(self._under_way, default=now)
 
     def notes(self) -> tuple[str, ...]:
         """What a report says of the connections themselves."""
@@ -152,7 +166,7 @@ class Connector:
             started = loop.time()
             left: list[Remains] = []
             try:
-                connection = await self._driver.connect(left.append)
+                connection = await self._connect(started, left.append)
             except Exception as error:  # whatever it is, it is told to those who wait
                 self._failed(error, started, loop.time())
                 await self._see_off(left)
@@ -160,6 +174,7 @@ class Connector:
                 now = loop.time()
                 self.connects_total += 1
                 connection.expires_at = now + self._settings.max_lifetime * random.uniform(0.9, 1.0)
+                connection.expires_for = Reason.TOO_OLD
                 connection.idle_since = connection.seen_alive_at = now
                 self._events.tell(ConnectionOpened(now - started))
                 if outage.failures:
@@ -170,6 +185,13 @@ class Connector:
                 return None  # one prober is enough
             if all(want.done() for want in self._wanting):
                 return None
+
+    async def _connect(self, started: float, leave: Callable[[Remains], None]) -> PooledConnection:
+        self._under_way.append(started)
+        try:
+            return await self._driver.connect(leave)
+        finally:
+            self._under_way.remove(started)
 
     async def _see_off(self, left: list[Remains]) -> None:
         """Wait until the server has given up a failed connect, too; until then this opener stands for it."""

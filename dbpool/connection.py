@@ -68,6 +68,7 @@ class PooledConnection(SharingConnection):
         "callers_error",
         "doomed_by",
         "expires_at",
+        "expires_for",
         "held_by",
         "idle_since",
         "is_broken",
@@ -90,7 +91,8 @@ class PooledConnection(SharingConnection):
     is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     retired_for: Reason | None  # why it is to be closed when its lease ends, though nothing is wrong with it
-    expires_at: float  # seconds of the loop's clock, as the next two
+    expires_at: float  # seconds of the loop's clock, as the next two times
+    expires_for: Reason  # why it is closed then
     idle_since: float
     seen_alive_at: float
     callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection

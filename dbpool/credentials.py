@@ -62,14 +62,16 @@ class Credentials:
             question.askers -= 1
             if not question.askers and not task.done():
                 task.cancel()
-                self._question = None  # it may take its time to end: the next asks anew
-        if not task.done():
-            answer: Secret | str = "has not answered in time"
-        else:
-            answer = "raised CancelledError" if task.cancelled() else task.result()
+                if self._question is question:
+                    self._question = None  # it may take its time to end: the next asks anew
+        answer = _answer_of(task) if task.done() else "has not answered in time"
         if isinstance(answer, str):
             raise CredentialsError(f"the credentials callback {answer}")
         return answer
+
+    def renew(self) -> None:
+        """Ask anew from now on, also where an answer is under way, as it may be the old one."""
+        self._secret = self._question = None
 
     def refused(self, secret: Secret) -> None:
         """The server does not take *secret* any more: ask again, unless that was done already."""
@@ -83,10 +85,11 @@ class Credentials:
         return self._question
 
     def _ended(self, task: asyncio.Task[Secret | str]) -> None:
+        answer = _answer_of(task)
         if self._question is None or self._question.task is not task:
             return  # nobody waits for it any more
         self._question = None
-        if not task.cancelled() and task.exception() is None and isinstance(answer := task.result(), Secret):
+        if isinstance(answer, Secret):
             self._secret = answer
             self._valid_until = asyncio.get_running_loop().time() + self._ttl
 
@@ -95,9 +98,23 @@ class Credentials:
             answer: object = self._ask()
             if inspect.isawaitable(answer):
                 answer = await cast("asyncio.Future[object]", answer)
-        except Exception as error:
-            return f"raised {type(error).__name__}"
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise  # asyncio has to know
+        except BaseException as error:
+            return _told(error)
         return _read(answer)
+
+
+def _answer_of(task: asyncio.Task[Secret | str]) -> Secret | str:
+    """What a call that is over came to; asyncio, which would log its text, sees that its error was looked at."""
+    if task.cancelled():
+        return _told(asyncio.CancelledError())
+    error = task.exception()
+    return task.result() if error is None else _told(error)
+
+
+def _told(error: BaseException) -> str:
+    return f"raised {type(error).__name__}"
 
 
 def _read(answer: object) -> Secret | str:

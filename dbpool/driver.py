@@ -122,6 +122,11 @@ class Driver:
         holders = () if self._pool is None else self._pool._holders
         return [holder._con for holder in holders if holder._con is not None and not holder._con.is_closed()]
 
+    def renew_credentials(self) -> None:
+        """Ask for the credentials anew when the next connection is opened."""
+        if self._credentials is not None:
+            self._credentials.renew()
+
     def grow(self, max_connections: int) -> None:
         """Have room for so many connections."""
         pool = self._pool
@@ -138,10 +143,16 @@ class Driver:
         If it fails, *leave* gets what is left of it where the server may still serve it.
         """
         _leave.set(leave)
-        handle = await self._pool.acquire()
+        self._pool._check_init()
+        holder = await self._pool._queue.get()
+        try:  # as asyncpg's own acquire, which loses its holder to what is no Exception
+            handle = await holder.acquire()
+        except BaseException:
+            self._pool._queue.put_nowait(holder)
+            raise
         connection: PooledConnection = handle._con
-        connection._holder = handle._holder
-        connection._holder._proxy = None
+        connection._holder = holder
+        holder._proxy = holder._timeout = None
         handle._detach()
         connection.is_broken = connection.is_interrupted = False
         connection.retired_for = None

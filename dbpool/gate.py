@@ -34,7 +34,8 @@ class Gate(GateLane):
         timeout: seconds in line, unless ``enter`` says otherwise.
         rate: how often permits are granted at the most.
         name: stands in every message.
-        advice: the last sentence of a time-out's message; asked for when one is raised.
+        advice: the last sentence of a time-out's message, unless a pause, a rate or a lane's ``at_most`` was the cause;
+            asked for when one is raised.
         deadline_aware: refuse a caller with Overloaded at once if, by its place in line and by how long holders have
             held, it would wait for longer than it may.
         adaptive: use fewer permits while that gets as much or more done; found by trying, see core/limiter.py.
@@ -255,7 +256,7 @@ class Gate(GateLane):
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
             raise self.refusals.closed() from None
-        if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout)) is not None:
+        if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout, now)) is not None:
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)

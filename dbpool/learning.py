@@ -34,6 +34,8 @@ class Learner:
     def left(self, waiter: Waiter, now: float) -> None:
         """*waiter* is about to give its permit back."""
         permits = self._permits
+        if permits.is_paused:  # what leaves now says nothing of how it goes while others come
+            return
         if self._is_deadline_aware:
             self._admission(waiter.line).left(now - waiter.since)
         if self._limiter is not None:
@@ -41,16 +43,18 @@ class Learner:
             if limit is not None:
                 permits.limit = limit
 
-    def retry_after_s(self, line: Line, remaining_s: float) -> float | None:
+    def retry_after_s(self, line: Line, remaining_s: float, now: float) -> float | None:
         """When the newest in *line* should come again, if it would not get a permit in *remaining_s*; None: it would.
 
-        What its lane holds now is what it gets, for as long as other lanes wait as well.
+        What its lane holds now is what it gets, for as long as other lanes wait as well; how long a pause lasts, nobody
+        knows.
         """
-        if not self._is_deadline_aware:
-            return None
         permits = self._permits
-        share = line.held if permits.waiting > line.waiting else min(permits.limit, line.at_most or permits.limit)
-        return self._admission(line).retry_after_s(line.waiting, max(share, 1), remaining_s)
+        if not self._is_deadline_aware or permits.is_paused:
+            return None
+        share = line.held if permits.waiting > line.waiting else permits.most_for(line)
+        paced_s = 0.0 if line.pace is None else line.pace.next_at(now, line.waiting - 1) - now
+        return self._admission(line).retry_after_s(line.waiting, max(share, 1), remaining_s, paced_s)
 
     def _admission(self, line: Line) -> Admission:
         return self._admissions.setdefault(line, Admission())

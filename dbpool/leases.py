@@ -14,52 +14,16 @@ from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Even
 from dbpool.faults import is_impatient, is_unfinished
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
+from dbpool.leaseholder import Leaseholder
 from dbpool.quarantine import Quarantine
-from dbpool.report import Caller
+from dbpool.report import Caller, counted
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
-from dbpool.waiter import Parcel, Waiter
 
 log = logging.getLogger("dbpool")
 
 # A connection that rested longer than this is asked whether it still lives before a caller gets it (pgxpool's rule).
 PING_AFTER_S = 1.0
-
-
-class Leaseholder(Waiter):
-    """A caller's place in line, then its lease."""
-
-    __slots__ = ("afterwards", "connection", "quarantine")
-
-    connection: PooledConnection | None
-    quarantine: asyncio.Task[bool] | None  # while the backend of one that was cut off under its permit may live on
-    afterwards: str  # what is done under its permit when its caller is gone
-
-    def __init__(self, line: Line, site: Site | None = None) -> None:
-        super().__init__(line, site)
-        self.connection = self.quarantine = None
-        self.afterwards = ""
-
-    def granted(self, parcel: Parcel, now: float) -> None:
-        self.connection = parcel
-        super().granted(parcel, now)
-
-    def statement(self) -> str | None:
-        return None if self.connection is None else self.connection.last_sql
-
-    def is_in_transaction(self) -> bool:
-        return self.connection is not None and not self.connection.is_closed() and self.connection.is_in_transaction()
-
-    def means(self) -> list[object]:
-        return [] if self.connection is None else self.connection.handles()
-
-    def known(self) -> list[object]:
-        return [] if self.connection is None else self.connection.keepers()
-
-    def doing(self) -> str:
-        if self.place is HOLDING and self.connection is None:
-            return self.afterwards or "no connection yet"
-        return ""
 
 
 class Lease:
@@ -79,14 +43,15 @@ class Lease:
         leases, holder = self.leases, self.holder
         holder.check_new()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
+        asked_at = loop.time()
+        deadline = asked_at + self._timeout
         try:
             if not leases.gate.request(holder, self._timeout, loop):
                 holder.wakeup = loop.create_future()
                 refusal = await holder.wakeup
                 if refusal is not None:
                     raise refusal
-            connection = await leases.obtain(holder, deadline)
+            connection = await leases.obtain(holder, deadline, asked_at)
             connection.held_by = leases.gate.refusals.named(holder.line)
             return connection
         except BaseException as error:
@@ -147,7 +112,7 @@ class Leases:
         self._resets_never = settings.reset is Reset.NEVER
         self.driver = driver or Driver(settings)
         self.events = events or Events()
-        self.connector = Connector(self.driver, settings, self.events, self._rest)
+        self.connector = Connector(self.driver, settings, self.events, self._spare)
         self.gate = gate or Gate(
             settings.max_connections,
             max_waiting=settings.max_waiting,
@@ -157,7 +122,7 @@ class Leases:
             adaptive=settings.adaptive,
             warn_nested=settings.warn_nested,
         )
-        self.gate.refusals.advice = self.connector.advice
+        self.gate.refusals.advice = self._advice
         self.gate.refusals.notes = self.connector.notes
         self.gate.on_deadlock = lambda error: self.events.tell(DeadlockFound(str(error)))
         # Of the pool's own work, which is soon over: as far as permits are free, it may use what lanes have reserved.
@@ -205,11 +170,14 @@ class Leases:
         """
         return Lease(self, Leaseholder(line or self.gate.line, site), timeout)
 
-    async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
-        """The connection of a holder that has a permit: its own, an idle one that lives, or a new one."""
+    async def obtain(self, holder: Leaseholder, deadline: float, asked_at: float) -> PooledConnection:
+        """The connection of a holder that has a permit: its own, an idle one that lives, or a new one.
+
+        Args:
+            asked_at: when it asked for the permit, by the loop's clock.
+        """
         assert holder.place is HOLDING, holder.place
         loop = asyncio.get_running_loop()
-        started = loop.time()
         try:
             async with asyncio.timeout_at(deadline):
                 while holder.connection is None or holder.connection.is_closed():
@@ -225,7 +193,8 @@ class Leases:
                         await holder.connection.discard(self._settings.reset_timeout)
         except TimeoutError:
             now = loop.time()
-            raise self.gate.refusals.acquire_timeout(holder.line, now - started, now) from None
+            advice = self.connector.advice(now)
+            raise self.gate.refusals.acquire_timeout(holder.line, now - asked_at, now, advice) from None
         return holder.connection
 
     def take_idle(self, now: float) -> PooledConnection | None:
@@ -259,36 +228,34 @@ class Leases:
             return cleanup
         return None
 
-    async def close_idle(self, reason: Reason, timeout: float) -> None:
-        """Close every idle connection; nobody may be granted a permit meanwhile."""
+    async def _close_idle(self, timeout: float) -> int:
+        """Close every idle connection, after the gate; return how many did not end in time and were cut off."""
         idle, self.resting = self.resting, []
         try:
             await asyncio.gather(*(connection.discard(timeout) for connection in idle))
         finally:
-            quarantines = [self._drop(connection, reason) for connection in idle]
-        if any(quarantines):
-            await asyncio.wait(filter(None, quarantines))
+            cut_off = sum(connection.remains is not None for connection in idle)
+            for connection in idle:
+                self._drop(connection, Reason.POOL_CLOSED)
+        return cut_off
 
     async def close(self, timeout: float) -> None:
         """Refuse newcomers, fail the line, give leases *timeout* seconds to end, then cut off what is left."""
         cut_off: tuple[Caller, ...] = ()
         self.gate.close_nowait()
         self.events.tell(Closing())
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(deadline):
                 await self.connector.close()
                 await self.gate.wait_empty()
-                await self.close_idle(Reason.POOL_CLOSED, timeout)
+            if stubborn := await self._close_idle(max(0.0, deadline - clock())):
+                self._warn_cut_off(counted(stubborn, "idle connection"), timeout)
         except TimeoutError:
             report = self.gate.report()
             cut_off = report.holders
-            log.warning(
-                "%s: %d leases had not ended %.1f s after close() and were cut off%s",
-                self.gate.name,
-                self.gate.held,
-                timeout,
-                report.holders_in_short(),
-            )
+            self._warn_cut_off(counted(report.held, "lease"), timeout, report.holders_in_short())
         finally:  # also when cancelled
             try:
                 if self.gate.held:
@@ -303,6 +270,10 @@ class Leases:
                 await self.quarantine.close()
         await self.cleanups.wait_all()
         self.events.tell(Closed(cut_off))
+
+    def _warn_cut_off(self, what: str, timeout: float, holders: str = "") -> None:
+        text = "%s: %s had not ended %g s after close(): cut off%s"
+        log.warning(text, self.gate.name, what, timeout, holders)
 
     def is_clean(self, connection: PooledConnection) -> bool:
         """Whether the next caller may have *connection* as it is."""
@@ -345,12 +316,24 @@ class Leases:
 
     async def _is_alive(self, connection: PooledConnection, now: float) -> bool:
         if now >= connection.expires_at:
-            connection.retire(Reason.TOO_OLD)
+            connection.retire(connection.expires_for)
         elif not connection.is_closed():
             if now - connection.seen_alive_at <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout):
                 return True
             connection.retire(Reason.UNANSWERED)
         return False
+
+    def _advice(self) -> str:
+        """What one who timed out in line should do."""
+        if self.connector.is_hindered(self.loop.time()):
+            return self.connector.advice(self.loop.time())
+        return "Shorten its transactions, or raise max_connections."
+
+    def _spare(self, connection: PooledConnection) -> None:
+        """Take a connection for which nobody waits any more."""
+        self._rest(connection)
+        if self.surplus > 0:  # the pool was made smaller meanwhile
+            self.retire_resting(connection, Reason.SURPLUS, beyond=True)
 
     def _rest(self, connection: PooledConnection) -> None:
         connection.idle_since = connection.seen_alive_at = self.loop.time()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Self
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from dbpool.connection import PlainConnection
 from dbpool.core.mailbox import Gap, Mailbox, Notification
@@ -48,7 +48,11 @@ class Subscription:
     async def __aenter__(self) -> Self:
         if self.joined is not None:
             raise UsageError("this listen() was used already: call listen() for each loop")
-        await self._listeners.join(self)
+        try:
+            await self._listeners.join(self)
+        except BaseException:
+            self.end(StopAsyncIteration())
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -58,8 +62,8 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Notification | Gap:
-        if self.joined is None:
-            await self._listeners.join(self)
+        if self.over is None and not self.has_joined:
+            await self._listeners.join(self)  # again, where a step that did was cancelled
         while (event := self._mailbox.take()) is None:
             if self.over is not None:
                 raise self.over
@@ -71,6 +75,10 @@ class Subscription:
             finally:
                 self._wakeup = None
         return event
+
+    @property
+    def has_joined(self) -> bool:
+        return self.joined is not None and self.joined.done() and self.joined.result() is None
 
     def end(self, why: Exception) -> None:
         """Listen no more; the iteration raises *why* once it has come to the end of what is there."""
@@ -107,8 +115,9 @@ class Listeners:
         self._members: WeakSet[Subscription] = WeakSet()  # so that a loop left without a block is forgotten, too
         self._changed = asyncio.Event()  # members came or went, or the connection was lost
         self._keeper: asyncio.Task[None] | None = None
+        self._stopped: asyncio.Task[None] | None = None  # the keeper, where it was told to end
         self._failures = 0
-        self._is_closed = False
+        self._is_paused = self._is_closed = False
 
     async def join(self, member: Subscription) -> None:
         """Return once the server listens for *member*.
@@ -119,20 +128,16 @@ class Listeners:
         """
         if self._is_closed:
             raise self._closed()
-        member.joined = asyncio.get_running_loop().create_future()
-        self._members.add(member)
-        self._changed.set()
-        if self._keeper is None:
-            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        if member.joined is None:
+            self._add(member)
+        assert member.joined is not None
         limit = self._settings.connect_timeout + self._settings.reset_timeout
-        try:
-            async with asyncio.timeout(limit):
-                refusal = await member.joined
-        except TimeoutError:
-            refusal = ServerUnavailable(f"pool '{self._settings.name}' does not listen after {limit:.1f} s")
-        except BaseException:
-            member.end(StopAsyncIteration())
-            raise
+        await asyncio.wait([member.joined], timeout=limit)  # not awaited itself, for another step may wait for it
+        if member.joined.done():
+            refusal = member.joined.result()
+        else:
+            why = ": it is paused" if self._is_paused else ""
+            refusal = ServerUnavailable(f"pool '{self._settings.name}' does not listen after {limit:.1f} s{why}")
         if refusal is not None:
             member.end(refusal)
             raise refusal
@@ -141,32 +146,78 @@ class Listeners:
         self._members.discard(member)
         self._changed.set()
 
-    async def close(self) -> None:
-        """End every subscription with PoolClosed, and close the connection."""
+    async def close(self, timeout: float) -> None:
+        """End every subscription with PoolClosed; close the connection, or cut it off after *timeout* seconds."""
         self._is_closed = True
         self._end_all()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        await self._wait_stopped(timeout)
+
+    async def pause(self, timeout: float) -> None:
+        """Close the connection, or cut it off after *timeout* seconds, and open none until ``resume``."""
+        self._is_paused = True
+        await self._wait_stopped(timeout)
+
+    def resume(self) -> None:
+        """Listen again, with a Gap for everyone."""
+        self._is_paused = False
+        self._start()
+
+    def drain(self) -> None:
+        """Replace the connection, with a Gap for everyone."""
+        self._stop()
+
+    async def _wait_stopped(self, timeout: float) -> None:
+        if (keeper := self._stop()) is not None:
+            await asyncio.wait([keeper], timeout=timeout)
+            if not keeper.done():
+                keeper.cancel()  # in the closing of its connection, which this ends
+                await asyncio.wait([keeper])
+
+    def _add(self, member: Subscription) -> None:
+        loop = asyncio.get_running_loop()
+        member.joined = loop.create_future()
+        self._members.add(member)
+        finalize(member, _call_in, loop, self._changed.set).atexit = False
+        self._changed.set()
+        self._start()
+
+    def _start(self) -> None:
+        if self._keeper is None and self._members and not (self._is_paused or self._is_closed):
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+            self._keeper.add_done_callback(self._ended)
+
+    def _stop(self) -> asyncio.Task[None] | None:
+        """Have the keeper close its connection and end; return it."""
+        keeper = self._keeper
+        if keeper is not None and self._stopped is not keeper:
+            self._stopped = keeper
+            keeper.cancel()
+        return keeper
+
+    def _ended(self, keeper: asyncio.Task[None]) -> None:
+        """Begin anew, unless a pause goes on, nobody listens, or somebody else cancelled the keeper."""
+        self._keeper = None
+        for member in self._members:
+            member.is_cut_off = True
+        if keeper.cancelled() and keeper is not self._stopped:
+            self._end_all()
+        self._stopped = None
+        self._start()
 
     async def _keep(self) -> None:
         """Keep a connection that listens, for as long as there are members."""
-        try:
-            while self._members:
-                try:
-                    connection = await self._driver.connect_apart()
-                except Exception as error:
-                    self._failed(error, is_lost=False)
-                else:
-                    await self._use(connection)
-                for member in self._members:
-                    member.is_cut_off = True
-                self._changed.clear()
-                if self._members and self._failures:
-                    await self._wait(_BACKOFF.delay_s(self._failures, random.random()))
-        finally:
-            self._keeper = None
-            self._end_all()  # when it was cancelled: there are none, else
+        while self._members:
+            try:
+                connection = await self._driver.connect_apart()
+            except Exception as error:
+                self._failed(error, is_lost=False)
+            else:
+                await self._use(connection)
+            for member in self._members:
+                member.is_cut_off = True
+            self._changed.clear()
+            if self._members and self._failures:
+                await self._wait(_BACKOFF.delay_s(self._failures, random.random()))
 
     async def _use(self, connection: PlainConnection[Any]) -> None:
         """Listen until *connection* is lost or nobody wants it any more; close it."""
@@ -244,6 +295,12 @@ class Listeners:
 
     def _closed(self) -> PoolClosed:
         return PoolClosed(f"pool '{self._settings.name}' was closed: it listens no more")
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+    """Have *loop* make the *call*, from whichever thread the garbage is collected in."""
+    with suppress(RuntimeError):  # the loop is closed, and nobody listens there
+        loop.call_soon_threadsafe(call)
 
 
 def checked_channels(channels: Iterable[str]) -> frozenset[str]:

@@ -12,7 +12,8 @@ from dbpool.core.permits import NEW, Line
 from dbpool.deadlines import forget
 from dbpool.errors import QueryTimeout
 from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Parcel
 
@@ -187,7 +188,7 @@ class Calls:
         call = Call(self, line, sql, args, want, keeps_session)
         call.site = self.gate.sites.of(_CALLER)
         call.timeout = timeout
-        patience = self._acquire_timeout if timeout is None else timeout
+        patience = self._patience(timeout)
         has_permit = self.gate.request(call, patience, loop)
         now = call.since
         call.ends_at = now + patience
@@ -197,6 +198,10 @@ class Calls:
             return self._drive(call) if answer is None else self._await(call, answer)
         call.wakeup = loop.create_future()
         return self._queue(call, call.wakeup)
+
+    def _patience(self, timeout: float | None) -> float:
+        """How long a caller waits for a connection."""
+        return self._acquire_timeout if timeout is None else timeout
 
     async def _queue(self, call: Call, wakeup: asyncio.Future[Any]) -> Answer:
         try:
@@ -247,7 +252,7 @@ class Calls:
     async def _drive(self, call: Call) -> Answer:
         loop = self.leases.loop
         try:
-            connection = await self.leases.obtain(call, call.ends_at)
+            connection = await self.leases.obtain(call, call.ends_at, call.ends_at - self._patience(call.timeout))
             if not call.keeps_session:
                 connection.note_change(call.sql)
             seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)

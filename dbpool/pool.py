@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import weakref
 from collections.abc import Callable, Generator, Mapping
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from dbpool.bulk.coalesce import Coalescer
 from dbpool.bulk.plans import Plans
 from dbpool.core.pacing import Rate
-from dbpool.errors import LeasesRemain, PoolClosed, UsageError
-from dbpool.events import Events, Listener, Paused, Resized, Resumed
+from dbpool.errors import PoolClosed, SettingsError, UsageError
+from dbpool.events import Events, Listener, Resized
 from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Leases
 from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
+from dbpool.pausing import Pauses
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
-from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
+from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
 from dbpool.stats import LaneStats, PoolStats
 from dbpool.upkeep import Upkeep
 
@@ -80,8 +82,8 @@ class DatabasePool(Lane):
         self._run_on(Leases(settings, events=self._events))
         self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
-        self._listeners: Listeners | None = None
-        self._pauses: dict[object, bool] = {}  # those asked for and not resumed: whether it was waited for to its end
+        self._listeners: Listeners | None = None  # as the upkeep
+        self._pauses: Pauses | None = None
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
 
@@ -115,11 +117,17 @@ class DatabasePool(Lane):
             raise
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
         self._phase = Phase.OPEN
-        self._upkeep = Upkeep(self._leases, self._settings)
-        self._upkeep.start()
+        self._equip().start()
         return self
 
     init_pool = open
+
+    def _equip(self) -> Upkeep:
+        """Make what an open pool has besides its leases; return what looks after them."""
+        self._upkeep = Upkeep(self._leases, self._settings)
+        self._listeners = Listeners(self._leases.driver, self._settings)
+        self._pauses = Pauses(self._leases, self._upkeep, self._listeners)
+        return self._upkeep
 
     async def close(self, timeout: float | None = None) -> None:
         """Refuse newcomers, fail everyone in line, let leases end, close every connection.
@@ -132,8 +140,10 @@ class DatabasePool(Lane):
         timeout = checked_timeout(timeout) or self._settings.close_timeout
         if self._phase is Phase.OPEN:
             self._check_usable()
+            assert self._pauses is not None
             self._loop, self._phase = None, Phase.CLOSED
             self._coalescer.close(PoolClosed(f"{self._leases.gate.name} was closed while this caller waited in line"))
+            self._pauses.end()
             self._closing = asyncio.get_running_loop().create_task(self._end(timeout))
         elif self._phase is Phase.NEW:
             self._phase = Phase.CLOSED
@@ -146,9 +156,9 @@ class DatabasePool(Lane):
 
     async def _end(self, timeout: float) -> None:
         assert self._upkeep is not None
+        assert self._listeners is not None
         self._upkeep.stop()
-        listeners = [] if self._listeners is None else [self._listeners.close()]
-        await asyncio.gather(self._leases.close(timeout), *listeners)
+        await asyncio.gather(self._leases.close(timeout), self._listeners.close(timeout))
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -174,8 +184,7 @@ class DatabasePool(Lane):
         self._check_usable()
         names = checked_channels(channels)
         whole_number(buffer, "buffer", 1)
-        if self._listeners is None:
-            self._listeners = Listeners(self._leases.driver, self._settings)
+        assert self._listeners is not None
         return Subscription(self._listeners, names, buffer)
 
     def lane(
@@ -214,7 +223,8 @@ class DatabasePool(Lane):
 
         Args:
             timeout: seconds for the leases to end; None: ``close_timeout``.
-            disconnect: close every connection, too, as for a restart of the server; ``resume`` opens new ones.
+            disconnect: close every connection, too, that of ``listen`` included, as for a restart of the server, and
+                cut off what is not closed in time; ``resume`` opens new ones.
         Raises:
             LeasesRemain: some had not ended in time; the pool goes on as before.
             PoolClosed: it is closed, or was while this waited.
@@ -222,51 +232,14 @@ class DatabasePool(Lane):
         Cancelling: the pool goes on as before.
         """
         self._check_usable()
-        assert self._upkeep is not None
-        seconds = checked_timeout(timeout) or self._settings.close_timeout
-        this = object()
-        self._pauses[this] = False
-        self._leases.gate.pause()
-        try:
-            await self._wait_paused(seconds, disconnect=disconnect)
-            self._check_usable()
-            if this not in self._pauses:
-                raise UsageError(f"{self._leases.gate.name} was resumed while pause() waited, and goes on")
-        except BaseException:
-            if this in self._pauses:
-                del self._pauses[this]
-                if not self._pauses:  # else another one goes on
-                    self._leases.gate.resume()
-            raise
-        is_first = not any(self._pauses.values())
-        self._pauses[this] = True
-        if is_first:
-            self._events.tell(Paused())
-
-    async def _wait_paused(self, seconds: float, *, disconnect: bool) -> None:
-        assert self._upkeep is not None
-        gate, connector = self._leases.gate, self._leases.connector
-        try:
-            async with asyncio.timeout(seconds):
-                await (self._upkeep.wait_unused() if disconnect else gate.wait_empty())
-        except TimeoutError:
-            self._check_usable()
-            if gate.held or (disconnect and connector.opening):  # else they ended in this very instant
-                raise self._remain(seconds) from None
-        if disconnect and gate.is_paused:
-            await self._upkeep.disconnect()
+        assert self._pauses is not None
+        await self._pauses.pause(checked_timeout(timeout) or self._settings.close_timeout, disconnect=disconnect)
 
     def resume(self) -> None:
         """Grant connections again, first to those who wait; does nothing if the pool is not paused."""
         self._check_usable()
-        assert self._upkeep is not None
-        was_paused = any(self._pauses.values())
-        self._pauses.clear()
-        if self._leases.gate.is_paused:
-            self._leases.gate.resume()
-            if was_paused:
-                self._events.tell(Resumed())
-            self._upkeep.look()
+        assert self._pauses is not None
+        self._pauses.resume()
 
     def resize(self, max_connections: int) -> None:
         """Have at most so many connections from now on.
@@ -279,25 +252,33 @@ class DatabasePool(Lane):
         """
         self._check_usable()
         assert self._upkeep is not None
-        whole_number(max_connections, "max_connections", max(1, self._settings.min_connections))
+        whole_number(max_connections, "max_connections", 1)
+        least = self._settings.min_connections
+        if max_connections < least:
+            raise SettingsError(f"max_connections cannot become {max_connections}: min_connections is {least}")
         gate, before = self._leases.gate, self._leases.gate.capacity
         self._leases.driver.grow(max_connections)
         gate.resize(max_connections)
-        self._events.tell(Resized(before, max_connections))
+        if max_connections != before:
+            self._events.tell(Resized(before, max_connections))
         self._upkeep.look()
 
     def drain(self, *, spread_over: float = 0.0) -> int:
         """Have every connection that is open now replaced, as after a failover or a change of credentials.
 
-        Idle ones are closed when their time has come, others when their lease ends.
+        Idle ones are closed when their time has come, others when their lease ends; that of ``listen`` at once, with a
+        Gap. Credentials are asked for anew.
 
         Args:
             spread_over: seconds over which to spread it, so that the server is not met by all new ones at once.
-        Returns: how many there are.
+        Returns: how many there are, beside that of ``listen``.
         """
         self._check_usable()
         assert self._upkeep is not None
-        return self._upkeep.drain(0.0 if spread_over == 0 else positive_seconds(spread_over, "spread_over"))
+        assert self._listeners is not None
+        connections = self._upkeep.drain(seconds_from_zero(spread_over, "spread_over"))
+        self._listeners.drain()
+        return connections
 
     def on_event(self, listener: Listener) -> Callable[[], None]:
         """Call *listener* with each ``Event`` from now on, in order; return what stops that.
@@ -306,15 +287,12 @@ class DatabasePool(Lane):
         """
         if not callable(listener):
             raise UsageError(f"a listener is called with each event, and {listener!r} cannot be called")
+        if inspect.iscoroutinefunction(listener) or inspect.iscoroutinefunction(type(listener).__call__):
+            raise UsageError(
+                f"a listener is called, not awaited, so {listener!r} cannot be async: have it start a task, or put the "
+                f"event into a queue"
+            )
         return self._events.on(listener)
-
-    def _remain(self, seconds: float) -> LeasesRemain:
-        report = self.report()
-        what = f"{report.held} leases" if report.held else "a connect that its caller left"
-        return LeasesRemain(
-            f"{report.name} was not paused: {what} had not ended after {seconds:.2f} s.{report.holders_in_short()}",
-            report=report,
-        )
 
     # What it says of itself
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from dbpool.core.permits import Line, Permits
@@ -21,6 +22,7 @@ class Refusals:
     def __init__(self, name: str, permits: Permits[Waiter], sites: Sites, advice: Callable[[], str]) -> None:
         self.name = name
         self.advice = advice
+        """For one in line, where neither a pause nor its lane's own limits kept a permit from it."""
         self.notes: Callable[[], tuple[str, ...]] = tuple
         """What else a report should say."""
         self._permits = permits
@@ -31,13 +33,14 @@ class Refusals:
     def report(self, now: float) -> Report:
         return report(self.name, self._permits, self._sites, now, self.notes())
 
-    def acquire_timeout(self, line: Line, waited_s: float, now: float) -> AcquireTimeout:
-        """For a caller that waited *waited_s* seconds for nothing."""
+    def acquire_timeout(self, line: Line, waited_s: float, now: float, advice: str | None = None) -> AcquireTimeout:
+        """For a caller that waited *waited_s* seconds for nothing.
+
+        Args:
+            advice: for one that had a permit; None: for one in line, by what kept the permit from it.
+        """
         line.timeouts_total += 1
-        try:
-            advice = self.advice()
-        except Exception as error:  # the caller must be told all the same
-            advice = f"(No advice: {error!r})"
+        advice = advice or self._advice(line, now)
         if self._report is None or now - self._reported_at > REPORT_KEEPS_S:
             self._report, self._reported_at = self.report(now), now
         return AcquireTimeout(
@@ -51,6 +54,19 @@ class Refusals:
     def closed(self) -> PoolClosed:
         return PoolClosed(f"{self.name} is closed: it takes no more callers")
 
+    def _advice(self, line: Line, now: float) -> str:
+        permits, pace = self._permits, line.pace
+        if permits.is_paused:
+            return f"{self.name} is paused: call resume()."
+        if pace is not None and permits.has_room(line, inf) and (wait_s := pace.next_at(now) - now) > 0:
+            return f"Its rate, {pace}, held it back: the next permit is due in {wait_s:.2f} s. Send fewer, or raise it."
+        if line.at_most is not None and line.held >= line.at_most:
+            return f"The lane's at_most, {line.at_most}, held it back: hold permits for less time, or raise it."
+        try:
+            return self.advice()
+        except Exception as error:  # the caller must be told all the same
+            return f"(No advice: {error!r})"
+
     def line_full(self, line: Line) -> LineFull:
         return LineFull(
             f"{self.named(line)} refuses at once: {self._numbers(line)}, which is max_waiting. Send fewer at a time, "
@@ -62,7 +78,7 @@ class Refusals:
         """For a caller that would get its permit *late_s* seconds after the *remaining_s* that it may wait."""
         line.refused_total += 1
         return Overloaded(
-            f"{self.named(line)} refuses at once: at the pace of its holders this caller would wait for "
+            f"{self.named(line)} refuses at once: at its present pace this caller would wait for "
             f"{remaining_s + late_s:.2f} s and may for {remaining_s:.2f} s ({self._numbers(line)}). Come again in "
             f"{late_s:.2f} s, or send fewer.",
             retry_after=late_s,

@@ -119,6 +119,11 @@ def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """*number* of them, as ``1 lease`` and ``2 leases``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
     """Where a task that waits stands, outermost first, without frames of this package, asyncio and the driver."""
     frames = [frame for frame in _frames(task.get_coro()) if not _is_machinery(frame)]

@@ -29,6 +29,17 @@ def positive_seconds(value: object, what: str) -> float:
     return float(value)
 
 
+def seconds_from_zero(value: object, what: str) -> float:
+    """Check a number of seconds that may be 0.
+
+    Raises:
+        SettingsError: it is negative, NaN, infinite, a bool or not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST_S:
+        raise SettingsError(f"{what} must be a finite number of seconds, 0 to 1e9, not {value!r}")
+    return float(value)
+
+
 def whole_number(value: object, what: str, at_least: int) -> int:
     """Check a count.
 

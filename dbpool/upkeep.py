@@ -9,7 +9,8 @@ from functools import partial
 from dbpool.connection import PooledConnection
 from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 from dbpool.report import Caller, caller
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Waiter
@@ -19,6 +20,7 @@ log = logging.getLogger("dbpool")
 # How often everything is looked at; what is due earlier is looked at when it is due.
 LOOK_EVERY_S = 5.0
 LEAST_S = 0.02  # between two looks
+ASKED_AT_ONCE = 3  # idle connections; each takes a permit for a round trip
 
 
 class Upkeep:
@@ -34,6 +36,7 @@ class Upkeep:
         self._timer: asyncio.TimerHandle | None = None
         self._suspects: dict[Waiter, Caller] = {}
         self._opening = 0  # connections that nobody waits for
+        self._asking = 0  # idle connections
 
     def start(self) -> None:
         self.look()
@@ -50,18 +53,20 @@ class Upkeep:
         self._retire_old(now)
         self._retire_idle(now)
         self._open_missing()
-        self._ask_quietest(now)
+        self._ask_quiet(now)
         self._look_for_leaks(now)
         self.stop()  # a listener may have had it look meanwhile
         self._timer = self._leases.loop.call_at(self._next_look(now), self.look)
 
     def drain(self, spread_over: float) -> int:
         """Have every connection open now replaced, evenly within *spread_over* seconds; return how many."""
+        self._leases.driver.renew_credentials()
         connections = self._leases.driver.connections
         now = self._leases.loop.time()
         for number, connection in enumerate(connections):
-            connection.retired_for = connection.retired_for or Reason.DRAINED
-            connection.expires_at = min(connection.expires_at, now + spread_over * number / len(connections))
+            closed_at = now + spread_over * number / len(connections)
+            if closed_at < connection.expires_at:
+                connection.expires_at, connection.expires_for = closed_at, Reason.DRAINED
         self._leases.events.tell(Draining(len(connections), spread_over))
         self.look()
         return len(connections)
@@ -72,11 +77,21 @@ class Upkeep:
             await self._leases.gate.wait_empty()
             await self._leases.connector.wait_opened()
 
-    async def disconnect(self) -> None:
-        """Close every connection; nobody may hold a permit or be granted one, and no connect be under way."""
-        for connection in [*self._leases.resting]:
+    async def disconnect(self, timeout: float) -> None:
+        """Close every connection, or cut it off after *timeout* seconds.
+
+        Nobody may hold a permit or be granted one, and no connect be under way.
+        """
+        leases = self._leases
+        for connection in [*leases.resting]:
             self._retire(connection, Reason.PAUSED, beyond=True)
-        await self._leases.gate.wait_empty()
+        try:
+            async with asyncio.timeout(timeout):
+                await leases.gate.wait_empty()
+        except TimeoutError:
+            if leases.gate.is_paused:  # else what goes on now may be a caller's
+                leases.cleanups.cancel_all()
+                await leases.cleanups.wait_all()
 
     def _retire_surplus(self) -> None:
         """After the pool was made smaller."""
@@ -89,14 +104,14 @@ class Upkeep:
     def _retire_old(self, now: float) -> None:
         for connection in self._leases.driver.connections:
             if now >= connection.expires_at:
-                self._retire(connection, Reason.TOO_OLD)
+                self._retire(connection, connection.expires_for)
 
     def _retire_idle(self, now: float) -> None:
         spare = self._leases.driver.size - self._settings.min_connections
         for connection in list(self._leases.resting):  # those that rested longest come first
             if connection.is_closed():
                 self._retire(connection, Reason.LOST)
-            elif spare > 0 and now - connection.idle_since > self._settings.max_idle:
+            elif spare > 0 and now >= connection.idle_since + self._settings.max_idle:
                 spare -= 1
                 self._retire(connection, Reason.IDLE)
 
@@ -130,16 +145,19 @@ class Upkeep:
         self._opening -= 1
         self._leases.settle(holder)
 
-    def _ask_quietest(self, now: float) -> None:
-        """Keep what stands between here and the server from forgetting an idle connection; notice if it has."""
-        quietest = min(self._leases.resting, key=lambda connection: connection.seen_alive_at, default=None)
-        if quietest is None or now - quietest.seen_alive_at <= self._settings.keepalive:
-            return
-        if (holder := self._leases.seize()) is not None:
-            self._leases.resting.remove(quietest)
-            holder.connection, holder.afterwards = quietest, "its connection is being kept alive"
-            asking = self._leases.cleanups.start(self._ask(quietest))
-            asking.add_done_callback(partial(self._asked, holder, quietest, quietest.idle_since))
+    def _ask_quiet(self, now: float) -> None:
+        """Keep what stands between here and the server from forgetting idle connections; notice if it has."""
+        keepalive = self._settings.keepalive
+        quiet = [connection for connection in self._leases.resting if now >= connection.seen_alive_at + keepalive]
+        quiet.sort(key=lambda connection: connection.seen_alive_at)
+        for connection in quiet[: ASKED_AT_ONCE - self._asking]:
+            if (holder := self._leases.seize()) is None:
+                break
+            self._asking += 1
+            self._leases.resting.remove(connection)
+            holder.connection, holder.afterwards = connection, "its connection is being kept alive"
+            asking = self._leases.cleanups.start(self._ask(connection))
+            asking.add_done_callback(partial(self._asked, holder, connection, connection.idle_since))
 
     async def _ask(self, connection: PooledConnection) -> None:
         if not await connection.ping(self._settings.reset_timeout):
@@ -149,10 +167,12 @@ class Upkeep:
         self, holder: Leaseholder, connection: PooledConnection, idle_since: float, _: asyncio.Task[None]
     ) -> None:
         resting = self._leases.resting
+        self._asking -= 1
         self._leases.settle(holder)
         if connection in resting:  # it has rested as long as before
             connection.idle_since = idle_since
             resting.sort(key=lambda each: each.idle_since)
+        self._ask_quiet(self._leases.loop.time())
 
     def _look_for_leaks(self, now: float) -> None:
         limit = self._settings.leak_after
@@ -164,7 +184,7 @@ class Upkeep:
         if limit is None:
             return
         for waiter in self._unsuspected():
-            if now - waiter.since >= limit:
+            if now >= waiter.since + limit:
                 suspect = self._suspects[waiter] = caller(waiter, now)
                 stack = "".join(f"\n    {frame}" for frame in suspect.stack)
                 name = self._leases.gate.name
@@ -180,9 +200,14 @@ class Upkeep:
         ]
 
     def _next_look(self, now: float) -> float:
-        due = [now + LOOK_EVERY_S]
-        due += [connection.expires_at for connection in self._leases.driver.connections if not connection.is_broken]
-        if self._settings.leak_after is not None:
-            due += [waiter.since + self._settings.leak_after for waiter in self._unsuspected()]
-            due += [now + self._settings.leak_after]  # of those who get a permit from now on
-        return max(min(due), now + LEAST_S)
+        settings, leases = self._settings, self._leases
+        due = [connection.expires_at for connection in leases.driver.connections if not connection.is_broken]
+        due += [connection.seen_alive_at + settings.keepalive for connection in leases.resting]
+        if leases.driver.size > settings.min_connections:
+            due += [connection.idle_since + settings.max_idle for connection in leases.resting]
+        due += [now + settings.keepalive, now + settings.max_idle]  # of those that come to rest from now on
+        if settings.leak_after is not None:
+            due += [waiter.since + settings.leak_after for waiter in self._unsuspected()]
+            due += [now + settings.leak_after]  # of those who get a permit from now on
+        ahead = min(at for at in [*due, now + LOOK_EVERY_S] if at > now)  # what is due by now waits for a permit
+        return max(ahead, now + LEAST_S)

@@ -13,7 +13,7 @@ from dbpool.core.batches import ARRAYS
 from dbpool.deadlines import Bucket, forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, translated
-from dbpool.leases import Leaseholder
+from dbpool.leaseholder import Leaseholder
 from dbpool.waiter import Parcel
 
 if TYPE_CHECKING:
@@ -180,7 +180,8 @@ class JointCall(Leaseholder):
     async def _drive(self) -> None:
         """Open a connection, prepare, or find out which of the members failed."""
         owner, group = self.group.owner, self.group
-        connection = await owner.leases.obtain(self, owner.loop.time() + owner.acquire_timeout)
+        deadline = owner.loop.time() + owner.acquire_timeout
+        connection = await owner.leases.obtain(self, deadline, self.members[0].since)
         assert group.plan is not None
         take = Take.ROWS if group.want is Want.ROWS else Take.ROW
         items = [member.args for member in self.members]

@@ -18,7 +18,7 @@ from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
     from dbpool.compat.leases import HookedLeases
-    from dbpool.leases import Leaseholder
+    from dbpool.leaseholder import Leaseholder
     from dbpool.settings import PoolSettings
 
 # What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.
@@ -55,6 +55,7 @@ class Borrowed:
         "callers_error",
         "doomed_by",
         "expires_at",
+        "expires_for",
         "held_by",
         "holder",
         "idle_since",
@@ -94,7 +95,7 @@ class Borrowed:
         self.idle_since = self.seen_alive_at = 0.0
         self.doomed_by = ""
         self.at_work = self.loan = 0
-        self.expires_at = LONGEST_S
+        self.expires_at, self.expires_for = LONGEST_S, Reason.TOO_OLD
         self.settings = settings
         self.transactions: list[Any] = []
         self.record_class: type[Record] = con._protocol.get_record_class()

@@ -16,7 +16,8 @@ from dbpool.compat.driver import DirectConnector, RecipeDriver
 from dbpool.connection import PooledConnection
 from dbpool.events import Closed, Closing, Events, Reason
 from dbpool.gate import Gate
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 
 if TYPE_CHECKING:
     from dbpool.compat.pool import AsyncpgPool
@@ -61,13 +62,13 @@ class HookedLeases(Leases):
 
     # The way of a connection
 
-    async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
+    async def obtain(self, holder: Leaseholder, deadline: float, asked_at: float) -> PooledConnection:
         try:
             if holder.connection is not None and holder.connection.is_broken:  # expired on its way to the next in line
                 await holder.connection.discard(self._settings.reset_timeout)
             connection = holder.connection = holder.connection or self.take_idle(0)
             if connection is None or connection.is_closed():
-                connection = await super().obtain(holder, deadline)
+                connection = await super().obtain(holder, deadline, asked_at)
             borrowed = cast(Borrowed, connection)
             borrowed.holder = holder
             if self._setup is not None:

@@ -20,7 +20,6 @@ from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
 from dbpool.pool import DatabasePool, Phase
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
-from dbpool.upkeep import Upkeep
 
 _STATES = {
     Phase.NEW: "pool is not initialized",
@@ -85,7 +84,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
                 raise
             self._loop, self._thread = asyncio.get_running_loop(), get_ident()
             self._phase = Phase.OPEN
-            self._upkeep = Upkeep(self._ways, self._settings)  # for resize() and drain(); else it has nothing to do
+            self._equip()  # the upkeep for resize() and drain(); else it has nothing to do
             self._ways.keep_floor()
         return self
 
@@ -110,7 +109,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             async with asyncio.timeout(timeout):
                 await self._ways.close_all()
                 if self._listeners is not None:
-                    await self._listeners.close()
+                    await self._listeners.close(self._settings.reset_timeout)
         except BaseException:
             self.terminate()
             raise
@@ -127,7 +126,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._stop_upkeep()
         self._ways.terminate()
         if self._listeners is not None:
-            self._ways.start_last(self._listeners.close())
+            self._ways.start_last(self._listeners.close(self._settings.reset_timeout))
 
     def _stop_upkeep(self) -> None:
         if self._upkeep is not None:

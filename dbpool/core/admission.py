@@ -37,10 +37,13 @@ class Admission:
         """How long the caller at *position* in line, from 1, waits for one of *permits*, all of them held."""
         return position * self.hold_s / permits
 
-    def retry_after_s(self, position: int, permits: int, remaining_s: float) -> float | None:
+    def retry_after_s(self, position: int, permits: int, remaining_s: float, paced_s: float = 0.0) -> float | None:
         """When to come again, if a permit would come after *remaining_s*: by then the line will have moved enough.
 
-        Returns: None to admit, as everyone is until ENOUGH have left.
+        Args:
+            paced_s: how long it waits for its turn at the line's rate at least, which need not be learnt.
+        Returns: None to admit, as everyone with time for that is until ENOUGH have left.
         """
-        late_s = self.wait_s(position, permits) - remaining_s
-        return late_s if late_s > 0 and self._samples >= ENOUGH else None
+        wait_s = self.wait_s(position, permits) if self._samples >= ENOUGH else 0.0
+        late_s = max(wait_s, paced_s) - remaining_s
+        return late_s if late_s > 0 else None

@@ -31,6 +31,9 @@ class Rate:
         if whole_number(self.burst, "a rate's burst", 1) > MOST:
             raise SettingsError(f"a rate's burst must be at most 1e9, not {self.burst!r}")
 
+    def __str__(self) -> str:
+        return f"{self.n:g} per {self.per:g} s"
+
     @property
     def interval_s(self) -> float:
         """From one grant to the next."""
@@ -53,9 +56,10 @@ class Pace:
     or LATE_S, whichever is longer, so up to a hundred grants a second that is ``burst + 1 + w * n / per``.
     """
 
-    __slots__ = ("_count", "_early", "_n", "_per", "_start", "slack_s")
+    __slots__ = ("_count", "_early", "_n", "_per", "_start", "rate", "slack_s")
 
     def __init__(self, rate: Rate) -> None:
+        self.rate = rate
         self._n = rate.n
         self._per = rate.per
         self._early = rate.burst - 1
@@ -63,9 +67,12 @@ class Pace:
         self._count = 0
         self.slack_s = max(rate.interval_s, LATE_S)
 
-    def next_at(self, now: float) -> float:
-        """When the next grant may happen; *now*, if at once."""
-        due = self._start + (self._count - self._early) * self._per / self._n
+    def __str__(self) -> str:
+        return str(self.rate)
+
+    def next_at(self, now: float, ahead: int = 0) -> float:
+        """When the next grant may happen, or the one after *ahead* others; *now*, if at once."""
+        due = self._start + (self._count + ahead - self._early) * self._per / self._n
         return max(due, now)
 
     def take(self, now: float, *, waited: bool) -> None:

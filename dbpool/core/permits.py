@@ -33,7 +33,7 @@ class Ticket:
 class Pacing(Protocol):
     """When a line may be granted its next permit: see ``pacing.py``."""
 
-    def next_at(self, now: float) -> float: ...
+    def next_at(self, now: float, ahead: int = 0) -> float: ...
 
     def take(self, now: float, *, waited: bool) -> None: ...
 
@@ -251,6 +251,11 @@ class Permits(Generic[T]):
         """When somebody can be granted a permit though nobody leaves: what only a pace holds back."""
         times = [line.pace.next_at(now) for line in self._crowded if line.pace is not None and self.has_room(line, inf)]
         return min(times, default=None)
+
+    def most_for(self, line: Line) -> int:
+        """How many *line* can hold, as long as nobody else takes a permit that is not reserved."""
+        most = self.limit - self.reserved + line.reserved
+        return most if line.at_most is None else min(most, line.at_most)
 
     def close(self) -> list[T]:
         """Refuse newcomers from now on; empty the lines and return who stood in them, each in order."""

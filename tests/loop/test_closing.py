@@ -75,6 +75,27 @@ async def test_leases_that_do_not_end_in_time_are_cut_off(caplog: pytest.LogCapt
     assert_ended(pool)
 
 
+async def test_idle_connections_that_do_not_end_in_time_are_told_apart_from_leases(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = await open_pool(1, Script(discard_s=NEVER, lingers_s=1.0))
+    with caplog.at_level(logging.WARNING, "dbpool"):
+        await pool.leases.close(0.04)
+    assert now() < 0.1
+    assert "1 idle connection had not ended 0.04 s after close(): cut off" in caplog.text
+    assert " lease" not in caplog.text
+
+
+async def test_a_single_lease_that_is_cut_off_is_told_as_one(caplog: pytest.LogCaptureFixture) -> None:
+    pool = await open_pool(1)
+    holder = asyncio.create_task(hold(pool, 100))
+    await settle()
+    with caplog.at_level(logging.WARNING, "dbpool"):
+        await pool.leases.close(0.04)
+    assert "1 lease had not ended 0.04 s after close(): cut off" in caplog.text
+    await outcomes(holder)
+
+
 async def test_a_server_that_does_not_take_the_cancelling_holds_nothing_up() -> None:
     pool = await open_pool(1, Script(stop_s=NEVER), reset_timeout=1.0)
     holder = asyncio.create_task(hold(pool, 100))

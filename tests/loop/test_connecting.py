@@ -278,6 +278,39 @@ async def test_a_connect_that_hangs_costs_its_caller_no_more_than_its_timeout() 
     await pool.leases.close(1)
 
 
+@pytest.mark.parametrize("by", ["lease", "statement"])
+async def test_a_time_out_while_a_connect_hangs_tells_of_the_whole_wait_and_of_the_connect(by: str) -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_s = 9.0
+    async with pool.leases.lease(1):
+        holder = asyncio.create_task(hold(pool, 0, timeout=1.5))
+        await settle()
+        blocker = asyncio.create_task(hold(pool, 0, timeout=0.5))
+        asked = hold(pool, 0, timeout=4) if by == "lease" else pool.ask(timeout=4)
+        with pytest.raises(AcquireTimeout, match=r"after 4\.00 s: .*A connect has been under way for 4\.0 s") as told:
+            await asked
+        assert told.value.waited_s == pytest.approx(4, abs=0.02)
+        assert "Shorten" not in str(told.value)
+        first, second = await outcomes(holder, blocker)
+        assert "A connect has been under way for 1.5 s" in str(first)
+        assert "Shorten its transactions" in str(second)  # in line, for less time than a connect may well take
+    await asyncio.sleep(10)
+    pool.check_at_rest()
+
+
+async def test_one_that_times_out_in_line_behind_a_connect_that_hangs_is_told_of_it() -> None:
+    pool = await open_pool(2)
+    pool.driver.script.connect_s = 9.0
+    async with pool.leases.lease(1):
+        holder = asyncio.create_task(hold(pool, 0, timeout=5))
+        await settle()
+        with pytest.raises(AcquireTimeout, match=r"2 of 2 permits held.*A connect has been under way for 2\.0 s"):
+            await hold(pool, 0, timeout=2)
+        await outcomes(holder)
+    await asyncio.sleep(10)
+    pool.check_at_rest()
+
+
 async def test_opening_a_pool_without_a_server_says_so() -> None:
     pool = new_pool(3, Script(connect_error=REFUSED))
     with pytest.raises(ServerUnavailable) as failure:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,32 @@ async def test_a_secret_refused_while_a_new_one_is_asked_for_is_asked_for_once()
     assert vault.asked == 2
 
 
+async def test_a_renewal_asks_anew_once_and_keeps_no_answer_that_was_under_way() -> None:
+    credentials = Credentials(vault := Vault(1.0), ttl=100.0)
+    assert await password(credentials) == "secret 1"
+    credentials.renew()
+    early = asyncio.create_task(password(credentials))
+    await settle()
+    credentials.renew()
+    assert await asyncio.gather(*(password(credentials) for _ in range(5))) == ["secret 3"] * 5
+    assert await early == "secret 2"
+    assert await password(credentials) == "secret 3"
+    assert vault.asked == 3
+
+
+async def test_one_who_gives_up_on_an_answer_from_before_a_renewal_leaves_the_newer_question_alone() -> None:
+    credentials = Credentials(vault := Vault(1.0), ttl=100.0)
+    early = asyncio.create_task(password(credentials))
+    await settle()
+    credentials.renew()
+    late = asyncio.create_task(password(credentials))
+    await settle()
+    early.cancel()
+    await settle()
+    assert await password(credentials) == await late == "secret 2"
+    assert vault.asked == 2
+
+
 async def test_a_failure_is_not_kept() -> None:
     answers = iter([None, "secret"])
     credentials = Credentials(lambda: next(answers), ttl=100.0)  # type: ignore[arg-type, return-value]
@@ -163,10 +190,16 @@ def raises(error: BaseException) -> Callable[[], str]:
     return ask
 
 
+class Odd(BaseException):
+    """What no handler of exceptions expects."""
+
+
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
         (raises(ValueError(CANARY)), "raised ValueError"),
+        (raises(Odd(CANARY)), "raised Odd"),
+        (raises(GeneratorExit(CANARY)), "raised GeneratorExit"),
         (raises(asyncio.CancelledError(CANARY)), "raised CancelledError"),
         (raises(TimeoutError(CANARY)), "raised TimeoutError"),
         (lambda: "", "must return a password.*an empty one"),
@@ -184,6 +217,40 @@ async def test_what_goes_wrong_is_told_in_one_sentence_without_the_secret(ask: C
     with pytest.raises(CredentialsError, match=told) as caught:
         await Credentials(ask, ttl=100.0).get(now() + 10)
     assert CANARY not in "".join(traceback.format_exception(caught.value)).replace(__file__, "")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(CANARY), SystemExit(CANARY)])
+def test_what_ends_the_program_ends_the_loop_once_and_is_told_to_who_asked(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask() -> str:
+        raise error
+
+    async def get() -> object:
+        return await Credentials(ask, ttl=100.0).get(asyncio.get_running_loop().time() + 10)
+
+    with closing(asyncio.new_event_loop()) as loop:
+        task = loop.create_task(get())
+        with pytest.raises(type(error)):
+            loop.run_until_complete(task)
+        with pytest.raises(CredentialsError, match=f"raised {type(error).__name__}"):
+            loop.run_until_complete(task)
+    gc.collect()
+    assert caplog.text == ""
+
+
+async def test_a_callback_left_behind_that_fails_is_logged_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> str:
+        try:
+            await asyncio.sleep(1e6)
+        finally:
+            raise Odd(CANARY)
+
+    with pytest.raises(CredentialsError, match="has not answered in time"):
+        await password(Credentials(ask, ttl=100.0))
+    await settle()
+    gc.collect()
+    assert caplog.text == ""
 
 
 async def test_a_function_may_answer_at_once_and_name_a_user() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dbpool.core.pacing import Rate
 from dbpool.errors import AcquireTimeout, LineFull, SettingsError, UsageError
 from dbpool.gate import Gate
 from tests.support.callers import Line, assert_empty
@@ -56,4 +57,44 @@ async def test_a_time_out_in_a_lane_names_the_holders_of_that_lane_first() -> No
         await Line(lane).use("late", timeout=1)
     assert "'mine', for lane 'narrow'" in str(told.value).split("\n")[1]
     await outcomes(*others, *mine)
+    assert_empty(gate)
+
+
+async def test_a_time_out_in_a_pause_says_that_it_is_paused() -> None:
+    gate = Gate(2, name="lamp")
+    gate.pause()
+    with pytest.raises(AcquireTimeout, match=r"lamp is paused: call resume\(\)\."):
+        await Line(gate).use("late", timeout=1)
+    assert_empty(gate)
+
+
+async def test_a_time_out_for_a_rate_says_the_rate_and_when_it_grants_again() -> None:
+    gate = Gate(5, name="lamp", rate=Rate(2, per=60))
+    await Line(gate).use("first")
+    with pytest.raises(
+        AcquireTimeout, match=r"Its rate, 2 per 60 s, held it back: the next permit is due in 2[89]\.\d\d s"
+    ) as told:
+        await Line(gate).use("late", timeout=1)
+    assert "capacity" not in str(told.value)
+    assert_empty(gate)
+
+
+async def test_a_time_out_in_a_lane_that_holds_all_it_may_says_to_raise_that() -> None:
+    gate = Gate(5)
+    lane = gate.lane("narrow", at_most=2)
+    holders = await Line(lane).queue("a", "b", hold_s=9)
+    with pytest.raises(AcquireTimeout, match=r"The lane's at_most, 2, held it back: .* raise it\.") as told:
+        await Line(lane).use("late", timeout=1)
+    assert "capacity" not in str(told.value)
+    await outcomes(*holders)
+    assert_empty(gate)
+
+
+async def test_a_time_out_for_want_of_permits_is_told_so_though_the_lane_has_a_rate_and_a_limit() -> None:
+    gate = Gate(1, advice=lambda: "Use a candle.")
+    lane = gate.lane("paced", at_most=1, rate=Rate(1, per=60))
+    holders = await Line(gate).queue("a", hold_s=9)
+    with pytest.raises(AcquireTimeout, match=r"Use a candle\."):
+        await Line(lane).use("late", timeout=1)
+    await outcomes(*holders)
     assert_empty(gate)

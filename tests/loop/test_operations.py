@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from dbpool.core.pacing import Rate
-from dbpool.events import ConnectionClosed, LeakSuspected, Reason
+from dbpool.errors import SettingsError, UsageError
+from dbpool.events import ConnectionClosed, Event, LeakSuspected, Reason, Resized
 from tests.support.facade import Faked, faked
 from tests.support.loops import JumpingLoop, now, settle
 from tests.support.script import Script
@@ -29,6 +30,46 @@ async def test_connections_that_come_while_the_pool_is_made_smaller_are_closed_w
         await asyncio.sleep(0.1)
         assert pool.driver.size == 2
         assert reasons(pool) == [Reason.SURPLUS] * 2
+
+
+async def test_a_connection_that_comes_for_nobody_once_the_pool_is_smaller_is_closed_at_once() -> None:
+    async with faked(4, Script(connect_s=2.0), max_connecting=4) as pool:
+        callers = pool.holds(5, 5, 5, 5)
+        await asyncio.sleep(0.1)
+        for caller in callers[1:]:
+            caller.cancel()
+        pool.db.resize(1)
+        await asyncio.sleep(2.5)
+        assert pool.driver.size == 1
+        assert reasons(pool) == [Reason.SURPLUS] * 3
+        await asyncio.wait(callers)
+
+
+async def test_a_resize_to_the_same_size_is_no_event() -> None:
+    async with faked(2) as pool:
+        pool.db.resize(2)
+        assert pool.told == []
+        pool.db.resize(3)
+        assert pool.told == [Resized(2, 3)]
+
+
+async def test_what_cannot_be_is_refused_with_what_may_be() -> None:
+    async def wait(_: Event) -> None: ...
+
+    class Waits:
+        async def __call__(self, _: Event) -> None: ...
+
+    async with faked(3, min_connections=2) as pool:
+        with pytest.raises(SettingsError, match=r"spread_over must be a finite number of seconds, 0 to 1e9, not -1"):
+            pool.db.drain(spread_over=-1)
+        with pytest.raises(SettingsError, match="max_connections cannot become 1: min_connections is 2"):
+            pool.db.resize(1)
+        for listener in (wait, partial(wait), Waits()):
+            with pytest.raises(UsageError, match="called, not awaited"):
+                pool.db.on_event(listener)
+        pool.db.resize(2)
+        assert pool.db.drain(spread_over=0) == 2
+        await asyncio.sleep(1)
 
 
 async def test_idle_connections_beyond_the_new_size_are_closed_at_once_though_every_permit_is_held() -> None:
@@ -183,7 +224,7 @@ async def test_upkeep_cancelled_before_its_first_turn_keeps_no_permit(doing: str
         await asyncio.sleep(0.1)
         assert pool.db.stats().held == 0
         await pool.hold(0, timeout=1)
-        await asyncio.sleep(10)
+        await asyncio.sleep(5)
 
 
 async def test_a_listener_that_resizes_the_pool_while_upkeep_looks_does_not_keep_a_closed_pool_awake() -> None:

@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from dbpool.core.pacing import Rate
-from dbpool.errors import LineFull, NestedAcquire, Overloaded, PoolDeadlock
+from dbpool.errors import AcquireTimeout, LineFull, NestedAcquire, Overloaded, PoolDeadlock
 from dbpool.gate import Gate
 from tests.support.callers import Line, assert_empty
 from tests.support.fakes import open_pool
@@ -66,6 +66,53 @@ async def test_each_lane_is_judged_by_how_long_its_own_callers_hold() -> None:
         await Line(slow).use("late", timeout=2)
     assert told.value.lane == "slow"
     assert await Line(quick).use("in time", timeout=2) == "in time"
+    await outcomes(*holders)
+    assert_empty(gate)
+
+
+async def test_what_other_lanes_have_reserved_moves_no_line_but_theirs() -> None:
+    gate = Gate(4, deadline_aware=True)
+    vip = gate.lane("vip", reserved=3)
+    await practised(gate, 1.0)
+    line = Line(gate)
+    holders = await line.queue("a", hold_s=1.0)
+    waiting = await line.queue("1", timeout=30)
+    with pytest.raises(Overloaded, match=r"would wait for 2\.00 s and may for 1\.50 s"):
+        await line.use("late", timeout=1.5)
+    await practised(vip, 1.0)  # type: ignore[arg-type] # a lane will do
+    holders += await Line(vip).queue("v", "w", "x", hold_s=1.0)
+    assert await Line(vip).use("in time", timeout=1.5) == "in time"
+    await outcomes(*holders, *waiting)
+    assert_empty(gate)
+
+
+async def test_a_caller_that_a_rate_would_serve_too_late_is_refused_before_anything_is_learnt() -> None:
+    gate = Gate(4, rate=Rate(1, per=10, burst=2), deadline_aware=True)
+    line = Line(gate)
+    await line.queue("a", "b")
+    waiting = await line.queue("1", "2", timeout=60)
+    with pytest.raises(Overloaded, match=r"would wait for 30\.00 s and may for 25\.00 s") as told:
+        await line.use("late", timeout=25)
+    assert told.value.retry_after == pytest.approx(5)
+    assert await line.use("in time", timeout=31) == "in time"
+    assert now() == pytest.approx(30, abs=0.1)
+    await outcomes(*waiting)
+    assert_empty(gate)
+
+
+async def test_nobody_is_refused_for_a_pause_and_nothing_is_learnt_in_it() -> None:
+    gate = Gate(1, deadline_aware=True)
+    line = Line(gate)
+    await practised(gate, 1.0)
+    holders = await line.queue("a", hold_s=500.0)
+    gate.pause()
+    waiting = [asyncio.create_task(line.use(str(number), timeout=0.5)) for number in range(9)]
+    await asyncio.sleep(1)
+    assert {type(error) for error in await outcomes(*waiting)} == {AcquireTimeout}
+    await outcomes(*holders)
+    gate.resume()
+    holders = await line.queue("b", hold_s=1.0)
+    assert await line.use("in time", timeout=1.1) == "in time"
     await outcomes(*holders)
     assert_empty(gate)
 

@@ -10,7 +10,7 @@ from dbpool import DatabasePool, LeasesRemain, PoolClosed, UsageError
 from dbpool.events import ConnectionClosed, Paused, Reason, Resumed
 from tests.support.facade import Faked, faked
 from tests.support.loops import cancel_at_suspension, now, outcomes, settle
-from tests.support.script import Script
+from tests.support.script import NEVER, Script
 
 
 def reasons(pool: Faked) -> list[Reason]:
@@ -209,6 +209,35 @@ async def test_a_resume_while_connections_are_being_closed_keeps_to_the_bound() 
         assert isinstance((await outcomes(pausing))[0], UsageError)
 
 
+@pytest.mark.parametrize("held_s", [0.0, 2.0])
+async def test_a_pause_that_disconnects_keeps_to_its_time_and_cuts_off_what_does_not_close(held_s: float) -> None:
+    async with faked(2, Script(discard_s=NEVER)) as pool:
+        await asyncio.gather(*pool.holds(0.1, 0.1))
+        (holder,) = pool.holds(held_s)
+        await settle()
+        began = now()
+        await pool.db.pause(timeout=3.0, disconnect=True)
+        assert now() - began == pytest.approx(3)
+        assert pool.driver.size == 0
+        assert reasons(pool) == [Reason.PAUSED] * 2
+        await holder
+        pool.driver.script.discard_s = 0.0
+        pool.db.resume()
+        assert await is_granted(pool.db)
+
+
+async def test_a_pause_that_is_closing_connections_when_the_pool_is_closed_says_so_at_once() -> None:
+    async with faked(2, Script(discard_s=3.0)) as pool:
+        pausing = asyncio.create_task(pool.db.pause(disconnect=True))
+        await asyncio.sleep(1)
+        began = now()
+        closing = asyncio.create_task(pool.db.close())
+        (error,) = await outcomes(pausing)
+        assert isinstance(error, PoolClosed)
+        assert now() == began
+        await closing
+
+
 async def test_an_idle_connection_being_kept_alive_is_waited_for_and_disconnected() -> None:
     async with faked(1, Script(ping_s=2.0), keepalive=10.0) as pool:
         while not pool.db.stats().held:
@@ -242,8 +271,11 @@ async def test_a_pause_whose_pool_is_closed_meanwhile_says_that_it_is_closed(hel
         await settle()
         pausing = asyncio.create_task(pool.db.pause(timeout=10))
         await settle()
-        await pool.db.close(timeout=5)
+        began = now()
+        closing = asyncio.create_task(pool.db.close(timeout=5))
         (error,) = await outcomes(pausing)
         assert isinstance(error, PoolClosed)
+        assert now() == began
+        await closing
         assert Paused() not in pool.told
         await outcomes(*holder)

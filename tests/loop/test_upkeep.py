@@ -7,10 +7,10 @@ import logging
 
 import pytest
 
-from dbpool import events
+from dbpool import events, upkeep
 from dbpool.events import ConnectionClosed, ConnectionOpened, Event, Reason
 from tests.support.fakes import Pool, hold, kept_pool
-from tests.support.loops import now, settle
+from tests.support.loops import JumpingLoop, now, settle
 from tests.support.script import Reply, Script
 
 
@@ -60,9 +60,9 @@ async def test_connections_too_old_are_closed_at_rest_even_those_to_keep() -> No
 async def test_closing_an_idle_connection_holds_a_permit_until_it_is_gone() -> None:
     pool = await kept_pool(2, Script(discard_s=3.0), max_idle=60.0)
     await asyncio.gather(*(hold(pool, 0.1) for _ in range(2)))
-    while not pool.leases.gate.held:
+    while pool.leases.idle:
         await asyncio.sleep(0.5)
-    assert pool.leases.idle == 0
+    assert pool.leases.gate.held == 2
     assert pool.driver.size == 2
     assert await hold(pool) == 2  # a place is free only when an old one is gone, and never a third is open
     await asyncio.sleep(10)
@@ -146,6 +146,45 @@ async def test_the_connection_that_rested_longest_is_kept_alive_and_ages_all_the
     pool.check_at_rest()
 
 
+async def test_every_idle_connection_is_asked_in_its_time_however_many_there_are() -> None:
+    pool = await kept_pool(40, Script(ping_s=0.05), keepalive=10.0, max_idle=1e6)
+    await asyncio.gather(*(hold(pool, 5) for _ in range(40)))
+    while now() < 100:
+        quiet_s = [now() - connection.seen_alive_at for connection in pool.leases.resting]
+        assert max(quiet_s) < 11
+        assert pool.leases.gate.held <= upkeep.ASKED_AT_ONCE
+        await asyncio.sleep(0.02)
+    pings = [connection.pinged_total for connection in pool.driver.opened]
+    assert 8 <= min(pings) <= max(pings) <= 10
+    pool.upkeep.stop()
+    await pool.leases.close(1)
+
+
+async def test_a_short_time_of_rest_is_kept_too() -> None:
+    pool = await kept_pool(2, max_idle=0.5, max_lifetime=1e6)
+    await hold(pool, 1.0)
+    came_to_rest = now()
+    told = listen(pool)
+    while not told:
+        await asyncio.sleep(0.01)
+    assert reasons(told) == [Reason.IDLE]
+    assert 0.5 <= now() - came_to_rest < 0.6
+    pool.check_at_rest()
+
+
+async def test_what_no_permit_is_free_for_is_not_looked_at_all_the_time() -> None:
+    pool = await kept_pool(1, max_idle=1.0, keepalive=1.0, max_lifetime=1.0)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, JumpingLoop)
+    async with pool.leases.gate.enter():
+        before = loop.timers_started
+        await asyncio.sleep(60)
+        assert loop.timers_started - before < 200
+    await asyncio.sleep(6)
+    assert pool.driver.size == 0
+    pool.check_at_rest()
+
+
 async def test_a_connection_that_does_not_answer_its_keepalive_is_closed() -> None:
     pool = await kept_pool(1, keepalive=20.0)
     told = listen(pool)
@@ -171,6 +210,18 @@ async def test_draining_replaces_every_connection_once_evenly_in_the_time_given(
     await asyncio.sleep(100)
     assert len(reasons(told)) == 4
     pool.check_at_rest()
+
+
+async def test_a_connection_to_be_drained_later_that_ends_before_is_told_with_what_ended_it() -> None:
+    pool = await kept_pool(3, max_lifetime=1e6)
+    await asyncio.gather(*(hold(pool, 0.1) for _ in range(3)))
+    told = listen(pool)
+    pool.upkeep.drain(600.0)
+    await asyncio.sleep(1)
+    pool.leases.resting[0].terminate()
+    await asyncio.sleep(6)
+    await pool.leases.close(1)
+    assert reasons(told) == [Reason.DRAINED, Reason.LOST, Reason.POOL_CLOSED]
 
 
 async def test_draining_at_once_spares_what_a_lease_holds_until_it_ends() -> None:
@@ -205,7 +256,7 @@ async def test_a_lease_held_for_too_long_is_reported_with_where_it_stands_and_ag
         assert isinstance(suspected, events.LeakSuspected)
         assert suspected.holder.task == "forgetful one"
         assert "in test_a_lease_held_for_too_long" in suspected.holder.stack[-1]
-        assert 2.0 <= suspected.holder.seconds < 2.2
+        assert 1.999 <= suspected.holder.seconds < 2.2
         await task
         await asyncio.sleep(6)
     assert [type(event) for event in told] == [events.LeakSuspected, events.LeakReturned]

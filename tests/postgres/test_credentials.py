@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -10,10 +11,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool, Gap, PoolSettings, ServerUnavailable, SettingsError
+from dbpool import CredentialsError, DatabasePool, Gap, PoolSettings, ServerUnavailable, SettingsError
 from dbpool.events import ConnectFailed, Event
 from tests.support.databases import Database
-from tests.support.pools import pool_of, role_in, witness_of
+from tests.support.pools import pool_of, role_in, until, witness_of
 
 CANARY = "canary-91fa"
 
@@ -66,6 +67,14 @@ async def use_all(db: DatabasePool, connections: int) -> set[int]:
     return set(rows)
 
 
+async def use_when_it_works(db: DatabasePool) -> set[int]:
+    """The same for one, or none while the pool waits before it connects again."""
+    try:
+        return await use_all(db, 1)
+    except ServerUnavailable:
+        return set()
+
+
 async def test_a_password_that_was_changed_is_asked_for_once_and_open_connections_live_on(database: Database) -> None:
     async with role_in(database) as dsn:
         vault = Vault("pw")
@@ -80,15 +89,14 @@ async def test_a_password_that_was_changed_is_asked_for_once_and_open_connection
             assert db.stats().connect_failures_total == 0
 
 
-async def test_a_drain_after_a_rotation_replaces_every_connection(database: Database) -> None:
+async def test_a_drain_after_a_rotation_replaces_every_connection_and_asks_anew(database: Database) -> None:
     async with role_in(database) as dsn:
         vault = Vault("pw")
-        async with pool_of(without_password(dsn), 2, credentials=vault, credentials_ttl=0.001) as db:
+        async with pool_of(without_password(dsn), 2, credentials=vault) as db:
             old = await use_all(db, 2)
-            vault.answer = "new pw"
-            await change_password(database, role_of(dsn), "new pw")
-            assert db.drain() == 2
+            assert db.drain() == 2  # while the server takes the old password still: no refusal tells
             assert not old & await use_all(db, 2)
+            assert vault.asked == 2
 
 
 async def test_a_user_may_be_named_with_the_password_and_the_listener_uses_it_too(database: Database) -> None:
@@ -127,6 +135,44 @@ async def test_a_callback_that_fails_is_the_cause_and_what_it_said_is_not_quoted
         await DatabasePool(database.dsn, 1, credentials=ask).open()
     assert "Check the function given as credentials" in str(caught.value)
     assert CANARY not in everything_said(caught.value)
+
+
+class Odd(BaseException):
+    """What no handler of exceptions expects."""
+
+
+@pytest.mark.parametrize("error", [Odd, GeneratorExit])
+@pytest.mark.parametrize("answers_later", [False, True])
+async def test_a_callback_that_raises_what_is_no_exception_costs_the_pool_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture, error: type[BaseException], answers_later: bool
+) -> None:
+    is_ill = False
+
+    def answer() -> str:
+        if is_ill:
+            raise error(CANARY)
+        return "pw"
+
+    async def answer_later() -> str:
+        return answer()
+
+    async with role_in(database) as dsn:
+        ask = answer_later if answers_later else answer
+        options = {"credentials_ttl": 1e-6, "outage_patience": 0.01}
+        async with pool_of(without_password(dsn), 1, credentials=ask, **options) as db:  # type: ignore[arg-type]
+            for _ in range(3):
+                is_ill = True
+                async with db.acquire() as connection:
+                    await connection.close()
+                with pytest.raises(ServerUnavailable, match=f"raised {error.__name__}") as caught:
+                    await db.fetchval("select 1")
+                assert isinstance(caught.value.__cause__, CredentialsError)
+                assert CANARY not in everything_said(caught.value)
+                is_ill = False
+                assert len(await until(lambda: use_when_it_works(db))) == 1
+    gc.collect()
+    assert CANARY not in caplog.text
+    assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\0", "\udc80"])

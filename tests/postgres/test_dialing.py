@@ -15,8 +15,10 @@ import pytest
 
 from dbpool.connection import PooledConnection
 from dbpool.dialing import dial
+from dbpool.driver import Driver
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.remains import Remains
+from dbpool.settings import Dsn, PoolSettings
 from tests.support.databases import Database
 from tests.support.loops import cancel_at_suspension, count_suspensions
 from tests.support.pools import becomes, role_in
@@ -220,3 +222,20 @@ async def test_no_socket_stays_open(database: Database) -> None:
         assert connection.remains is not None
         assert await connection.remains.wait_gone(PATIENCE_S)
     await becomes(lambda: open_sockets() == before)
+
+
+async def test_a_connect_that_ends_with_what_is_no_exception_leaves_the_driver_room_for_another(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def give_up(*_: object) -> None:
+        raise GeneratorExit
+
+    driver = Driver(PoolSettings(dsn=Dsn(database.dsn)))
+    await driver.open(1)
+    with monkeypatch.context() as patch:
+        patch.setattr("dbpool.driver.dial", give_up)
+        with pytest.raises(GeneratorExit):
+            await driver.connect()
+    async with asyncio.timeout(PATIENCE_S):
+        connection = await driver.connect()
+    await connection.close()

@@ -192,10 +192,7 @@ async def test_a_channel_that_nobody_follows_any_more_is_followed_again_when_ask
             await until(is_followed_no_more)
 
 
-async def test_a_loop_that_was_left_without_a_block_is_forgotten(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listening, "HEARTBEAT_S", 0.05)
+async def test_a_loop_that_was_left_without_a_block_is_forgotten(database: Database) -> None:
     async with witness_of(database) as witness, pool_of(database, 1) as db:
         events = db.listen("a")
         task = asyncio.create_task(following(events))

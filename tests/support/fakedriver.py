@@ -50,6 +50,7 @@ class FakeConnection:
         self.callers_error = self.last_sql = None
         self.keeps_session = True
         self.expires_at = self.idle_since = self.seen_alive_at = 0.0
+        self.expires_for = Reason.TOO_OLD
         self.retired_for: Reason | None = None
         self.held_by = ""
         self.remains: FakeRemains | None = None
@@ -270,6 +271,9 @@ class FakeDriver:
 
     async def open(self, max_connections: int) -> None:
         assert max_connections == self.max_size
+
+    def renew_credentials(self) -> None:
+        """It has none."""
 
     def grow(self, max_connections: int) -> None:
         self.max_size = max(self.max_size, max_connections)
