@@ -21,7 +21,8 @@ from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
 from dbpool.streaming import StreamedRows
-from dbpool.transaction import Transacting, Transaction, TransactionOptions
+from dbpool.transacting import Transacting
+from dbpool.transaction import Transaction, TransactionOptions
 
 T = TypeVar("T")
 

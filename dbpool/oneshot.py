@@ -12,7 +12,8 @@ from dbpool.core.permits import NEW, Line
 from dbpool.deadlines import forget
 from dbpool.errors import QueryTimeout
 from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Parcel
 

@@ -9,7 +9,8 @@ from functools import partial
 from dbpool.connection import PooledConnection
 from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 from dbpool.report import Caller, caller
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Waiter

@@ -18,7 +18,7 @@ from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
     from dbpool.compat.leases import HookedLeases
-    from dbpool.leases import Leaseholder
+    from dbpool.leaseholder import Leaseholder
     from dbpool.settings import PoolSettings
 
 # What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.

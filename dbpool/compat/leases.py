@@ -16,7 +16,8 @@ from dbpool.compat.driver import DirectConnector, RecipeDriver
 from dbpool.connection import PooledConnection
 from dbpool.events import Closed, Closing, Events, Reason
 from dbpool.gate import Gate
-from dbpool.leases import Leaseholder, Leases
+from dbpool.leaseholder import Leaseholder
+from dbpool.leases import Leases
 
 if TYPE_CHECKING:
     from dbpool.compat.pool import AsyncpgPool
