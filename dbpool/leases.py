@@ -27,17 +27,18 @@ PING_AFTER_S = 1.0
 
 
 class Lease:
-    """What ``Leases.lease`` returns.
+    """What ``Leases.lease`` returns. It ends once: its holder comes too late, or the pool does, without harm.
 
     A class, for a generator that waits in line does not notice that its coroutine is closed (before Python 3.12).
     """
 
-    __slots__ = ("_timeout", "holder", "leases")
+    __slots__ = ("_timeout", "holder", "is_over", "leases")
 
     def __init__(self, leases: Leases, holder: Leaseholder, timeout: float) -> None:
         self.leases = leases
         self._timeout = timeout
         self.holder = holder
+        self.is_over = False
 
     async def __aenter__(self) -> PooledConnection:
         leases, holder = self.leases, self.holder
@@ -58,6 +59,9 @@ class Lease:
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
         try:
             if self.holder.connection is not None:
                 self.holder.connection.end_loan()
@@ -66,6 +70,9 @@ class Lease:
 
     def reclaim(self) -> None:
         """End it as its holder should have done, for nobody has its handle any more; reset its connection."""
+        if self.is_over:
+            return
+        self.is_over = True
         leases, holder = self.leases, self.holder
         assert holder.connection is not None
         if not leases.gate.is_closed:  # else close() says who is left
