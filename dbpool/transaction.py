@@ -290,8 +290,8 @@ class Transaction(Queries):
 
     async def _roll_back(self) -> None:
         seconds = self._settings.reset_timeout
-        if self._connection.is_closed() or self._connection.doomed_by:
-            return  # the server rolled back when the session ended
+        if self._connection.is_closed() or self._connection.doomed_by or self._loan != self._connection.loan:
+            return  # the server rolled back when the session ended, or the pool when it took the lease back
         if self._savepoint:
             await self._command(
                 f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds
