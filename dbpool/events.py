@@ -85,7 +85,7 @@ class LeakSuspected:
 
 @dataclass(frozen=True, slots=True)
 class LeakReturned:
-    """A suspected one came back after all."""
+    """A suspected one came back after all; ``holder`` says for how long it was held in all."""
 
     holder: Caller
 

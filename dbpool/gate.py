@@ -297,6 +297,7 @@ class Gate(GateLane):
         assert self.loop is not None
         now = self.loop.time()
         if waiter.place is not WAITING:
+            waiter.left_at = now
             if waiter.site is not None:
                 waiter.site.calls_total += 1
                 waiter.site.held_s_total += now - waiter.since

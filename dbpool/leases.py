@@ -19,6 +19,7 @@ from dbpool.quarantine import Quarantine
 from dbpool.report import Caller
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
+from dbpool.waiter import Waiter
 
 log = logging.getLogger("dbpool")
 
@@ -81,6 +82,7 @@ class Lease:
                 "%s: took back a connection acquired at %s: not released, and nobody has it", leases.gate.name, where
             )
             leases.events.tell(LeaseReclaimed(where))
+        leases.suspects.pop(holder, None)
         holder.connection.end_loan()
         leases.settle(holder, interrupted=True)
 
@@ -136,6 +138,8 @@ class Leases:
         self.counters = LeaseCounters()
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""
+        self.suspects: dict[Waiter, Caller] = {}
+        """Holders told as suspected of a leak, and as what; one that is taken back is none any more."""
         self.cleanups = Cleanups()
         self.quarantine = Quarantine(settings, self.events)
 

@@ -14,7 +14,7 @@ from dbpool.errors import AcquireTimeout, PoolDeadlock
 from dbpool.gate import Gate
 from dbpool.waiter import Waiter
 from tests.support.callers import Line, assert_empty
-from tests.support.fakes import hold, open_pool
+from tests.support.fakes import hold, kept_pool, open_pool
 from tests.support.loops import now, outcomes, running_loop, settle
 
 AT_ONCE_S = 0.001
@@ -224,6 +224,16 @@ async def test_leases_wait_for_each_other_too_and_every_permit_comes_back() -> N
 
     results = await outcomes(*(asyncio.create_task(work()) for _ in range(2)))
     assert sorted(type(result).__name__ for result in results) == ["PoolDeadlock", "int"]
+    pool.check_at_rest()
+
+
+async def test_holders_that_are_suspected_of_a_leak_are_told_of_a_deadlock_like_others() -> None:
+    pool = await kept_pool(1, leak_after=2.0)
+    with pytest.raises(PoolDeadlock):
+        async with pool.leases.lease(30, site=pool.leases.gate.sites.of(1)):
+            await asyncio.sleep(4)
+            assert pool.leases.suspects
+            await hold(pool)
     pool.check_at_rest()
 
 

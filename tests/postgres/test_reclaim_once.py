@@ -10,9 +10,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool
+from dbpool import DatabasePool, upkeep
+from dbpool.events import LeakReturned, LeakSuspected, LeaseReclaimed
 from tests.support.databases import Database
-from tests.support.pools import pool_of, settled
+from tests.support.pools import becomes, pool_of, settled
 
 pytestmark = [
     pytest.mark.every_loop,
@@ -122,3 +123,19 @@ async def test_a_handle_that_outlives_its_lease_is_of_no_use(database: Database)
         assert await db.fetchval("select 1") == 1
         with pytest.raises(asyncpg.InterfaceError, match="released back"):
             await revived[0].fetchval("select 1")
+
+
+async def test_one_that_is_suspected_of_a_leak_and_taken_back_is_not_told_to_have_returned(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_EVERY_S", 0.02)
+    async with pool_of(database, 1, leak_after=0.05) as db:
+        told: list[object] = []
+        db.on_event(told.append)
+        connection = await db.acquire()
+        await becomes(lambda: LeakSuspected in map(type, told))
+        del connection
+        await becomes(lambda: LeaseReclaimed in map(type, told))
+        await settled(db)
+        await asyncio.sleep(0.1)  # another look
+        assert LeakReturned not in map(type, told)
