@@ -72,7 +72,6 @@ class Gate(GateLane):
         self._nesting = NestingWatch(name) if warn_nested else None
         self.refusals = Refusals(name, self._permits, self.sites, advice)
         self.watch = DeadlockWatch(self._permits, self._refuse_deadlocked)
-        self.watch.known.append(self.inside)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -152,9 +151,7 @@ class Gate(GateLane):
             SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
                 permit for others.
         """
-        lane = GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
-        self.watch.known.append(lane.inside)
-        return lane
+        return GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
 
     def resize(self, capacity: int) -> None:
         """Have *capacity* permits from now on; those held beyond it are not taken away, but not granted again.

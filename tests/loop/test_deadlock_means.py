@@ -1,0 +1,77 @@
+"""A deadlock is told only where nobody else has the means to end it, and nothing ends it by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from dbpool.errors import PoolDeadlock, UsageError
+from dbpool.gate import Gate
+from tests.support.callers import assert_empty
+from tests.support.loops import now, running_loop
+
+
+async def served_beside(gate: Gate) -> None:
+    async with gate:
+        pass
+
+
+async def test_an_exit_stack_that_another_task_closes_is_no_deadlock() -> None:
+    gate, stack = Gate(1), AsyncExitStack()
+
+    async def holder() -> None:
+        await stack.enter_async_context(gate)
+        await served_beside(gate)
+
+    async def closer() -> None:
+        await asyncio.sleep(5)
+        await stack.aclose()
+
+    await asyncio.gather(holder(), closer())
+    assert round(now()) == 5
+    assert_empty(gate)
+
+
+async def test_what_is_entered_by_hand_anybody_can_leave_by_hand_so_that_is_no_deadlock() -> None:
+    gate = Gate(1)
+    leaving: list[asyncio.Task[None]] = []
+    await gate.__aenter__()
+    running_loop().call_later(5, lambda: leaving.append(asyncio.ensure_future(gate.__aexit__(None, None, None))))
+    await served_beside(gate)
+    await leaving[0]
+    assert_empty(gate)
+
+
+async def test_what_a_block_began_nobody_else_ends() -> None:
+    gate = Gate(1)
+    async with gate:
+        with pytest.raises(UsageError, match="by hand"):
+            await gate.__aexit__(None, None, None)
+        assert gate.held == 1
+    assert_empty(gate)
+
+
+async def test_a_way_out_that_is_asked_for_and_not_used_does_not_end_the_next_stay() -> None:
+    gate = Gate(1)
+    assert hasattr(gate, "__aexit__")
+    await gate.__aenter__()
+    await gate.__aexit__(None, None, None)
+    assert_empty(gate)
+
+
+async def test_a_block_within_a_generator_that_only_those_in_the_deadlock_have_is_one() -> None:
+    gate = Gate(1)
+
+    @asynccontextmanager
+    async def guarded() -> AsyncIterator[None]:
+        async with gate:
+            yield
+
+    with pytest.raises(PoolDeadlock):
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(guarded())
+            await served_beside(gate)
+    assert_empty(gate)
