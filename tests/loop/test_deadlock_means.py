@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -74,4 +75,29 @@ async def test_a_block_within_a_generator_that_only_those_in_the_deadlock_have_i
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(guarded())
             await served_beside(gate)
+    assert_empty(gate)
+
+
+async def test_a_permit_that_lies_in_garbage_is_no_deadlock() -> None:
+    gate = Gate(1)
+
+    class Session:
+        def __init__(self) -> None:
+            self.stay, self.cycle = gate.enter(), self
+
+        def __del__(self) -> None:
+            leaving.append(loop.create_task(self.stay.__aexit__()))
+
+    loop, leaving = running_loop(), list[asyncio.Task[None]]()
+    gc.disable()
+    try:
+        session = Session()
+        await session.stay.__aenter__()
+        del session
+        loop.call_later(5, gc.collect)
+        await served_beside(gate)
+    finally:
+        gc.enable()
+    assert round(now()) == 5
+    await leaving[0]
     assert_empty(gate)
