@@ -255,7 +255,9 @@ class Gate(GateLane):
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)
-        if not next(iter(self._permits.holding), waiter).ends_by_itself:
+        if next(iter(self._permits.holding), waiter).ends_by_itself:
+            self.watch.look_later(loop)
+        else:
             self.watch.look_soon(loop)
         if waiter.line.pace is not None:
             self._wait_for_pace(now)

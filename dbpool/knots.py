@@ -49,6 +49,11 @@ class DeadlockWatch:
         if self._next is None:
             self._next = loop.call_soon(self._look, loop)
 
+    def look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look some time: the oldest holder's permit soon comes back by itself, so most likely all is well."""
+        if self._later is None and self._next is None:
+            self._later = loop.call_later(LOOK_AGAIN_S, self._look, loop)
+
     def stop(self) -> None:
         for handle in (self._next, self._later):
             if handle is not None:

@@ -16,6 +16,7 @@ from dbpool.waiter import Waiter
 from tests.support.callers import Line, assert_empty
 from tests.support.fakes import hold, kept_pool, open_pool
 from tests.support.loops import now, outcomes, running_loop, settle
+from tests.support.script import Reply, Script
 
 AT_ONCE_S = 0.001
 
@@ -299,3 +300,38 @@ async def test_a_reserve_lent_to_the_pools_own_work_frees_others_when_its_lane_g
     await other
     gate.leave(own)
     assert_empty(gate)
+
+
+async def test_a_deadlock_behind_a_one_shot_call_is_found_soon_both_while_it_runs_and_after() -> None:
+    pool = await open_pool(3, Script(replies={"slow": Reply(10)}))
+    lane = pool.leases.gate.add_line("batch", 1, 0, None, None)
+    calling = asyncio.create_task(pool.ask("slow"))
+    await settle()
+    with pytest.raises(PoolDeadlock):
+        async with pool.leases.lease(30, lane):
+            await hold(pool, line=lane)
+    assert now() < 1
+    await calling
+    pool.check_at_rest()
+
+
+async def test_a_deadlock_that_comes_about_when_a_one_shot_call_ends_is_found_soon() -> None:
+    pool = await open_pool(2, Script(replies={"slow": Reply(5)}))
+
+    async def asks_for_a_second() -> None:
+        async with pool.leases.lease(60):
+            await asyncio.sleep(2)
+            await hold(pool, timeout=60)
+
+    async def waits_for(other: asyncio.Task[None]) -> None:
+        async with pool.leases.lease(60):
+            await other
+
+    calling = asyncio.create_task(pool.ask("slow"))
+    await settle()
+    first = asyncio.create_task(asks_for_a_second())
+    await asyncio.sleep(1)
+    ends = await outcomes(first, asyncio.create_task(waits_for(first)), calling)
+    assert [type(end) for end in ends[:2]] == [PoolDeadlock] * 2
+    assert now() < 6
+    pool.check_at_rest()
