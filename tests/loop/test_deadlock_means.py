@@ -6,10 +6,12 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
-from dbpool.errors import PoolDeadlock, UsageError
+from dbpool import knots
+from dbpool.errors import AcquireTimeout, PoolDeadlock, UsageError
 from dbpool.gate import Gate
 from tests.support.callers import assert_empty
 from tests.support.loops import now, running_loop
@@ -100,4 +102,35 @@ async def test_a_permit_that_lies_in_garbage_is_no_deadlock() -> None:
         gc.enable()
     assert round(now()) == 5
     await leaving[0]
+    assert_empty(gate)
+
+
+async def test_one_that_could_be_ended_and_no_longer_can_is_told_soon_after() -> None:
+    gate = Gate(1, timeout=30)
+
+    async def could_leave(stay: object) -> None:
+        await asyncio.sleep(3)
+        del stay
+
+    stay = gate.enter()
+    await stay.__aenter__()
+    other = asyncio.create_task(could_leave(stay))
+    with pytest.raises(PoolDeadlock):
+        await served_beside(gate)
+    assert 3 < now() < 7
+    await stay.__aexit__()
+    await other
+    assert_empty(gate)
+
+
+async def test_a_proof_that_fails_is_tried_again_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(1, timeout=30)
+    tried_at: list[float] = []
+    monkeypatch.setattr(knots, "only_held_by", lambda *_: tried_at.append(now()))  # which says no
+    async with gate:
+        with pytest.raises(AcquireTimeout):
+            await served_beside(gate)
+    pauses = [after - before for before, after in pairwise(tried_at)]
+    assert 5 <= len(pauses) <= 10
+    assert all(after > 1.4 * before for before, after in pairwise(pauses))
     assert_empty(gate)
