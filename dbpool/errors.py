@@ -76,7 +76,8 @@ class AcquireTimeout(DbPoolError, TimeoutError):
 class PoolDeadlock(DbPoolError):
     """Refused at once: everyone who could free a permit waits for one, and this caller was the last to.
 
-    It is proven, not guessed from the time. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
+    It is proven, not guessed from the time: nobody could ever be served unless a wait is given up, or the pool is
+    resized or closed. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
     and where what it holds, or whoever awaits it holds, was asked for; ``report`` (a ``Report``) tells the rest.
     """
 
