@@ -27,6 +27,7 @@ class Refusals:
         self._sites = sites
         self._report: Report | None = None
         self._reported_at = 0.0
+        self._reported_of = (0, 0)  # as long as both numbers stay, those who hold do
 
     def report(self, now: float) -> Report:
         return report(self.name, self._permits, self._sites, now, self.notes())
@@ -38,13 +39,12 @@ class Refusals:
             advice = self.advice()
         except Exception as error:  # the caller must be told all the same
             advice = f"(No advice: {error!r})"
-        if self._report is None or now - self._reported_at > REPORT_KEEPS_S:
-            self._report, self._reported_at = self.report(now), now
+        report = self._recent_report(now)
         return AcquireTimeout(
             f"nothing from {self.named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
-            f"{self._report.holders_in_short(line.name)}",
+            f"{report.holders_in_short(line.name)}",
             waited_s=waited_s,
-            report=self._report,
+            report=report,
             **self._attributes(line),
         )
 
@@ -82,6 +82,12 @@ class Refusals:
             held_at=held_at,
             report=report,
         )
+
+    def _recent_report(self, now: float) -> Report:
+        holders = self._permits.turn, self._permits.held
+        if self._report is None or now - self._reported_at > REPORT_KEEPS_S or holders != self._reported_of:
+            self._report, self._reported_at, self._reported_of = self.report(now), now, holders
+        return self._report
 
     def _attributes(self, line: Line) -> dict[str, Any]:
         permits = self._permits

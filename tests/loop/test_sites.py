@@ -199,6 +199,19 @@ async def test_those_who_time_out_together_share_one_look_and_later_ones_take_an
     assert {end.lane for end in ends} == {"", "a"}
 
 
+async def test_one_who_times_out_is_told_who_holds_now_though_another_was_told_a_moment_ago() -> None:
+    gate = Gate(1)
+    line = Line(gate)
+    holders = await line.queue("before", hold_s=5.02)
+    holders += await line.queue("after", hold_s=5)
+    early = asyncio.create_task(line.use("early", timeout=5))
+    late = asyncio.create_task(line.use("late", timeout=5.04))
+    ends = await outcomes(early, late)
+    assert [end.report.holders[0].task for end in ends] == ["before", "after"]
+    assert now() < 5.1
+    await outcomes(*holders)
+
+
 async def test_a_report_of_a_gate_that_was_never_used_is_empty() -> None:
     report = Gate(2, name="lamp").report()
     assert str(report) == "lamp: 0 of 2 permits held, 0 waiting"
