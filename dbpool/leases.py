@@ -20,6 +20,7 @@ from dbpool.report import Caller
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
 from dbpool.waiter import Waiter
+from dbpool.wording import counted
 
 log = logging.getLogger("dbpool")
 
@@ -258,9 +259,9 @@ class Leases:
             report = self.gate.report()
             cut_off = report.holders
             log.warning(
-                "%s: %d leases had not ended %.1f s after close() and were cut off%s",
+                "%s: %s had not ended %.1f s after close(), cut off now%s",
                 self.gate.name,
-                self.gate.held,
+                counted(self.gate.held, "lease"),
                 timeout,
                 report.holders_in_short(),
             )

@@ -23,6 +23,7 @@ from dbpool.report import Report
 from dbpool.settings import Dsn, PoolSettings, positive_seconds, whole_number
 from dbpool.stats import LaneStats, PoolStats
 from dbpool.upkeep import Upkeep
+from dbpool.wording import counted
 
 if TYPE_CHECKING:
     from dbpool.options import Options
@@ -300,7 +301,7 @@ class DatabasePool(Lane):
 
     def _remain(self, seconds: float) -> LeasesRemain:
         report = self.report()
-        what = f"{report.held} leases" if report.held else "a connect that its caller left"
+        what = counted(report.held, "lease") if report.held else "a connect that its caller left"
         return LeasesRemain(
             f"{report.name} was not paused: {what} had not ended after {seconds:.2f} s.{report.holders_in_short()}",
             report=report,

@@ -73,11 +73,15 @@ class Refusals:
         waiting_at = place_of(victim)
         held_at = tuple(place_of(holder) for holder in knot.own)
         who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
+        many = len(knot.holders)
+        if many == 1:
+            others = "the only one that it could get is held by a task that waits in line, or for one that does"
+        else:
+            others = f"all {many} that it could get are held by tasks that wait in line, or for some that do"
         return PoolDeadlock(
             f"{self.named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
-            f"permit asked for from {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held "
-            f"by tasks that wait in line. Pass the first connection on instead of asking for a second, or leave its "
-            f"block first.{report.holders_in_short()}",
+            f"permit asked for from {' and '.join(held_at)}, and {others}. Pass the first connection on instead of "
+            f"asking for a second, or leave its block first.{report.holders_in_short()}",
             waiting_at=waiting_at,
             held_at=held_at,
             report=report,

@@ -94,6 +94,15 @@ async def test_both_places_are_named_with_their_lines() -> None:
     assert_empty(gate)
 
 
+async def test_what_is_told_fits_one_holder_and_several() -> None:
+    alone, shared = Gate(1), Gate(2)
+    with pytest.raises(PoolDeadlock, match="the only one that it could get is held by a task that waits in line, or"):
+        await through_an_exit_stack(alone)
+    with pytest.raises(PoolDeadlock, match="all 2 that it could get are held by tasks that wait in line, or for some"):
+        async with shared:
+            await through_an_exit_stack(shared)
+
+
 async def test_a_bystander_in_the_line_of_a_deadlock_is_served_and_not_told() -> None:
     gate = Gate(1)
     tangled = asyncio.create_task(nested(gate))

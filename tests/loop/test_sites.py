@@ -81,12 +81,21 @@ def test_beyond_the_most_places_all_others_are_one(monkeypatch: pytest.MonkeyPat
 
 def test_the_busiest_places_come_first_and_those_not_used_not_at_all() -> None:
     sites = Sites()
-    short, long, _ = sites.of(1), sites.of(1), sites.of(1)
+    short = sites.of(1)
+    long = sites.of(1)
+    sites.of(1)
     for site, held_s in ((short, 1.0), (long, 2.0), (short, 0.5)):
         site.calls_total += 1
         site.held_s_total += held_s
     assert [(use.calls_total, use.held_s_total) for use in sites.busiest(9)] == [(1, 2.0), (2, 1.5)]
     assert len(sites.busiest(1)) == 1
+
+
+def test_two_calls_of_one_line_are_told_as_one_place() -> None:
+    sites = Sites()
+    for site in (sites.of(1), sites.of(1)):
+        site.calls_total, site.held_s_total = 2, 1.5
+    assert [(use.calls_total, use.held_s_total) for use in sites.busiest(9)] == [(4, 3.0)]
 
 
 def test_a_place_without_code_is_elsewhere() -> None:

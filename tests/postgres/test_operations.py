@@ -107,7 +107,7 @@ async def test_a_pause_waits_for_a_transaction_to_end_and_callers_wait_for_the_r
 async def test_a_pause_out_of_time_names_who_holds_and_the_pool_goes_on(database: Database) -> None:
     async with pool_of(database, 1) as db, db.transaction() as tx:
         waiting = asyncio.create_task(db.fetchval("select 1"))
-        with pytest.raises(LeasesRemain, match=r"1 leases had not ended after 0\.05 s") as caught:
+        with pytest.raises(LeasesRemain, match=r"1 lease had not ended after 0\.05 s") as caught:
             await db.pause(timeout=0.05)
         assert "test_a_pause_out_of_time_names_who_holds" in str(caught.value)
         assert "in a transaction" in str(caught.value)
