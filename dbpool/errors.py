@@ -87,7 +87,10 @@ class PoolDeadlock(DbPoolError):
 
 
 class NestedAcquire(UserWarning):
-    """A task that holds a permit asked for another of the same gate, as all may do at once one day."""
+    """A task asked for a permit while another one of the same gate is out that it asked for.
+
+    If it still has that one, all may do so at once one day. One that hands its connections to others is warned, too.
+    """
 
 
 class LeasesRemain(DbPoolError, TimeoutError):

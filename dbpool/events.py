@@ -95,6 +95,7 @@ class LeaseReclaimed:
     """Nobody had an acquired connection any more, and it was not released: the pool took it back."""
 
     where: str
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)

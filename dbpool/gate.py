@@ -37,7 +37,8 @@ class Gate(GateLane):
         deadline_aware: refuse a caller with Overloaded at once if, by its place in line and by how long holders have
             held, it would wait for longer than it may.
         adaptive: use fewer permits while that gets as much or more done; found by trying, see core/limiter.py.
-        warn_nested: warn (NestedAcquire) of a task that asks for a permit while it holds one, once for each place.
+        warn_nested: warn (NestedAcquire) of a task that asks for a permit while one is out that it asked for, once for
+            each two places.
     Raises:
         SettingsError: a number is out of range.
     Example::
@@ -69,8 +70,8 @@ class Gate(GateLane):
         if deadline_aware or adaptive:
             self._learner = Learner(self._permits, deadline_aware=deadline_aware, adaptive=adaptive)
         self.warns_of_nesting = warn_nested
-        self._nesting = NestingWatch(name) if warn_nested else None
         self.refusals = Refusals(name, self._permits, self.sites, advice)
+        self._nesting = NestingWatch(self.refusals.named) if warn_nested else None
         self.watch = DeadlockWatch(self._permits, self._refuse_deadlocked)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
@@ -250,7 +251,7 @@ class Gate(GateLane):
         except Full:
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
-            raise PoolClosed(f"{self.name} is closed: it takes no more callers") from None
+            raise PoolClosed(f"{self.refusals.named(waiter.line)} is closed: it takes no more callers") from None
         if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout)) is not None:
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)

@@ -36,7 +36,7 @@ class Machinery(Protocol):
     _leases: Leases
     _calls: Calls
 
-    def _check_usable(self) -> None: ...
+    def _check_usable(self, line: Line | None = None) -> None: ...
 
 
 class Lane(Queries):
@@ -63,7 +63,7 @@ class Lane(Queries):
     ) -> None:
         """Run a statement for each of *args*, all or nothing, in few round trips."""
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         check_statement(sql, (), pool._settings.trusted_functions)
         seconds = checked_timeout(timeout) or pool._settings.query_timeout
         clock = pool._leases.loop.time
@@ -198,7 +198,7 @@ class Lane(Queries):
 
     def _ask(self, sql: str, args: Sequence[object], want: Want, timeout: float | None) -> Awaitable[Answer]:
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         statement = check(sql, args, want, pool._settings.trusted_functions)
         if timeout is not None:
             positive_seconds(timeout, "timeout")
@@ -207,12 +207,12 @@ class Lane(Queries):
     def _access(self) -> Access:
         """For bulk work; to be called by the method that the user calls."""
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3))
 
     def _lease(self, timeout: float | None, site: Site) -> Lease:
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         return pool._leases.lease(checked_timeout(timeout) or pool._settings.acquire_timeout, self._line, site)
 
     def __repr__(self) -> str:

@@ -78,11 +78,9 @@ class Lease:
         leases, holder = self.leases, self.holder
         assert holder.connection is not None
         if not leases.gate.is_closed:  # else close() says who is left
-            where = str(holder.site)
-            log.warning(
-                "%s: took back a connection acquired at %s: not released, and nobody has it", leases.gate.name, where
-            )
-            leases.events.tell(LeaseReclaimed(where))
+            where, named = str(holder.site), leases.gate.refusals.named(holder.line)
+            log.warning("%s: took back a connection acquired at %s: not released, and nobody has it", named, where)
+            leases.events.tell(LeaseReclaimed(where, holder.line.name))
         leases.suspects.pop(holder, None)
         holder.connection.end_loan()
         leases.settle(holder, interrupted=True)
@@ -192,7 +190,7 @@ class Leases:
                     if holder.connection is not None:
                         await self._wait_gone(holder, holder.connection)
                     if not self.resting:
-                        holder.connection = await self.connector.obtain()
+                        holder.connection = await self.connector.obtain(self.gate.refusals.named(holder.line))
                         if self.surplus > 0:  # the pool was made smaller meanwhile
                             holder.connection.retire(Reason.SURPLUS)
                         break

@@ -160,7 +160,7 @@ class PoolSettings:
     adaptive: bool = False
     """Use fewer connections than ``max_connections`` while that gets as much or more done; found by trying."""
     warn_nested: bool = False
-    """Warn (NestedAcquire) of a task that asks for a connection while it holds one."""
+    """Warn (NestedAcquire) of a task that asks for a connection while one is out that it asked for."""
 
     reset: Reset = Reset.SMART
     trusted_functions: frozenset[str] = frozenset()
