@@ -42,7 +42,7 @@ class Connector:
         self._driver = driver
         self._settings = settings
         self._on_spare = on_spare
-        self._wanting: dict[asyncio.Future[PooledConnection | Exception], None] = {}  # a line
+        self._wanting: dict[asyncio.Future[PooledConnection | Exception], str] = {}  # a line, and who asked by name
         self._tasks = Cleanups()
         self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
         self._is_closed = False
@@ -63,22 +63,25 @@ class Connector:
         """Whether somebody may be waiting for a connection."""
         return bool(self._wanting)
 
-    async def obtain(self) -> PooledConnection:
+    async def obtain(self, asker: str = "") -> PooledConnection:
         """Wait for a connection; the caller holds a permit and sets the time limit.
 
+        Args:
+            asker: pool and lane, for messages; empty: the pool.
         Raises:
             ServerUnavailable: connecting has failed for longer than ``outage_patience`` and no connection is left
                 that could come back.
             PoolClosed: the pool was closed.
         Cancelling: leaves the line; a connection that came in the same instant becomes a spare.
         """
+        asker = asker or f"pool '{self._settings.name}'"
         if self._is_closed:
-            raise self._closed()
+            raise self._closed(asker)
         now = asyncio.get_running_loop().time()
         if self._is_hopeless(now) and (self.opening or now < self._outage.next_try_at):
-            raise self._unavailable(now)
+            raise self._unavailable(asker, now)
         want: asyncio.Future[PooledConnection | Exception] = asyncio.get_running_loop().create_future()
-        self._wanting[want] = None
+        self._wanting[want] = asker
         self._start_opening()
         try:
             answer = await want
@@ -210,14 +213,16 @@ class Connector:
         self._outage.failed(started, now, denied=denied, chance=random.random())
         self._events.tell(ConnectFailed(one_line(error), self._outage.failures))
         if self._is_hopeless(now):
-            self._fail_all(lambda: self._unavailable(now))
+            self._fail_all(lambda asker: self._unavailable(asker, now))
 
     def _is_hopeless(self, now: float) -> bool:
         return self._outage.refuses(now) and self._driver.size == 0
 
-    def _fail_all(self, error: Callable[[], Exception]) -> None:
-        while (want := self._first_wanting()) is not None:
-            want.set_result(error())  # one each: they are raised in different tasks
+    def _fail_all(self, error: Callable[[str], Exception]) -> None:
+        wanting, self._wanting = self._wanting, {}
+        for want, asker in wanting.items():
+            if not want.done():
+                want.set_result(error(asker))  # one each: they are raised in different tasks
 
     def _first_wanting(self) -> asyncio.Future[PooledConnection | Exception] | None:
         """Take the first of those who still wait out of their line."""
@@ -228,10 +233,10 @@ class Connector:
                 return want
         return None
 
-    def _closed(self) -> PoolClosed:
-        return PoolClosed(f"pool '{self._settings.name}' was closed while this caller waited for a connection")
+    def _closed(self, asker: str) -> PoolClosed:
+        return PoolClosed(f"{asker} was closed while this caller waited for a connection")
 
-    def _unavailable(self, now: float) -> ServerUnavailable:
+    def _unavailable(self, asker: str, now: float) -> ServerUnavailable:
         outage, dsn = self._outage, self._settings.dsn
         assert self.last_error is not None
         if isinstance(self.last_error, CredentialsError):
@@ -241,8 +246,8 @@ class Connector:
         else:
             remedy = "Check that the server runs and that this machine reaches it."
         error = ServerUnavailable(
-            f"no connection to database '{dsn.database}' at {dsn.host or 'the default host'} for pool "
-            f"'{self._settings.name}': {one_line(self.last_error)} ({outage.failures} failed "
+            f"no connection to database '{dsn.database}' at {dsn.host or 'the default host'} for "
+            f"{asker}: {one_line(self.last_error)} ({outage.failures} failed "
             f"connect{'s' if outage.failures > 1 else ''} in {now - outage.since:.1f} s, next try in "
             f"{max(0.0, outage.next_try_at - now):.1f} s). {remedy}"
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, overload
 
 from dbpool.core.pacing import Pace, Rate
 from dbpool.core.permits import GONE, Line
-from dbpool.errors import SettingsError
+from dbpool.errors import SettingsError, UsageError
+from dbpool.ownership import InnerRef
 from dbpool.settings import positive_seconds, whole_number
 from dbpool.sites import Sites
 from dbpool.waiter import Waiter
@@ -27,13 +29,49 @@ class Door(Protocol):
     def leave(self, waiter: Waiter) -> bool: ...
 
 
+class WayOut:
+    """Ends the stay of one ``async with``: whoever has it can, and nobody else."""
+
+    __slots__ = ("__weakref__", "lane", "stay")
+
+    def __init__(self, lane: GateLane) -> None:
+        self.lane = lane
+        self.stay: Stay | None = None
+
+    def __call__(self, *exc: object) -> Coroutine[Any, Any, None]:
+        return self.lane.leave_by_hand(*exc) if self.stay is None else self.stay.__aexit__(*exc)
+
+
+class WaysOut:
+    """What stands as ``__aexit__``: another one for each block.
+
+    A block asks for it just before it calls ``__aenter__``, and keeps it on its stack. An exit stack asks the class.
+    """
+
+    @overload
+    def __get__(self, lane: None, owner: type[GateLane]) -> Callable[..., Awaitable[None]]: ...
+    @overload
+    def __get__(self, lane: GateLane, owner: type[GateLane]) -> WayOut: ...
+    def __get__(self, lane: GateLane | None, owner: type[GateLane]) -> Callable[..., Awaitable[None]] | WayOut:
+        if lane is None:
+            return owner.leave_by_hand
+        way_out = WayOut(lane)
+        lane.newest_way_out = InnerRef(way_out)
+        return way_out
+
+
+def _none() -> None:
+    return None
+
+
 class GateLane:
     """A way into a gate, with a line and a share of the permits of its own; ``Gate.lane`` makes one."""
 
     def __init__(self, gate: Door, line: Line) -> None:
         self._gate = gate
         self._line = line
-        self.inside: dict[asyncio.Task[Any] | None, list[Stay]] = {}
+        self.newest_way_out: Callable[[], WayOut | None] = _none  # if no ``__aenter__`` has met it yet
+        self._inside: dict[asyncio.Task[Any] | None, list[Stay]] = {}  # who came by hand, or by an exit stack
 
     @property
     def held(self) -> int:
@@ -60,16 +98,29 @@ class GateLane:
         return Stay(self._gate, self._line, seconds)
 
     async def __aenter__(self) -> None:
+        way_out, self.newest_way_out = self.newest_way_out(), _none
         stay = Stay(self._gate, self._line, None)
         await stay.__aenter__()
-        self.inside.setdefault(asyncio.current_task(), []).append(stay)
+        if way_out is None:
+            self._inside.setdefault(asyncio.current_task(), []).append(stay)
+        else:
+            way_out.stay = stay
 
-    async def __aexit__(self, *exc: object) -> None:
+    __aexit__ = WaysOut()
+
+    async def leave_by_hand(self, *exc: object) -> None:
+        """End a stay that an exit stack began, or a call of ``__aenter__``: this task's, else another's.
+
+        Raises:
+            UsageError: there is none; what a block began, only it ends.
+        """
+        if not self._inside:
+            raise UsageError(f"{self!r} was not entered by hand or by an exit stack, so it cannot be left like that")
         mine = asyncio.current_task(self._gate.loop)  # the running one, if any runs
-        task = mine if mine in self.inside else next(iter(self.inside))  # another task entered, so any will do
-        stay = self.inside[task].pop()
-        if not self.inside[task]:
-            del self.inside[task]
+        task = mine if mine in self._inside else next(iter(self._inside))  # another task entered, so any will do
+        stay = self._inside[task].pop()
+        if not self._inside[task]:
+            del self._inside[task]
         await stay.__aexit__(*exc)
 
     def __repr__(self) -> str:

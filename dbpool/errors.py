@@ -77,7 +77,8 @@ class AcquireTimeout(DbPoolError, TimeoutError):
 class PoolDeadlock(DbPoolError):
     """Refused at once: everyone who could free a permit waits for one, and this caller was the last to.
 
-    It is proven, not guessed from the time. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
+    It is proven, not guessed from the time: nobody could ever be served unless a wait is given up, or the pool is
+    resized or closed. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
     and where what it holds, or whoever awaits it holds, was asked for; ``report`` (a ``Report``) tells the rest.
     """
 
@@ -87,7 +88,10 @@ class PoolDeadlock(DbPoolError):
 
 
 class NestedAcquire(UserWarning):
-    """A task that holds a permit asked for another of the same gate, as all may do at once one day."""
+    """A task asked for a permit while another one of the same gate is out that it asked for.
+
+    If it still has that one, all may do so at once one day. One that hands its connections to others is warned, too.
+    """
 
 
 class LeasesRemain(DbPoolError, TimeoutError):

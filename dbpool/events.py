@@ -85,7 +85,7 @@ class LeakSuspected:
 
 @dataclass(frozen=True, slots=True)
 class LeakReturned:
-    """A suspected one came back after all."""
+    """A suspected one came back after all; ``holder`` says for how long it was held in all."""
 
     holder: Caller
 
@@ -95,6 +95,7 @@ class LeaseReclaimed:
     """Nobody had an acquired connection any more, and it was not released: the pool took it back."""
 
     where: str
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class Gate(GateLane):
         deadline_aware: refuse a caller with Overloaded at once if, by its place in line and by how long holders have
             held, it would wait for longer than it may.
         adaptive: use fewer permits while that gets as much or more done; found by trying, see core/limiter.py.
-        warn_nested: warn (NestedAcquire) of a task that asks for a permit while it holds one, once for each place.
+        warn_nested: warn (NestedAcquire) of a task that asks for a permit while one is out that it asked for, once for
+            each two places.
     Raises:
         SettingsError: a number is out of range.
     Example::
@@ -71,10 +72,9 @@ class Gate(GateLane):
         if deadline_aware or adaptive:
             self._learner = Learner(self._permits, deadline_aware=deadline_aware, adaptive=adaptive)
         self.warns_of_nesting = warn_nested
-        self._nesting = NestingWatch(name) if warn_nested else None
         self.refusals = Refusals(name, self._permits, self.sites, advice)
+        self._nesting = NestingWatch(self.refusals.named) if warn_nested else None
         self.watch = DeadlockWatch(self._permits, self._refuse_deadlocked)
-        self.watch.known.append(self.inside)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self.on_deadlock: Callable[[PoolDeadlock], object] = lambda _: None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -154,9 +154,7 @@ class Gate(GateLane):
             SettingsError: there is a lane of that name, it reserves more than it may hold, or the reserves leave no
                 permit for others.
         """
-        lane = GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
-        self.watch.known.append(lane.inside)
-        return lane
+        return GateLane(self, self.add_line(name, at_most, reserved, max_waiting, rate))
 
     def resize(self, capacity: int) -> None:
         """Have *capacity* permits from now on; those held beyond it are not taken away, but not granted again.
@@ -255,12 +253,14 @@ class Gate(GateLane):
         except Full:
             raise self.refusals.line_full(waiter.line) from None
         except Closed:
-            raise self.refusals.closed() from None
+            raise self.refusals.closed(waiter.line) from None
         if self._learner is not None and (late_s := self._learner.retry_after_s(waiter.line, timeout, now)) is not None:
             self._permits.leave(waiter)
             raise self.refusals.overloaded(waiter.line, timeout, late_s)
         self.set_deadline(waiter, now + timeout)
-        if not next(iter(self._permits.holding), waiter).ends_by_itself:
+        if next(iter(self._permits.holding), waiter).ends_by_itself:
+            self.watch.look_later(loop)
+        else:
             self.watch.look_soon(loop)
         if waiter.line.pace is not None:
             self._wait_for_pace(now)
@@ -276,7 +276,7 @@ class Gate(GateLane):
         Raises: LineFull, PoolClosed.
         """
         if self.is_closed:
-            raise self.refusals.closed()
+            raise self.refusals.closed(line)
         try:
             self._permits.check_not_full(line)
         except Full:
@@ -316,6 +316,7 @@ class Gate(GateLane):
         assert self.loop is not None
         now = self.loop.time()
         if waiter.place is not WAITING:
+            waiter.left_at = now
             if waiter.site is not None:
                 waiter.site.calls_total += 1
                 waiter.site.held_s_total += now - waiter.since

@@ -40,7 +40,9 @@ class DeadlockWatch:
         self._refuse = refuse
         self._next: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
-        self._doubts: frozenset[Waiter] = frozenset()  # a proof takes long: it is tried once for the same waiters
+        # A proof takes long: for the same waiters it is tried again ever more rarely.
+        self._doubts: frozenset[Waiter] = frozenset()
+        self._doubted_until = self._doubt_s = 0.0
         self.known: list[object] = [permits.holding]
         """What refers to holders, or to what ends their leases, but gives nobody the means to."""
 
@@ -48,6 +50,11 @@ class DeadlockWatch:
         """Look when no task runs."""
         if self._next is None:
             self._next = loop.call_soon(self._look, loop)
+
+    def look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look some time: the oldest holder's permit soon comes back by itself, so most likely all is well."""
+        if self._later is None and self._next is None:
+            self._later = loop.call_later(LOOK_AGAIN_S, self._look, loop)
 
     def stop(self) -> None:
         for handle in (self._next, self._later):
@@ -60,7 +67,7 @@ class DeadlockWatch:
         self.stop_later()
         self._next = None
         began = loop.time()
-        knot = self._find()
+        knot = self._find(began)
         again_s = LOOK_AGAIN_S
         if knot is None:
             pass
@@ -68,7 +75,7 @@ class DeadlockWatch:
             self._refuse(knot.victim, knot)
             again_s = LOOK_ON_S  # others of the knot may be stuck as before
         else:
-            self._doubts = frozenset(knot.waiters)
+            self._doubt(knot, began)
         self._crowd = None
         if self._permits.waiting:
             took_s = loop.time() - began
@@ -79,10 +86,15 @@ class DeadlockWatch:
             self._later.cancel()
             self._later = None
 
-    def _find(self) -> Tangle | None:
+    def _doubt(self, knot: Tangle, now: float) -> None:
+        self._doubt_s = 2 * self._doubt_s if self._doubts.issuperset(knot.waiters) else LOOK_AGAIN_S
+        self._doubts, self._doubted_until = frozenset(knot.waiters), now + self._doubt_s
+
+    def _find(self, now: float) -> Tangle | None:
+        doubts = self._doubts if now < self._doubted_until else frozenset()
         for line in self._permits.lines:
             knot = find_deadlock(line, self) if line.tickets else None
-            if knot is not None and not self._doubts.issuperset(knot.waiters):
+            if knot is not None and not doubts.issuperset(knot.waiters):
                 return knot
         return None
 

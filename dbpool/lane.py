@@ -28,7 +28,8 @@ from dbpool.queries import Queries, check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
 from dbpool.streaming import StreamedRows
-from dbpool.transaction import Transacting, Transaction, TransactionOptions
+from dbpool.transacting import Transacting
+from dbpool.transaction import Transaction, TransactionOptions
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Machinery(Protocol):
     _plans: Plans
     _coalescer: Coalescer
 
-    def _check_usable(self) -> None: ...
+    def _check_usable(self, line: Line | None = None) -> None: ...
 
 
 class Lane(Queries):
@@ -72,7 +73,7 @@ class Lane(Queries):
     ) -> None:
         """Run a statement for each of *args*, all or nothing, in few round trips."""
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         check_statement(sql, (), pool._settings.trusted_functions)
         seconds = checked_timeout(timeout) or pool._settings.query_timeout
         clock = pool._leases.loop.time
@@ -278,7 +279,7 @@ class Lane(Queries):
         coalesce: bool | None = None,  # noqa: FBT001 - as in Queries
     ) -> Awaitable[Answer]:
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         statement = check(sql, args, want, pool._settings.trusted_functions)
         if timeout is not None:
             positive_seconds(timeout, "timeout")
@@ -291,12 +292,12 @@ class Lane(Queries):
     def _access(self) -> Access:
         """For bulk work; to be called by the method that the user calls."""
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3), pool._plans)
 
     def _lease(self, timeout: float | None, site: Site) -> Lease:
         pool = self._pool
-        pool._check_usable()
+        pool._check_usable(self._line)
         return pool._leases.lease(checked_timeout(timeout) or pool._settings.acquire_timeout, self._line, site)
 
     def __repr__(self) -> str:

@@ -16,9 +16,11 @@ from dbpool.finish import Cleanups
 from dbpool.gate import Gate
 from dbpool.leaseholder import Leaseholder
 from dbpool.quarantine import Quarantine
-from dbpool.report import Caller, counted
+from dbpool.report import Caller
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
+from dbpool.waiter import Waiter
+from dbpool.wording import counted
 
 log = logging.getLogger("dbpool")
 
@@ -27,17 +29,18 @@ PING_AFTER_S = 1.0
 
 
 class Lease:
-    """What ``Leases.lease`` returns.
+    """What ``Leases.lease`` returns. It ends once: its holder comes too late, or the pool does, without harm.
 
     A class, for a generator that waits in line does not notice that its coroutine is closed (before Python 3.12).
     """
 
-    __slots__ = ("_timeout", "holder", "leases")
+    __slots__ = ("_timeout", "holder", "is_over", "leases")
 
     def __init__(self, leases: Leases, holder: Leaseholder, timeout: float) -> None:
         self.leases = leases
         self._timeout = timeout
         self.holder = holder
+        self.is_over = False
 
     async def __aenter__(self) -> PooledConnection:
         leases, holder = self.leases, self.holder
@@ -59,6 +62,9 @@ class Lease:
             raise
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
         try:
             if self.holder.connection is not None:
                 self.holder.connection.end_loan()
@@ -67,14 +73,16 @@ class Lease:
 
     def reclaim(self) -> None:
         """End it as its holder should have done, for nobody has its handle any more; reset its connection."""
+        if self.is_over:
+            return
+        self.is_over = True
         leases, holder = self.leases, self.holder
         assert holder.connection is not None
         if not leases.gate.is_closed:  # else close() says who is left
-            where = str(holder.site)
-            log.warning(
-                "%s: took back a connection acquired at %s: not released, and nobody has it", leases.gate.name, where
-            )
-            leases.events.tell(LeaseReclaimed(where))
+            where, named = str(holder.site), leases.gate.refusals.named(holder.line)
+            log.warning("%s: took back a connection acquired at %s: not released, and nobody has it", named, where)
+            leases.events.tell(LeaseReclaimed(where, holder.line.name))
+        leases.suspects.pop(holder, None)
         holder.connection.end_loan()
         leases.settle(holder, interrupted=True)
 
@@ -130,6 +138,8 @@ class Leases:
         self.counters = LeaseCounters()
         self.resting: list[PooledConnection] = []
         """Those that nobody uses, the ones that rested longest first."""
+        self.suspects: dict[Waiter, Caller] = {}
+        """Holders told as suspected of a leak, and as what; one that is taken back is none any more."""
         self.cleanups = Cleanups()
         self.quarantine = Quarantine(settings, self.events)
 
@@ -184,7 +194,7 @@ class Leases:
                     if holder.connection is not None:
                         await self._wait_gone(holder, holder.connection)
                     if not self.resting:
-                        holder.connection = await self.connector.obtain()
+                        holder.connection = await self.connector.obtain(self.gate.refusals.named(holder.line))
                         if self.surplus > 0:  # the pool was made smaller meanwhile
                             holder.connection.retire(Reason.SURPLUS)
                         break

@@ -14,6 +14,9 @@ from asyncpg.pool import PoolConnectionProxy
 class Loan(PoolConnectionProxy):
     """asyncpg's handle of a connection. A lease whose handle is gone is taken back: see ``Lease.reclaim``.
 
+    Python runs the finalisers of all that goes together before any of it is gone, and one of them may revive the handle
+    or end the lease. So whoever comes first ends it, and the handle is of no use from then on.
+
     The connection refers to it weakly. All that is made of it does strongly, so that it lives for as long as any of it
     can be used: a call under way or about to begin, a prepared statement, a cursor, a transaction until it ends, and
     callbacks that listen, since they are called with it.
@@ -29,15 +32,20 @@ class Loan(PoolConnectionProxy):
     def __init__(self, owner: Any, lease: Any, *, in_block: bool) -> None:
         self._con = self.owner = owner
         self._holder = owner._holder
-        self.lease = lease  # None when it has ended
+        self.lease = lease  # None when its holder has ended it
         self.in_block = in_block
 
     def __del__(self) -> None:
         if self.lease is not None:
             try:
-                self.owner._loop.call_soon_threadsafe(self.lease.reclaim)
+                self.owner._loop.call_soon_threadsafe(self._take_back)
             except Exception:  # noqa: S110 - the loop is closed, or Python ends: the connections are gone with it
                 pass
+
+    def _take_back(self) -> None:
+        self._con = None  # the connection's weak reference to this may be gone already
+        if self.lease is not None:
+            self.lease.reclaim()
 
     async def prepare(self, query: str, **options: Any) -> Any:
         return self._keeps(await super().prepare(query, **options))

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dbpool.awaits import awaited_by
+from dbpool.core.permits import Line
 from dbpool.errors import NestedAcquire
 from dbpool.waiter import Waiter
 
 
 class NestingWatch:
-    """Warns once for each pair of places in the program."""
+    """Warns once for each pair of places in the program.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    It goes by who asked: whether the first permit is with another task by now, that of a connection in a queue say,
+    cannot be told while the program runs.
+
+    Args:
+        named: what to call a line.
+    """
+
+    def __init__(self, named: Callable[[Line], str]) -> None:
+        self._named = named
         self._warned: set[tuple[str, str]] = set()
 
     def check(self, waiter: Waiter, holding: Iterable[Waiter]) -> None:
-        """Warn if the task of *waiter*, which asks, or one that awaits it, is among those *holding*."""
+        """Warn if the task of *waiter*, which asks, or one that awaits it, asked for one of those *holding*."""
         if waiter.site is None or waiter.task is None:
             return
         for holder in holding:
@@ -30,8 +38,9 @@ class NestingWatch:
             if places in self._warned:
                 return
             warnings.warn_explicit(
-                f"{self._name} is asked for a permit from {places[0]} while the same task, or the one that awaits it, "
-                f"holds one asked for from {places[1]}: when all do so at once, none can go on. Pass the first on.",
+                f"{self._named(waiter.line)} is asked for a permit from {places[0]} while one is out that the same "
+                f"task, or one that awaits it, asked for from {places[1]}: if it still has that, and all do so at "
+                f"once, none can go on. Pass the first connection on instead of asking for a second.",
                 NestedAcquire,
                 *waiter.site.position(),
             )

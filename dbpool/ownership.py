@@ -27,7 +27,9 @@ class InnerRef(weakref.ref[T]):
 
 
 def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Iterable[object] = ()) -> bool:
-    """Whether none but the suspended *tasks*, when they run again, can get at any of *things*; False when in doubt.
+    """Whether the suspended *tasks*, when they run again, can get at each of *things*, and nobody else can at any.
+
+    False when in doubt, and of a thing that nobody can get at: it is gone when the garbage collector next looks.
 
     Looks for all that refers to the things, for all that refers to this, and so on, until nothing is left but the
     coroutines and generators of which the tasks are made. For each object as many references must be found as Python
@@ -53,7 +55,16 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
         if len(between) > MOST_BETWEEN or any(map(_is_open_to_others, found)):
             return False
         found = _referrers(found, settled)
-    return found is not None
+    return found is not None and _is_reached(things, owners, between)
+
+
+def _is_reached(things: list[object], owners: list[object], between: list[object]) -> bool:
+    """Whether *owners* lead to each of *things*, by way of those *between*."""
+    away = {id(one): one for one in between}
+    ahead = owners
+    while ahead:
+        ahead = [away.pop(id(one)) for one in gc.get_referents(*ahead) if id(one) in away]
+    return not any(id(thing) in away for thing in things)
 
 
 def _is_open_to_others(one: object) -> bool:

@@ -8,8 +8,8 @@ from dbpool.errors import LeasesRemain, PoolClosed, UsageError
 from dbpool.events import Paused, Resumed
 from dbpool.leases import Leases
 from dbpool.listening import Listeners
-from dbpool.report import counted
 from dbpool.upkeep import Upkeep
+from dbpool.wording import counted
 
 
 class Pauses:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from dbpool.bulk.coalesce import Coalescer
 from dbpool.bulk.plans import Plans
 from dbpool.core.pacing import Rate
+from dbpool.core.permits import Line
 from dbpool.errors import PoolClosed, SettingsError, UsageError
 from dbpool.events import Events, Listener, Resized
 from dbpool.faults import one_line
@@ -354,15 +355,15 @@ class DatabasePool(Lane):
 
     # The way in
 
-    def _check_usable(self) -> None:
+    def _check_usable(self, line: Line | None = None) -> None:
         # Says what comparing asyncio.get_running_loop() would say, which costs a system call on Python 3.11: a thread
         # has one running loop at the most.
         if self._loop is None or get_ident() != self._thread or not self._loop.is_running():
-            raise self._refusal()
+            raise self._refusal(line)
 
-    def _refusal(self) -> Exception:
+    def _refusal(self, line: Line | None = None) -> Exception:
         error = PoolClosed if self._phase is Phase.CLOSED else UsageError
-        return error(f"pool '{self._settings.name}' {self._phase.value}")
+        return error(f"{self._leases.gate.refusals.named(line or self._line)} {self._phase.value}")
 
 
 def _poison_after_fork() -> None:

@@ -29,6 +29,7 @@ class Refusals:
         self._sites = sites
         self._report: Report | None = None
         self._reported_at = 0.0
+        self._reported_of = (0, 0)  # as long as both numbers stay, those who hold do
 
     def report(self, now: float) -> Report:
         return report(self.name, self._permits, self._sites, now, self.notes())
@@ -41,18 +42,18 @@ class Refusals:
         """
         line.timeouts_total += 1
         advice = advice or self._advice(line, now)
-        if self._report is None or now - self._reported_at > REPORT_KEEPS_S:
-            self._report, self._reported_at = self.report(now), now
+        report = self._recent_report(now)
         return AcquireTimeout(
             f"nothing from {self.named(line)} after {waited_s:.2f} s: {self._numbers(line)}. {advice}"
-            f"{self._report.holders_in_short(line.name)}",
+            f"{report.holders_in_short(line.name)}",
             waited_s=waited_s,
-            report=self._report,
+            report=report,
             **self._attributes(line),
         )
 
-    def closed(self) -> PoolClosed:
-        return PoolClosed(f"{self.name} is closed: it takes no more callers")
+    def closed(self, line: Line) -> PoolClosed:
+        """For a caller of *line* that came too late."""
+        return PoolClosed(f"{self.named(line)} is closed: it takes no more callers")
 
     def _advice(self, line: Line, now: float) -> str:
         permits, pace = self._permits, line.pace
@@ -92,15 +93,25 @@ class Refusals:
         waiting_at = place_of(victim)
         held_at = tuple(place_of(holder) for holder in knot.own)
         who = "its own task" if any(holder.task is victim.task for holder in knot.own) else "the task that awaits it"
+        many = len(knot.holders)
+        if many == 1:
+            others = "the only one that it could get is held by a task that waits in line, or for one that does"
+        else:
+            others = f"all {many} that it could get are held by tasks that wait in line, or for some that do"
         return PoolDeadlock(
             f"{self.named(victim.line)} can never serve this caller, which asks from {waiting_at}: {who} holds a "
-            f"permit asked for from {' and '.join(held_at)}, and all {len(knot.holders)} that it could get are held "
-            f"by tasks that wait in line. Pass the first connection on instead of asking for a second, or leave its "
-            f"block first.{report.holders_in_short()}",
+            f"permit asked for from {' and '.join(held_at)}, and {others}. Pass the first connection on instead of "
+            f"asking for a second, or leave its block first.{report.holders_in_short()}",
             waiting_at=waiting_at,
             held_at=held_at,
             report=report,
         )
+
+    def _recent_report(self, now: float) -> Report:
+        holders = self._permits.turn, self._permits.held
+        if self._report is None or now - self._reported_at > REPORT_KEEPS_S or holders != self._reported_of:
+            self._report, self._reported_at, self._reported_of = self.report(now), now, holders
+        return self._report
 
     def _attributes(self, line: Line) -> dict[str, Any]:
         permits = self._permits

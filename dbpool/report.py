@@ -12,6 +12,7 @@ from typing import Any
 from dbpool.core.permits import WAITING, Line, Permits
 from dbpool.sites import ASYNCIO, EXIT_STACKS, PACKAGE, USERS_OWN, Sites, SiteUse, short_path
 from dbpool.waiter import Waiter
+from dbpool.wording import counted
 
 MOST_CALLERS = 20  # of those who wait, and of the places that used it most
 MOST_IN_AN_ERROR = 3  # holders: the rest is in the report
@@ -91,7 +92,8 @@ class Report:
         lines += [f"waiting {waiter}" for waiter in self.waiters]
         if self.waiting > len(self.waiters):
             lines.append(f"waiting: {self.waiting - len(self.waiters)} more")
-        lines += [f"in all {use.held_s_total:.2f} s in {use.calls_total} calls from {use.where}" for use in self.sites]
+        for use in self.sites:
+            lines.append(f"in all {use.held_s_total:.2f} s in {counted(use.calls_total, 'call')} from {use.where}")
         return "\n  ".join(lines)
 
     def holders_in_short(self, lane: str = "") -> str:
@@ -117,11 +119,6 @@ def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes:
         sites=tuple(sites.busiest(MOST_CALLERS)),
         notes=notes,
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """*number* of them, as ``1 lease`` and ``2 leases``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:

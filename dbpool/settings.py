@@ -173,7 +173,7 @@ class PoolSettings:
     coalesce: bool = False
     """Answer reading calls of one text that wait in line by one statement together."""
     warn_nested: bool = False
-    """Warn (NestedAcquire) of a task that asks for a connection while it holds one."""
+    """Warn (NestedAcquire) of a task that asks for a connection while one is out that it asked for."""
 
     reset: Reset = Reset.SMART
     trusted_functions: frozenset[str] = frozenset()

@@ -21,15 +21,20 @@ MOST_SITES = 10_000
 class Site:
     """One call in the program's source; counts what its calls held."""
 
-    __slots__ = ("calls_total", "code", "held_s_total", "instruction")
+    __slots__ = ("_text", "calls_total", "code", "held_s_total", "instruction")
 
     def __init__(self, code: CodeType | None, instruction: int) -> None:
         self.code = code
         self.instruction = instruction  # what ``f_lasti`` says: its line is looked up only when somebody asks
         self.calls_total = 0
         self.held_s_total = 0.0
+        self._text = ""
 
     def __str__(self) -> str:
+        self._text = self._text or self._described()
+        return self._text
+
+    def _described(self) -> str:
         if self.code is None:
             return "elsewhere"
         if self.code.co_filename.startswith(ASYNCIO):
@@ -86,10 +91,16 @@ class Sites:
         return site
 
     def busiest(self, most: int) -> list[SiteUse]:
-        """The places that held longest, at most *most* of them, the busiest first."""
-        used = [site for site in [*self._sites.values(), self._elsewhere] if site.calls_total]
-        used.sort(key=lambda site: -site.held_s_total)
-        return [SiteUse(str(site), site.calls_total, site.held_s_total) for site in used[:most]]
+        """The lines that held longest, at most *most* of them, the busiest first."""
+        uses: dict[str, list[Site]] = {}
+        for site in [*self._sites.values(), self._elsewhere]:
+            if site.calls_total:
+                uses.setdefault(str(site), []).append(site)
+        lines = [
+            SiteUse(where, sum(one.calls_total for one in same), sum(one.held_s_total for one in same))
+            for where, same in uses.items()
+        ]
+        return sorted(lines, key=lambda use: -use.held_s_total)[:most]
 
 
 def short_path(path: str) -> str:

@@ -11,9 +11,8 @@ from typing import Any, LiteralString, TypeVar
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
-from dbpool.faults import is_failed_transaction, is_impatient, is_lost, is_unfinished, one_line, told_as_ours
+from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
-from dbpool.leases import Lease
 from dbpool.loan import Loan
 from dbpool.ownership import InnerRef
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
@@ -293,8 +292,8 @@ class Transaction(Queries):
 
     async def _roll_back(self) -> None:
         seconds = self._settings.reset_timeout
-        if self._connection.is_closed() or self._connection.doomed_by:
-            return  # the server rolled back when the session ended
+        if self._connection.is_closed() or self._connection.doomed_by or self._loan != self._connection.loan:
+            return  # the server rolled back when the session ended, or the pool when it took the lease back
         if self._savepoint:
             await self._command(
                 f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds
@@ -366,33 +365,3 @@ def _transaction(connection: PooledConnection, **options: Any) -> Transaction:  
 
 
 PooledConnection.make_transaction = staticmethod(_transaction)
-
-
-class Transacting:
-    """A lease and a transaction on it, for the length of a block: see ``DatabasePool.transaction``."""
-
-    __slots__ = ("_lease", "_options", "_tx")
-
-    def __init__(self, lease: Lease, options: TransactionOptions) -> None:
-        self._lease = lease
-        self._options = options
-
-    async def __aenter__(self) -> Transaction:
-        self._tx = Transaction(await self._lease.__aenter__(), self._options)
-        try:
-            await self._tx.start()
-        except BaseException as error:
-            await self._lease.__aexit__(type(error), error, None)
-            raise
-        return self._tx
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        try:
-            if error is not None and is_impatient(error):
-                self._tx.leave_to_cleanup()
-            else:
-                await self._tx.__aexit__(kind, error, None)
-        except BaseException as failure:
-            await self._lease.__aexit__(type(failure), failure, None)
-            raise
-        await self._lease.__aexit__(kind, error, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from functools import partial
 
 from dbpool.connection import PooledConnection
@@ -11,7 +12,7 @@ from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
-from dbpool.report import Caller, caller
+from dbpool.report import caller
 from dbpool.settings import PoolSettings
 from dbpool.waiter import Waiter
 
@@ -34,7 +35,7 @@ class Upkeep:
         self._leases = leases
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
-        self._suspects: dict[Waiter, Caller] = {}
+        leases.gate.watch.known.append(leases.suspects)
         self._opening = 0  # connections that nobody waits for
         self._asking = 0  # idle connections
 
@@ -176,18 +177,20 @@ class Upkeep:
 
     def _look_for_leaks(self, now: float) -> None:
         limit = self._settings.leak_after
-        for waiter, suspect in list(self._suspects.items()):
+        name, suspects = self._leases.gate.name, self._leases.suspects
+        for waiter, suspect in list(suspects.items()):
             if waiter not in self._leases.gate.holding:
-                del self._suspects[waiter]
-                log.warning("%s: returned after all: %s", self._leases.gate.name, suspect)
-                self._leases.events.tell(LeakReturned(suspect))
+                del suspects[waiter]
+                held_s = waiter.left_at - waiter.since
+                returned = replace(suspect, seconds=held_s, sql=None, in_transaction=False, doing="", stack=())
+                log.warning("%s: returned after all: held %s", name, returned)
+                self._leases.events.tell(LeakReturned(returned))
         if limit is None:
             return
         for waiter in self._unsuspected():
             if now >= waiter.since + limit:
-                suspect = self._suspects[waiter] = caller(waiter, now)
+                suspect = suspects[waiter] = caller(waiter, now)
                 stack = "".join(f"\n    {frame}" for frame in suspect.stack)
-                name = self._leases.gate.name
                 log.warning("%s: held for longer than leak_after=%g s: %s%s", name, limit, suspect, stack)
                 self._leases.events.tell(LeakSuspected(suspect))
 
@@ -196,7 +199,7 @@ class Upkeep:
         return [
             waiter
             for waiter in self._leases.gate.holding
-            if waiter.site is not None and waiter.asker is not None and waiter not in self._suspects
+            if waiter.site is not None and waiter.asker is not None and waiter not in self._leases.suspects
         ]
 
     def _next_look(self, now: float) -> float:

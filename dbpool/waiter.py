@@ -25,12 +25,13 @@ class LooseTask(weakref.ref[asyncio.Task[Any]]):
 class Waiter(Ticket):
     """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
 
-    __slots__ = ("asker", "bucket", "deadline", "since", "site", "wakeup")
+    __slots__ = ("asker", "bucket", "deadline", "left_at", "since", "site", "wakeup")
 
     asker: asyncio.Task[Any] | LooseTask | None  # the task; None: there is none, or it has left what is to be done
     bucket: Bucket | None
     deadline: float
     since: float  # it waits, or holds; in seconds of the loop's clock
+    left_at: float  # it held until then
     site: Site | None  # where in the program it is asked for; None: the pool's own
     wakeup: asyncio.Future[Any]
 

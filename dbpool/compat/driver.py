@@ -97,7 +97,7 @@ class RecipeDriver(Driver):
 class DirectConnector(Connector):
     """Opens a connection for whoever has a permit and none, in their own task, and tells them what went wrong."""
 
-    async def obtain(self) -> PooledConnection:
+    async def obtain(self, asker: str = "") -> PooledConnection:  # noqa: ARG002 - they get the driver's own errors
         opener = asyncio.current_task()
         assert opener is not None
         self._openers.add(opener)

@@ -15,6 +15,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
+from dbpool.core.permits import Line
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
@@ -286,9 +287,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         if self._phase is not Phase.OPEN:
             raise self._refusal()
 
-    def _refusal(self) -> Exception:
+    def _refusal(self, line: Line | None = None) -> Exception:
         if self._phase is Phase.FORKED or self.is_serving:
-            return super()._refusal()
+            return super()._refusal(line)
         return asyncpg.InterfaceError(_STATES[self._phase])
 
     @property

@@ -116,7 +116,6 @@ class Permits(Generic[T]):
 
     __slots__ = (
         "_crowded",
-        "_turn",
         "capacity",
         "closed",
         "held",
@@ -126,6 +125,7 @@ class Permits(Generic[T]):
         "limit",
         "lines",
         "reserved",
+        "turn",
     )
 
     def __init__(self, capacity: int, line: Line) -> None:
@@ -139,7 +139,7 @@ class Permits(Generic[T]):
         self.is_paused = False  # nothing is granted
         self.reserved = line.reserved  # permits that only one line each can have
         self._crowded: dict[Line, None] = {}  # the lines in which somebody waits
-        self._turn = 0
+        self.turn = 0  # grants so far
 
     @property
     def waiting(self) -> int:
@@ -285,8 +285,8 @@ class Permits(Generic[T]):
 
     def _note(self, line: Line, ticket: T) -> None:
         line.granted_total += 1
-        self._turn += 1
-        line.last_turn = self._turn
+        self.turn += 1
+        line.last_turn = self.turn
         ticket.place = HOLDING
         self.holding[ticket] = None
 

@@ -143,6 +143,15 @@ async def test_a_caller_waits_for_as_long_as_the_patience_and_then_fails_with_th
     assert pool.leases.gate.held == 0
 
 
+async def test_each_caller_is_told_of_an_outage_with_its_lane_in_line_and_after() -> None:
+    pool = await open_and_lost(2)
+    web = pool.lane("web")
+    for _ in range(2):
+        ends = await outcomes(*(asyncio.create_task(hold(pool, 0, line=line)) for line in (None, web)))
+        named = [str(end).partition(" for ")[2].partition(":")[0] for end in ends]
+        assert named == ["pool 'shop'", "lane 'web' of pool 'shop'"]
+
+
 async def test_once_patience_is_over_callers_fail_at_once() -> None:
     pool = await open_and_lost(3)
     callers = [asyncio.create_task(hold(pool, 0)) for _ in range(20)]

@@ -14,8 +14,9 @@ from dbpool.errors import AcquireTimeout, PoolDeadlock
 from dbpool.gate import Gate
 from dbpool.waiter import Waiter
 from tests.support.callers import Line, assert_empty
-from tests.support.fakes import hold, open_pool
+from tests.support.fakes import hold, kept_pool, open_pool
 from tests.support.loops import now, outcomes, running_loop, settle
+from tests.support.script import Reply, Script
 
 AT_ONCE_S = 0.001
 
@@ -91,6 +92,15 @@ async def test_both_places_are_named_with_their_lines() -> None:
     )
     assert f"loop/test_deadlock.py:{first_line + 5} in" in told.value.waiting_at
     assert_empty(gate)
+
+
+async def test_what_is_told_fits_one_holder_and_several() -> None:
+    alone, shared = Gate(1), Gate(2)
+    with pytest.raises(PoolDeadlock, match="the only one that it could get is held by a task that waits in line, or"):
+        await through_an_exit_stack(alone)
+    with pytest.raises(PoolDeadlock, match="all 2 that it could get are held by tasks that wait in line, or for some"):
+        async with shared:
+            await through_an_exit_stack(shared)
 
 
 async def test_a_bystander_in_the_line_of_a_deadlock_is_served_and_not_told() -> None:
@@ -227,6 +237,16 @@ async def test_leases_wait_for_each_other_too_and_every_permit_comes_back() -> N
     pool.check_at_rest()
 
 
+async def test_holders_that_are_suspected_of_a_leak_are_told_of_a_deadlock_like_others() -> None:
+    pool = await kept_pool(1, leak_after=2.0)
+    with pytest.raises(PoolDeadlock):
+        async with pool.leases.lease(30, site=pool.leases.gate.sites.of(1)):
+            await asyncio.sleep(4)
+            assert pool.leases.suspects
+            await hold(pool)
+    pool.check_at_rest()
+
+
 async def test_a_one_shot_call_inside_a_lease_is_told_and_one_that_is_under_way_holds_nobody_up() -> None:
     pool = await open_pool(2)
 
@@ -289,3 +309,38 @@ async def test_a_reserve_lent_to_the_pools_own_work_frees_others_when_its_lane_g
     await other
     gate.leave(own)
     assert_empty(gate)
+
+
+async def test_a_deadlock_behind_a_one_shot_call_is_found_soon_both_while_it_runs_and_after() -> None:
+    pool = await open_pool(3, Script(replies={"slow": Reply(10)}))
+    lane = pool.leases.gate.add_line("batch", 1, 0, None, None)
+    calling = asyncio.create_task(pool.ask("slow"))
+    await settle()
+    with pytest.raises(PoolDeadlock):
+        async with pool.leases.lease(30, lane):
+            await hold(pool, line=lane)
+    assert now() < 1
+    await calling
+    pool.check_at_rest()
+
+
+async def test_a_deadlock_that_comes_about_when_a_one_shot_call_ends_is_found_soon() -> None:
+    pool = await open_pool(2, Script(replies={"slow": Reply(5)}))
+
+    async def asks_for_a_second() -> None:
+        async with pool.leases.lease(60):
+            await asyncio.sleep(2)
+            await hold(pool, timeout=60)
+
+    async def waits_for(other: asyncio.Task[None]) -> None:
+        async with pool.leases.lease(60):
+            await other
+
+    calling = asyncio.create_task(pool.ask("slow"))
+    await settle()
+    first = asyncio.create_task(asks_for_a_second())
+    await asyncio.sleep(1)
+    ends = await outcomes(first, asyncio.create_task(waits_for(first)), calling)
+    assert [type(end) for end in ends[:2]] == [PoolDeadlock] * 2
+    assert now() < 6
+    pool.check_at_rest()

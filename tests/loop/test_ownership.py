@@ -220,6 +220,26 @@ async def an_exit_stack_that_another_has() -> None:
         await forever().wait()
 
 
+async def garbage() -> None:
+    cycle: list[object] = [Thing()]
+    cycle.append(cycle)
+    del cycle
+    await forever().wait()
+
+
+async def an_error_that_is_over() -> None:
+    async def fail() -> None:
+        thing, kept = Thing(), list[Exception]()
+        try:
+            raise ValueError
+        except ValueError as error:
+            kept.append(error)  # so the frame refers to its traceback, and that to the frame
+        assert len([thing, *kept]) == 2
+
+    await fail()
+    await forever().wait()
+
+
 async def a_crowd() -> None:
     crowd: object = Thing()
     for _ in range(500):
@@ -240,6 +260,8 @@ OPEN_TO_OTHERS: list[Callable[[], Coroutine[Any, Any, None]]] = [
     a_thread,
     a_c_library,
     an_exit_stack_that_another_has,
+    garbage,
+    an_error_that_is_over,
     a_crowd,
 ]
 

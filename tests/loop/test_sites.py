@@ -81,12 +81,21 @@ def test_beyond_the_most_places_all_others_are_one(monkeypatch: pytest.MonkeyPat
 
 def test_the_busiest_places_come_first_and_those_not_used_not_at_all() -> None:
     sites = Sites()
-    short, long, _ = sites.of(1), sites.of(1), sites.of(1)
+    short = sites.of(1)
+    long = sites.of(1)
+    sites.of(1)
     for site, held_s in ((short, 1.0), (long, 2.0), (short, 0.5)):
         site.calls_total += 1
         site.held_s_total += held_s
     assert [(use.calls_total, use.held_s_total) for use in sites.busiest(9)] == [(1, 2.0), (2, 1.5)]
     assert len(sites.busiest(1)) == 1
+
+
+def test_two_calls_of_one_line_are_told_as_one_place() -> None:
+    sites = Sites()
+    for site in (sites.of(1), sites.of(1)):
+        site.calls_total, site.held_s_total = 2, 1.5
+    assert [(use.calls_total, use.held_s_total) for use in sites.busiest(9)] == [(4, 3.0)]
 
 
 def test_a_place_without_code_is_elsewhere() -> None:
@@ -197,6 +206,19 @@ async def test_those_who_time_out_together_share_one_look_and_later_ones_take_an
     assert len({id(end.report) for end in ends[:-1]}) == 1
     assert ends[-1].report is not ends[0].report
     assert {end.lane for end in ends} == {"", "a"}
+
+
+async def test_one_who_times_out_is_told_who_holds_now_though_another_was_told_a_moment_ago() -> None:
+    gate = Gate(1)
+    line = Line(gate)
+    holders = await line.queue("before", hold_s=5.02)
+    holders += await line.queue("after", hold_s=5)
+    early = asyncio.create_task(line.use("early", timeout=5))
+    late = asyncio.create_task(line.use("late", timeout=5.04))
+    ends = await outcomes(early, late)
+    assert [end.report.holders[0].task for end in ends] == ["before", "after"]
+    assert now() < 5.1
+    await outcomes(*holders)
 
 
 async def test_a_report_of_a_gate_that_was_never_used_is_empty() -> None:

@@ -261,7 +261,9 @@ async def test_a_lease_held_for_too_long_is_reported_with_where_it_stands_and_ag
         await asyncio.sleep(6)
     assert [type(event) for event in told] == [events.LeakSuspected, events.LeakReturned]
     assert "held for longer than leak_after=2 s" in caplog.text
-    assert "returned after all" in caplog.text
+    assert "returned after all: held 10.00 s by task 'forgetful one', from loop/test_upkeep.py" in caplog.text
+    assert isinstance(told[1], events.LeakReturned)
+    assert (round(told[1].holder.seconds, 2), told[1].holder.stack) == (10.0, ())
     pool.check_at_rest()
 
 

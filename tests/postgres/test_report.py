@@ -222,7 +222,7 @@ async def test_places_are_told_with_the_seconds_that_they_held(database: Databas
         assert is_at(uses[1].where, quick)
         assert uses[0].held_s_total >= 0.2
         assert uses[1].held_s_total > 0
-        assert f"in 1 calls from {HERE}:{slow} in " in str(db.report())
+        assert f"in 1 call from {HERE}:{slow} in " in str(db.report())
 
 
 # What callers who get nothing are told
