@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 from asyncpg import connection as asyncpg_connection
 from asyncpg.pool import PoolConnectionProxy
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dbpool.compat.leases import HookedLeases
     from dbpool.leases import Leaseholder
     from dbpool.settings import PoolSettings
+
+CUT_OFF = "connection was closed in the middle of operation"  # asyncpg's words
 
 # What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.
 _PASSED_BY = ["execute", "fetch", "fetchrow", "fetchval", "get_reset_query", "reset"]
@@ -42,13 +45,13 @@ class Borrowed:
     __slots__ = (
         "__weakref__",
         "_backend",
+        "_cleanup",
         "_con",  # this, _pool and _release_on_close are what asyncpg expects of a holder
         "_leases",
         "_pool",
         "_protocol",
         "_proxy",
         "_query_loggers",
-        "_released",
         "_stmt_cache",
         "_timeout",
         "at_work",
@@ -75,9 +78,11 @@ class Borrowed:
 
     held_by: str
     holder: Leaseholder  # who has it, or had it last
-    release_error: BaseException | None
+    release_error: (
+        BaseException | None
+    )  # what a cleanup met with; then the connection is closed, so there is one at most
+    _cleanup: asyncio.Task[None] | None  # of the lease that was released last
     _proxy: Any
-    _released: asyncio.Future[None] | None
     last_sql: str | None
     retired_for: Reason | None
     _timeout: float | None  # for the reset; None: no limit
@@ -88,7 +93,7 @@ class Borrowed:
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
         self._backend = (con._protocol.backend_pid, con._protocol.backend_secret)
         self.remains: Remains | None = None
-        self._proxy = self._released = self._timeout = self.release_error = self.callers_error = None
+        self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
         self.retired_for = self.last_sql = None
         self.idle_since = self.seen_alive_at = 0.0
@@ -190,12 +195,14 @@ class Borrowed:
         if proxy is not None:
             proxy._detach()
 
-    async def reset(self, hook: Callable[[Any], Awaitable[None]] | None) -> None:
-        """Make it as new, within ``_timeout``, the way asyncpg's pool does.
+    async def reset(self, hook: Callable[[Any], Awaitable[None]] | None, budget: float | None) -> None:
+        """Make it as new the way asyncpg's pool does.
 
+        Args:
+            budget: seconds; None: no limit.
         Raises: whatever goes wrong; the connection is then only good for closing.
         """
-        con, budget = self._con, self._timeout
+        con = self._con
         if con._protocol._is_cancelling():
             budget = await con._protocol._wait_for_cancellation(budget)
         if con.is_closed():
@@ -216,19 +223,14 @@ class Borrowed:
         """
         if self.is_held:
             self._timeout = timeout
-            self._released = asyncio.get_running_loop().create_future()
-            if self._leases.settle(self.holder) is not None:
-                await self._released
-        elif self._released is not None:  # it is being released
-            await asyncio.wait([self._released])
+            self._cleanup = self._leases.settle(self.holder)
+        cleanup = self._cleanup  # in a variable: the next lease may have another by the time that this one is over
+        if cleanup is not None:
+            await asyncio.wait([cleanup])
+            if cleanup.cancelled():  # by terminate()
+                raise asyncpg.ConnectionDoesNotExistError(CUT_OFF)
         if self.release_error is not None:
             raise self.release_error
-
-    def tell_released(self) -> None:
-        """It is clean, or never will be: whoever releases it need not wait for its end."""
-        self._timeout = None
-        if self._released is not None and not self._released.done():
-            self._released.set_result(None)
 
     def _release_on_close(self) -> None:
         """The connection is closed, by whomever: asyncpg tells its holder so."""

@@ -102,42 +102,34 @@ class HookedLeases(Leases):
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
         borrowed = cast(Borrowed, connection)
+        budget, borrowed._timeout = borrowed._timeout, None
         is_clean, reason = False, Reason.BROKEN
         try:
             if borrowed.is_broken or borrowed.queries >= self._max_queries:
-                await connection.close(timeout=borrowed._timeout)
+                await connection.close(timeout=budget)
             else:
                 reason = Reason.RESET_FAILED
                 self.counters.resets_total += 1
-                await borrowed.reset(self._reset)
+                await borrowed.reset(self._reset, budget)
                 is_clean = not connection.is_closed()
         except BaseException as error:
             borrowed.release_error = error
-            if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
+            if _is_meant_for_task(error):
                 raise
-        finally:
+        finally:  # nothing awaits here: whoever releases it is told at once, though its backend may live on
             borrowed.detach()
             if is_clean:
-                borrowed.tell_released()
                 self.pass_on(holder, connection)
             else:
-                self.driver.open_connections.discard(borrowed)
-                borrowed.tell_released()
-                try:
-                    await connection.discard(self._settings.reset_timeout)
-                finally:
-                    self._end(holder, connection, reason)
-
-    def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
-        super()._unless_cleaned(holder, connection)
-        cast(Borrowed, connection).tell_released()
+                self._end(holder, connection, reason)
 
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
         self.driver.open_connections.discard(connection)
-        if connection.is_lent and connection.is_held:
+        if connection.is_lent:
             connection.detach()
-            self.settle(connection.holder)
+            if connection.is_held:
+                self.settle(connection.holder)
         self.keep_floor()
 
     # Fewer and more connections, while nobody asks
@@ -228,3 +220,12 @@ class HookedLeases(Leases):
     def start_last(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin what is left to do when the pool was terminated."""
         self.cleanups.start(work)
+
+
+def _is_meant_for_task(error: BaseException) -> bool:
+    """Whether *error* is to end the task that runs, and was not raised by a hook of itself."""
+    task = asyncio.current_task()
+    is_cancelled = task is not None and task.cancelling() > 0
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) or (
+        isinstance(error, asyncio.CancelledError) and is_cancelled
+    )
