@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from dbpool.compat.lane import AsyncpgLane
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
 from dbpool.core.sqltext import SqlTextError, tokens
@@ -33,6 +34,8 @@ _STATES = {
 
 
 if TYPE_CHECKING:
+    from dbpool.core.permits import Line
+
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
     from asyncpg import Pool
@@ -147,14 +150,22 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     acquire: Any = Pool.acquire  # which calls the next
 
+    def lane(self, name: str, **share: Any) -> AsyncpgLane:
+        """As DatabasePool's, but its ``acquire`` and ``release`` are those of this pool."""
+        return AsyncpgLane(self, super().lane(name, **share)._line)
+
     async def _acquire(self, timeout: float | None) -> Any:
         """What ``acquire`` awaits."""
+        return await self.acquire_in(self._line, timeout)
+
+    async def acquire_in(self, line: Line, timeout: float | None) -> Any:
+        """The handle of a connection, waited for in *line*."""
         self._check_usable()
         if timeout is not None and timeout <= 0:
             raise TimeoutError
         try:
-            site = self._ways.gate.sites.of(2)
-            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), self._line, site)
+            site = self._ways.gate.sites.of(3)
+            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), line, site)
             connection: Any = await lease.__aenter__()
         except PoolDeadlock as error:
             if timeout is None:
