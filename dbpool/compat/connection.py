@@ -28,6 +28,8 @@ CUT_OFF = "connection was closed in the middle of operation"  # asyncpg's words
 _PASSED_BY = ["execute", "fetch", "fetchrow", "fetchval", "get_reset_query", "reset"]
 _PASSED_BY += ["_Connection__execute", "_do_execute", "_execute", "_get_statement", "_reset"]
 
+_SESSION_LIMITS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+
 
 def is_plain(connection_class: type[Any]) -> bool:
     """Whether statements may be sent without calling this class's methods: they are asyncpg's own."""
@@ -171,12 +173,30 @@ class Borrowed:
         return self.holder.connection is self  # type: ignore[comparison-overlap] # it passes for a PooledConnection
 
     def handles(self) -> list[object]:
-        """What its holder has in hand."""
-        return [] if self._proxy is None else [self._proxy]
+        """What its holder has in hand; and the connection itself, which hooks and its class may have given to anybody.
+
+        To close that ends the lease, too. It is in use as well by whoever has the weak reference that all share.
+        """
+        if self._proxy is None:
+            return []
+        weak: list[Any] = weakref.getweakrefs(self._con)
+        shared = [one for one in weak if one.__callback__ is None and type(one) is weakref.ref]
+        return [self._proxy, self._con, *shared]
 
     def keepers(self) -> list[object]:
-        """What else refers to the handle."""
-        return [self, self._con]
+        """What else refers to these, and gives them to nobody.
+
+        The protocol does, if a callback listens; and it ends the lease itself when the server ends an idle session.
+        """
+        con = self._con
+        calls = con._listeners or con._log_listeners or con._termination_listeners
+        return [self, con._stmt_cache, *([] if calls or self._has_session_limit else [con._protocol])]
+
+    @property
+    def _has_session_limit(self) -> bool:
+        """Whether the server was told, when it was opened, to end it after a while; not if a role's settings say so."""
+        settings = str(self._con._params.server_settings)
+        return any(limit in settings for limit in _SESSION_LIMITS)
 
     @property
     def _in_use(self) -> bool:

@@ -58,7 +58,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     - A caller that is cancelled or out of time is told at once, while its connection is cleaned up in the background.
     - A hook that raises a BaseException costs its connection, never the place of it in the pool.
     - Where everyone who could free a connection waits for one, the newest of them is told by PoolDeadlock, or by a
-      TimeoutError if they have a time limit, at once; asyncpg waits for ever, or until the limit.
+      TimeoutError if they have a time limit, at once; asyncpg waits for ever, or until the limit. That the server will
+      end an idle session is known only if that is among the server_settings, not if it is a role's or a database's.
     - ``terminate`` cancels a ``reset`` hook that is under way.
     - ``execute("copy ... from stdin")``, for which asyncpg waits for ever, deaf to cancellation, raises StatementError.
     """
