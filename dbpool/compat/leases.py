@@ -63,11 +63,9 @@ class HookedLeases(Leases):
 
     async def obtain(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         try:
-            if holder.connection is not None and holder.connection.is_broken:  # expired on its way to the next in line
-                await holder.connection.discard(self._settings.reset_timeout)
             connection = holder.connection = holder.connection or self.take_idle(0)
-            if connection is None or connection.is_closed():
-                connection = await super().obtain(holder, deadline)
+            if connection is None or connection.is_broken or connection.is_closed():
+                connection = await self._replace(holder, deadline)
             borrowed = cast(Borrowed, connection)
             borrowed.holder = holder
             if self._setup is not None:
@@ -85,8 +83,26 @@ class HookedLeases(Leases):
         is_worn = cast(Borrowed, connection).queries >= self._max_queries
         return not is_worn and super().is_clean(connection)
 
-    async def _is_alive(self, connection: PooledConnection, now: float) -> bool:  # noqa: ARG002
-        return not (connection.is_broken or connection.is_closed())
+    async def _replace(self, holder: Leaseholder, deadline: float) -> PooledConnection:
+        """A new connection in the place of one that can be used no more: the holder's, an idle one, or none."""
+        started = self.loop.time()
+        patience = asyncio.timeout_at(deadline)
+        try:
+            async with patience:
+                if holder.connection is None and self.resting:
+                    holder.connection = self.resting.pop()
+                if holder.connection is not None:
+                    await holder.connection.discard(self._settings.reset_timeout)
+                    await self._wait_gone(holder, holder.connection)
+                connection = holder.connection = await self.connector.obtain()
+        except TimeoutError:
+            if not patience.expired():  # it is one of the connect's, or of init's
+                raise
+            now = self.loop.time()
+            raise self.gate.refusals.acquire_timeout(holder.line, now - started, now) from None
+        if self.surplus > 0:  # the pool was made smaller meanwhile
+            connection.retire(Reason.SURPLUS)
+        return connection
 
     async def _set_up(self, connection: Borrowed, deadline: float) -> None:
         self._in_setup += 1
@@ -140,6 +156,8 @@ class HookedLeases(Leases):
             self._inactivity = self.loop.call_later(self._inactive_s, self._close_inactive)
 
     def _close_inactive(self) -> None:
+        with suppress(ValueError):  # it was not idle
+            self.resting.remove(connection)  # type: ignore[arg-type] # it passes for a PooledConnection
         """Close what has rested for too long; what the floor needs stays, until it rests anew."""
         self._inactivity = None
         now = self.loop.time()
