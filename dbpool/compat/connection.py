@@ -130,6 +130,8 @@ class Borrowed:
 
     def terminate(self) -> None:
         """Cut it off, as asyncpg does, but keep hold of the socket, by which the end of its backend is seen."""
+        if self._con._pool_holder is None:  # it was closed, and asyncpg has cleaned up: its class sees that once
+            return
         if not self.is_closed():
             self.remains = Remains.of(self._con._transport)
         self._con.terminate()

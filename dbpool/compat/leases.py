@@ -121,7 +121,9 @@ class HookedLeases(Leases):
         budget, borrowed._timeout = borrowed._timeout, None
         is_clean, reason = False, Reason.BROKEN
         try:
-            if borrowed.is_broken or borrowed.queries >= self._max_queries:
+            if borrowed.retired_for is Reason.IDLE:
+                pass  # asyncpg says no farewell to these
+            elif borrowed.is_broken or borrowed.queries >= self._max_queries:
                 await connection.close(timeout=budget)
             else:
                 reason = Reason.RESET_FAILED
@@ -169,7 +171,6 @@ class HookedLeases(Leases):
                 return
             if spare > 0 and not connection.is_closed():
                 spare -= 1
-                cast(Borrowed, connection)._timeout = self._settings.reset_timeout
                 self.retire_resting(connection, Reason.IDLE)
 
     def keep_floor(self) -> None:

@@ -2,12 +2,58 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
 import dbpool
-from tests.support.both import Create, both, opened, pids
+from tests.support.both import Create, both, opened, outcome, pids, until_size
 from tests.support.databases import Database
 from tests.support.pools import becomes, witness_of
+
+
+class Told(asyncpg.Connection):
+    """A class that notes how its connections are ended."""
+
+    calls: list[str]
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        self.calls.append("close")
+        await super().close(timeout=timeout)
+
+    def terminate(self) -> None:
+        self.calls.append("terminate")
+        super().terminate()
+
+
+@both
+async def test_a_class_of_connections_sees_one_call_for_each_end(create: Create, database: Database) -> None:
+    calls = Told.calls = []
+    seen: dict[str, list[str]] = {}
+    async with opened(create, database, connection_class=Told, max_queries=1) as pool:
+        await pool.execute("select 1")
+        await until_size(pool, 0)
+        seen["worn out"] = calls.copy()
+        calls.clear()
+    async with opened(create, database, connection_class=Told, max_inactive_connection_lifetime=0.05) as pool:
+        await pool.execute("select 1")
+        await until_size(pool, 0)
+        seen["idle"] = calls.copy()
+        calls.clear()
+    async with opened(create, database, connection_class=Told) as pool:
+        for _ in range(2):
+            await pool.execute("select 1")
+            await pool.expire_connections()
+        await becomes(lambda: calls)
+        seen["expired"] = calls.copy()
+    calls.clear()
+    async with opened(create, database, connection_class=Told, reset=_fail) as pool:
+        assert await outcome(pool.execute("select 1")) is ValueError
+        seen["not reset"] = calls.copy()
+    assert seen == {"worn out": ["close"], "idle": ["terminate"], "expired": ["close"], "not reset": ["terminate"]}
+
+
+async def _fail(_: object) -> None:
+    raise ValueError("on purpose")
 
 
 async def test_connections_that_the_server_ended_are_not_idle(database: Database) -> None:
