@@ -54,10 +54,21 @@ class HookedLeases(Leases):
         """Open *size* connections: one first, so that what is wrong shows early, then the others together."""
         self.loop = asyncio.get_running_loop()
         if size:
-            connections = [await self.connector.obtain()]
-            connections += await asyncio.gather(*(self.connector.obtain() for _ in range(size - 1)))
-            for connection in reversed(connections):
-                self._rest(connection)
+            await self._add_connection()
+            await asyncio.gather(*(self._add_connection() for _ in range(size - 1)))
+
+    async def _add_connection(self) -> bool:
+        """Open a connection for whoever is next; False if no permit is free, so that others have begun to."""
+        holder = self.seize()
+        if holder is None:
+            return False
+        try:
+            connection = await self.connector.obtain()
+        except BaseException:
+            self.gate.leave(holder)
+            raise
+        self.pass_on(holder, connection)
+        return True
 
     # The way of a connection
 
@@ -186,15 +197,10 @@ class HookedLeases(Leases):
         delay_s = 1.0
         try:
             while self._is_serving and self.driver.size < self._least:
-                holder = self.seize()
-                if holder is None:
-                    return  # whoever has a permit and no connection is opening one
                 try:
-                    connection = await self.connector.obtain()
-                except BaseException as error:
-                    self.gate.leave(holder)
-                    if not isinstance(error, Exception):
-                        raise
+                    if not await self._add_connection():
+                        return
+                except Exception:
                     if not self._is_serving:
                         return
                     log.warning("Failed to restore the pool connection floor; retrying", exc_info=True)
@@ -202,7 +208,6 @@ class HookedLeases(Leases):
                     delay_s = min(delay_s * 2, 60.0)
                 else:
                     delay_s = 1.0
-                    self.pass_on(holder, connection)
         finally:
             self._floor = None
 

@@ -85,20 +85,25 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             self._phase = Phase.OPENING
             try:
                 await self._ways.open_first(self._recipe.get_init_size())
-            except BaseException:
+            except (Exception, asyncio.CancelledError):
                 self._phase = Phase.CLOSED
                 self._ways.terminate()
                 raise
-            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
-            self._phase = Phase.OPEN
-            self._upkeep = Upkeep(self._ways, self._settings)  # for resize() and drain(); else it has nothing to do
-            self._ways.keep_floor()
+            finally:  # as asyncpg: what a hook raises besides closes nothing
+                if self._phase is Phase.OPENING:
+                    self._begin_serving()
         return self
 
     init_pool = open
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self.open().__await__()
+
+    def _begin_serving(self) -> None:
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._phase = Phase.OPEN
+        self._upkeep = Upkeep(self._ways, self._settings)  # for resize() and drain(); else it has nothing to do
+        self._ways.keep_floor()
 
     async def close(self, timeout: float | None = None) -> None:
         """Wait until every connection is released, then close all; a failure or cancellation terminates the pool.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import asyncpg
 import pytest
 
 import dbpool
-from tests.support.both import Create, both, opened, outcome, pids, until_size
+from tests.support.both import Create, Odd, both, opened, outcome, pids, until_size
 from tests.support.databases import Database
 from tests.support.pools import becomes, witness_of
 
@@ -75,3 +78,29 @@ async def test_one_use_after_an_expiry_replaces_one_connection(create: Create, d
             await pool.fetchval("select 1")
         assert pool.get_size() == 3
         assert not set(before) & set(await pids(pool, 3))
+
+
+@pytest.mark.parametrize("call", [1, 2])
+async def test_a_base_exception_in_init_leaves_an_open_pool(database: Database, call: int) -> None:
+    # asyncpg's is as open, but loses the connection
+    calls: list[int] = []
+
+    async def init(_: object) -> None:
+        calls.append(1)
+        if len(calls) == call:
+            raise Odd
+
+    pool = dbpool.create_pool(database.dsn, min_size=0, init_size=2, max_size=2, init=init)
+    assert await outcome(_opened(pool)) is Odd
+    try:
+        assert not pool.is_closing()
+        assert await pool is pool
+        assert await outcome(asyncio.gather(*(pool.fetchval("select 1") for _ in range(4)))) == [1] * 4
+        await asyncio.wait_for(pids(pool, 2), 5)
+        assert pool.get_size() == 2
+    finally:
+        await pool.close()
+
+
+async def _opened(pool: Any) -> Any:  # noqa: ANN401
+    return await pool
