@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import asyncpg
 
@@ -12,6 +13,7 @@ from dbpool.compat.connection import Borrowed, is_plain
 from dbpool.connecting import Connector
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.driver import Driver, tune
+from dbpool.errors import DbPoolError
 from dbpool.events import ConnectFailed, ConnectionOpened, Reason
 from dbpool.faults import one_line
 from dbpool.remains import Remains
@@ -37,6 +39,7 @@ class RecipeDriver(Driver):
         self.generation = 0
         self.longest_s: float = LONGEST_S  # for a statement: the ``command_timeout`` of the newest connection
         self.open_connections: set[Borrowed] = set()
+        self.hooks_own: WeakSet[DbPoolError] = WeakSet()  # what hooks have raised, which says nothing about this pool
         is_hooked = recipe._connect is not asyncpg.connect
         self.is_plain = not is_hooked and is_plain(recipe._connection_class)
         self._opens_as_new = not is_hooked and recipe._init is None
@@ -77,6 +80,11 @@ class RecipeDriver(Driver):
         for connection in self.open_connections:
             connection.retire(Reason.DRAINED)
 
+    def note_raised(self, error: BaseException) -> None:
+        """A hook has raised *error*."""
+        if isinstance(error, DbPoolError):
+            self.hooks_own.add(error)
+
     async def connect_apart(self) -> PlainConnection[Any]:
         recipe = self.recipe
         con: PlainConnection[Any] = await recipe._connect(
@@ -97,6 +105,8 @@ class RecipeDriver(Driver):
 class DirectConnector(Connector):
     """Opens a connection for whoever has a permit and none, in their own task, and tells them what went wrong."""
 
+    _driver: RecipeDriver
+
     async def obtain(self) -> PooledConnection:
         opener = asyncio.current_task()
         assert opener is not None
@@ -108,6 +118,7 @@ class DirectConnector(Connector):
         except Exception as error:
             self.connect_failures_total += 1
             self.last_error = error
+            self._driver.note_raised(error)
             self._events.tell(ConnectFailed(one_line(error), 1))
             raise
         finally:

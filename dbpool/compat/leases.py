@@ -86,14 +86,6 @@ class HookedLeases(Leases):
             raise
         return connection
 
-    def take_idle(self, now: float) -> PooledConnection | None:  # noqa: ARG002 - none is too old
-        idle = self.resting
-        return None if not idle or idle[-1].is_broken else idle.pop()
-
-    def is_clean(self, connection: PooledConnection) -> bool:
-        is_worn = cast(Borrowed, connection).queries >= self._max_queries
-        return not is_worn and super().is_clean(connection)
-
     async def _replace(self, holder: Leaseholder, deadline: float) -> PooledConnection:
         """A new connection in the place of one that can be used no more: the holder's, an idle one, or none."""
         started = self.loop.time()
@@ -115,12 +107,21 @@ class HookedLeases(Leases):
             connection.retire(Reason.SURPLUS)
         return connection
 
+    def take_idle(self, now: float) -> PooledConnection | None:  # noqa: ARG002 - none is too old
+        idle = self.resting
+        return None if not idle or idle[-1].is_broken else idle.pop()
+
+    def is_clean(self, connection: PooledConnection) -> bool:
+        is_worn = cast(Borrowed, connection).queries >= self._max_queries
+        return not is_worn and super().is_clean(connection)
+
     async def _set_up(self, connection: Borrowed, deadline: float) -> None:
         self._in_setup += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._setup(connection.lend())
-        except BaseException:  # nobody knows what state it is in
+        except BaseException as error:  # nobody knows what state it is in
+            self.driver.note_raised(error)
             with suppress(Exception):
                 await connection.close()
             raise
@@ -155,6 +156,8 @@ class HookedLeases(Leases):
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
         self.driver.open_connections.discard(connection)
+        with suppress(ValueError):  # it was not idle
+            self.resting.remove(connection)  # type: ignore[arg-type] # it passes for a PooledConnection
         if connection.is_lent:
             connection.detach()
             if connection.is_held:
@@ -169,8 +172,6 @@ class HookedLeases(Leases):
             self._inactivity = self.loop.call_later(self._inactive_s, self._close_inactive)
 
     def _close_inactive(self) -> None:
-        with suppress(ValueError):  # it was not idle
-            self.resting.remove(connection)  # type: ignore[arg-type] # it passes for a PooledConnection
         """Close what has rested for too long; what the floor needs stays, until it rests anew."""
         self._inactivity = None
         now = self.loop.time()

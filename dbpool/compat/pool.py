@@ -169,18 +169,19 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._check_usable()
         if timeout is not None and timeout <= 0:
             raise TimeoutError
+        site = self._ways.gate.sites.of(3)
+        lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), line, site)
         try:
-            site = self._ways.gate.sites.of(3)
-            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), line, site)
             connection: Any = await lease.__aenter__()
-        except PoolDeadlock as error:
-            if timeout is None:
-                raise
-            raise TimeoutError from error  # as it would be, later
         except DbPoolError as error:
-            raise _as_asyncpg_says_it(error) from error.__cause__
-        connection._timeout = timeout
-        return connection.lend()
+            told = self._as_asyncpg_says_it(error, has_limit=timeout is not None)
+        else:
+            connection._timeout = timeout
+            return connection.lend()
+        try:
+            raise told
+        finally:
+            del told  # or it and this frame would keep each other alive
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         """End the lease of *connection*; does nothing if that was done before.
@@ -296,7 +297,27 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         try:
             return await calls.run(self._line, query, args, want, keeps_session=statement.keeps_session, timeout=None)
         except DbPoolError as error:
-            raise _as_asyncpg_says_it(error) from error.__cause__
+            told = self._as_asyncpg_says_it(error)
+        try:
+            raise told
+        finally:
+            del told
+
+    def _as_asyncpg_says_it(self, error: DbPoolError, *, has_limit: bool = False) -> BaseException:
+        """To be raised when *error* is handled, for it is not to be seen."""
+        if error in self._ways.driver.hooks_own:
+            return error
+        if isinstance(error, ConnectionLost) and error.__cause__ is not None:
+            return error.__cause__
+        if isinstance(error, PoolClosed):
+            return asyncpg.InterfaceError("pool is closing")
+        if isinstance(error, TimeoutError):  # AcquireTimeout, QueryTimeout
+            return TimeoutError()
+        if isinstance(error, PoolDeadlock) and has_limit:
+            told = TimeoutError()  # as it would be, later
+            told.__cause__ = error
+            return told
+        return error
 
     # What asyncpg's own methods and connections ask of their pool
 
@@ -345,13 +366,3 @@ def _refuse_hanging(query: str, statement: Statement) -> None:
     for before, word in pairwise(tokens(query)):
         if before.keyword == "FROM" and word.keyword in ("STDIN", "STDOUT"):
             refuse_copy(statement)
-
-
-def _as_asyncpg_says_it(error: DbPoolError) -> BaseException:
-    if isinstance(error, TimeoutError):  # AcquireTimeout, QueryTimeout
-        return TimeoutError()
-    if isinstance(error, PoolClosed):
-        return asyncpg.InterfaceError("pool is closing")
-    if isinstance(error, ConnectionLost) and error.__cause__ is not None:
-        return error.__cause__
-    return error
