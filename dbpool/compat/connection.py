@@ -58,6 +58,7 @@ class Borrowed:
         "_timeout",
         "at_work",
         "callers_error",
+        "command_timeout",
         "doomed_by",
         "expires_at",
         "held_by",
@@ -102,6 +103,7 @@ class Borrowed:
         self.doomed_by = ""
         self.at_work = self.loan = 0
         self.expires_at = LONGEST_S
+        self.command_timeout: float = con._config.command_timeout or LONGEST_S
         self.settings = settings
         self.transactions: list[Any] = []
         self.record_class: type[Record] = con._protocol.get_record_class()

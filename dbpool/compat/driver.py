@@ -37,7 +37,8 @@ class RecipeDriver(Driver):
         self.recipe = recipe
         self.is_closing = False
         self.generation = 0
-        self.longest_s: float = LONGEST_S  # for a statement: the ``command_timeout`` of the newest connection
+        self.longest_s: float = LONGEST_S
+        """For a statement that is sent without a limit of its own: the least ``command_timeout`` of those open."""
         self.open_connections: set[Borrowed] = set()
         self.hooks_own: WeakSet[DbPoolError] = WeakSet()  # what hooks have raised, which says nothing about this pool
         is_hooked = recipe._connect is not asyncpg.connect
@@ -69,10 +70,17 @@ class RecipeDriver(Driver):
         if generation != self.generation:
             connection.retire(Reason.DRAINED)
         self.is_plain = is_plain(type(con))
-        self.longest_s = con._config.command_timeout or LONGEST_S
         self.open_connections.add(connection)
+        self._note_limits()
         tune(con)
         return cast(PooledConnection, connection)  # all that the leases and the calls need of one
+
+    def closed(self, connection: Borrowed) -> None:
+        self.open_connections.discard(connection)
+        self._note_limits()
+
+    def _note_limits(self) -> None:
+        self.longest_s = min((one.command_timeout for one in self.open_connections), default=LONGEST_S)
 
     def expire(self) -> None:
         """Let no connection that is open or being opened now outlast its lease."""

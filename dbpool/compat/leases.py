@@ -155,7 +155,7 @@ class HookedLeases(Leases):
 
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
-        self.driver.open_connections.discard(connection)
+        self.driver.closed(connection)
         with suppress(ValueError):  # it was not idle
             self.resting.remove(connection)  # type: ignore[arg-type] # it passes for a PooledConnection
         if connection.is_lent:
