@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from asyncpg import connection as asyncpg_connection
 from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
@@ -24,17 +22,7 @@ if TYPE_CHECKING:
 
 CUT_OFF = "connection was closed in the middle of operation"  # asyncpg's words
 
-# What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.
-_PASSED_BY = ["execute", "fetch", "fetchrow", "fetchval", "get_reset_query", "reset"]
-_PASSED_BY += ["_Connection__execute", "_do_execute", "_execute", "_get_statement", "_reset"]
-
 _SESSION_LIMITS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
-
-
-def is_plain(connection_class: type[Any]) -> bool:
-    """Whether statements may be sent without calling this class's methods: they are asyncpg's own."""
-    methods = (getattr(connection_class, name) for name in _PASSED_BY)
-    return all(inspect.isfunction(m) and m.__globals__ is vars(asyncpg_connection) for m in methods)
 
 
 class Borrowed:

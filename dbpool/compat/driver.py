@@ -9,7 +9,8 @@ from weakref import WeakSet
 
 import asyncpg
 
-from dbpool.compat.connection import Borrowed, is_plain
+from dbpool.compat.connection import Borrowed
+from dbpool.compat.plain import is_plain, is_still_plain
 from dbpool.connecting import Connector
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.driver import Driver, tune
@@ -42,8 +43,14 @@ class RecipeDriver(Driver):
         self.open_connections: set[Borrowed] = set()
         self.hooks_own: WeakSet[DbPoolError] = WeakSet()  # what hooks have raised, which says nothing about this pool
         is_hooked = recipe._connect is not asyncpg.connect
-        self.is_plain = not is_hooked and is_plain(recipe._connection_class)
+        self._class: type[Any] = recipe._connection_class  # of the newest connection
+        self._was_plain = not is_hooked and is_plain(self._class)
         self._opens_as_new = not is_hooked and recipe._init is None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether statements may be sent without calling the connections' methods."""
+        return self._was_plain and is_still_plain(self._class)
 
     @property
     def size(self) -> int:
@@ -69,7 +76,7 @@ class RecipeDriver(Driver):
         connection.keeps_session = self._opens_as_new and connection.is_standard
         if generation != self.generation:
             connection.retire(Reason.DRAINED)
-        self.is_plain = is_plain(type(con))
+        self._class, self._was_plain = type(con), is_plain(type(con))
         self.open_connections.add(connection)
         self._note_limits()
         tune(con)

@@ -46,7 +46,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     The same arguments, methods, hooks at the same moments, sizes, warnings and errors: of asyncpg's own classes, but in
     what only a DatabasePool has, such as ``transaction``. Connections are of the class asked for and have nothing
-    added. ``fetch*`` and ``execute`` of the pool take its fast way, unless a hook or a class must see them.
+    added. ``fetch*`` and ``execute`` of the pool take its fast way, unless they must be seen by a hook, a class of
+    connections or an instrumentation that wraps these methods of ``asyncpg.Connection``. One that wraps those of
+    ``asyncpg.Pool`` sees ``acquire``, but neither these nor ``release``: it is to wrap ``type(pool)`` for that.
 
     Different on purpose:
 
@@ -154,7 +156,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     # Connections
 
-    acquire: Any = Pool.acquire  # which calls the next
+    def acquire(self, *, timeout: float | None = None) -> Any:  # else a lane's
+        """As asyncpg's: awaited or entered it calls ``_acquire``."""
+        return Pool.acquire(self, timeout=timeout)
 
     def lane(self, name: str, **share: Any) -> AsyncpgLane:
         """As DatabasePool's, but its ``acquire`` and ``release`` are those of this pool."""

@@ -189,24 +189,6 @@ async def test_a_changed_table_is_read_anew(create: Create, database: Database) 
         assert dict(await pool.fetchrow("select * from t")) == {"n": 1, "m": 2}
 
 
-@both
-async def test_an_instrumentation_of_asyncpgs_class_sees_every_statement(
-    create: Create, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    original = asyncpg.Connection.fetch
-
-    async def watched(self: Any, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.append(query)
-        return await original(self, query, *args, **options)
-
-    monkeypatch.setattr(asyncpg.Connection, "fetch", watched)
-    async with opened(create, database) as pool:
-        await pool.fetch("select 1")
-        await pool.fetch("select 1")
-    assert seen == ["select 1"] * 2
-
-
 async def test_what_only_our_pools_have_works_too(database: Database) -> None:
     async with opened(dbpool.create_pool, database, 2, init=_noop, setup=_noop) as pool:
         assert isinstance(pool, dbpool.DatabasePool)
