@@ -41,7 +41,7 @@ class HookedLeases(Leases):
         self._least: int = recipe.get_min_size()
         self._inactive_s: float = recipe._max_inactive_connection_lifetime
         self._inactivity: asyncio.TimerHandle | None = None
-        self._floor: asyncio.Task[None] | None = None
+        self.floor: asyncio.Task[None] | None = None
         self._in_setup = 0
         self.gate.sites.passed_over += (str(Path(asyncpg.__file__).parent),)  # it calls for who calls it
 
@@ -187,8 +187,8 @@ class HookedLeases(Leases):
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""
-        if self._floor is None and self._is_serving and self.driver.size < self._least:
-            self._floor = self.loop.create_task(self._restore_floor())
+        if self.floor is None and self._is_serving and self.driver.size < self._least:
+            self.floor = self.loop.create_task(self._restore_floor())
 
     @property
     def _is_serving(self) -> bool:
@@ -210,7 +210,7 @@ class HookedLeases(Leases):
                 else:
                     delay_s = 1.0
         finally:
-            self._floor = None
+            self.floor = None
 
     # The end
 
@@ -235,7 +235,7 @@ class HookedLeases(Leases):
         if not self.driver.is_closing:
             self.events.tell(Closing())
         self.driver.is_closing = True
-        for stoppable in (self._floor, self._inactivity):
+        for stoppable in (self.floor, self._inactivity):
             if stoppable is not None:
                 stoppable.cancel()
         self._inactivity = None

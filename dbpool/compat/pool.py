@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from dbpool.compat.inside import READ
 from dbpool.compat.lane import AsyncpgLane
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
@@ -346,6 +347,10 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     def _drop_type_cache(self) -> None:
         for connection in self._ways.driver.open_connections:
             connection._drop_local_type_cache()
+
+
+for _name, _read in READ.items():
+    setattr(AsyncpgPool, _name, property(_read))
 
 
 def _settings(recipe: Any) -> PoolSettings:
