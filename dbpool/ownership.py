@@ -34,7 +34,7 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
     Looks for all that refers to the things, for all that refers to this, and so on, until nothing is left but the
     coroutines and generators of which the tasks are made. For each object as many references must be found as Python
     has counted, so one that cannot be seen (a C library's, a thread's variable) is a doubt. A weak one is, too,
-    unless it is an ``InnerRef``.
+    unless it is an ``InnerRef`` or one of the things itself.
 
     To be called from a callback of the event loop, when no task runs: the variables of what runs cannot be seen. The
     caller keeps *things* in that list only, in no variable of its own.
@@ -52,7 +52,7 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
     while found:
         settled.update(map(id, (*found, found)))
         between += found  # alive: nothing else may get the id of one
-        if len(between) > MOST_BETWEEN or any(map(_is_open_to_others, found)):
+        if len(between) > MOST_BETWEEN or any(_is_open_to_others(one, settled) for one in found):
             return False
         found = _referrers(found, settled)
     return found is not None and _is_reached(things, owners, between)
@@ -67,12 +67,12 @@ def _is_reached(things: list[object], owners: list[object], between: list[object
     return not any(id(thing) in away for thing in things)
 
 
-def _is_open_to_others(one: object) -> bool:
+def _is_open_to_others(one: object, settled: set[int]) -> bool:
     if isinstance(one, AsyncGenerator):  # the event loop has a weak reference to each, to close it at the end
         return False
     if isinstance(one, asyncio.Task):  # the event loop runs it
         return True
-    return any(type(reference) is not InnerRef for reference in weakref.getweakrefs(one))
+    return any(type(weak) is not InnerRef and id(weak) not in settled for weak in weakref.getweakrefs(one))
 
 
 def _referrers(objects: list[object], settled: set[int]) -> list[object] | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from asyncpg import connection as asyncpg_connection
+import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
@@ -21,15 +20,10 @@ if TYPE_CHECKING:
     from dbpool.leaseholder import Leaseholder
     from dbpool.settings import PoolSettings
 
-# What a one-shot passes by. A class that has its own, or an instrumentation that has wrapped asyncpg's, must see it.
-_PASSED_BY = ["execute", "fetch", "fetchrow", "fetchval", "get_reset_query", "reset"]
-_PASSED_BY += ["_Connection__execute", "_do_execute", "_execute", "_get_statement", "_reset"]
+CUT_OFF = "connection was closed in the middle of operation"  # asyncpg's words
 
-
-def is_plain(connection_class: type[Any]) -> bool:
-    """Whether statements may be sent without calling this class's methods: they are asyncpg's own."""
-    methods = (getattr(connection_class, name) for name in _PASSED_BY)
-    return all(inspect.isfunction(m) and m.__globals__ is vars(asyncpg_connection) for m in methods)
+_SESSION_LIMITS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+_STATEMENTS = frozenset({"execute", "fetch", "fetchmany", "fetchrow", "fetchval", "prepare"})
 
 
 class Borrowed:
@@ -42,17 +36,18 @@ class Borrowed:
     __slots__ = (
         "__weakref__",
         "_backend",
+        "_cleanup",
         "_con",  # this, _pool and _release_on_close are what asyncpg expects of a holder
         "_leases",
         "_pool",
         "_protocol",
         "_proxy",
         "_query_loggers",
-        "_released",
         "_stmt_cache",
         "_timeout",
         "at_work",
         "callers_error",
+        "command_timeout",
         "doomed_by",
         "expires_at",
         "expires_for",
@@ -76,9 +71,11 @@ class Borrowed:
 
     held_by: str
     holder: Leaseholder  # who has it, or had it last
-    release_error: BaseException | None
+    release_error: (
+        BaseException | None
+    )  # what a cleanup met with; then the connection is closed, so there is one at most
+    _cleanup: asyncio.Task[None] | None  # of the lease that was released last
     _proxy: Any
-    _released: asyncio.Future[None] | None
     last_sql: str | None
     retired_for: Reason | None
     _timeout: float | None  # for the reset; None: no limit
@@ -89,13 +86,14 @@ class Borrowed:
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
         self._backend = (con._protocol.backend_pid, con._protocol.backend_secret)
         self.remains: Remains | None = None
-        self._proxy = self._released = self._timeout = self.release_error = self.callers_error = None
+        self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = False
         self.retired_for = self.last_sql = None
         self.idle_since = self.seen_alive_at = 0.0
         self.doomed_by = ""
         self.at_work = self.loan = 0
         self.expires_at, self.expires_for = LONGEST_S, Reason.TOO_OLD
+        self.command_timeout: float = con._config.command_timeout or LONGEST_S
         self.settings = settings
         self.transactions: list[Any] = []
         self.record_class: type[Record] = con._protocol.get_record_class()
@@ -103,6 +101,8 @@ class Borrowed:
         self.keeps_session = False
 
     def __getattr__(self, name: str) -> Any:
+        if name in _STATEMENTS:  # what they do to the session is not seen here
+            self.keeps_session = False
         return getattr(self._con, name)
 
     drivers_limit = None
@@ -124,6 +124,8 @@ class Borrowed:
 
     def terminate(self) -> None:
         """Cut it off, as asyncpg does, but keep hold of the socket, by which the end of its backend is seen."""
+        if self._con._pool_holder is None:  # it was closed, and asyncpg has cleaned up: its class sees that once
+            return
         if not self.is_closed():
             self.remains = Remains.of(self._con._transport)
         self._con.terminate()
@@ -167,12 +169,30 @@ class Borrowed:
         return self.holder.connection is self  # type: ignore[comparison-overlap] # it passes for a PooledConnection
 
     def handles(self) -> list[object]:
-        """What its holder has in hand."""
-        return [] if self._proxy is None else [self._proxy]
+        """What its holder has in hand; and the connection itself, which hooks and its class may have given to anybody.
+
+        To close that ends the lease, too. It is in use as well by whoever has the weak reference that all share.
+        """
+        if self._proxy is None:
+            return []
+        weak: list[Any] = weakref.getweakrefs(self._con)
+        shared = [one for one in weak if one.__callback__ is None and type(one) is weakref.ref]
+        return [self._proxy, self._con, *shared]
 
     def keepers(self) -> list[object]:
-        """What else refers to the handle."""
-        return [self, self._con]
+        """What else refers to these, and gives them to nobody.
+
+        The protocol does, if a callback listens; and it ends the lease itself when the server ends an idle session.
+        """
+        con = self._con
+        calls = con._listeners or con._log_listeners or con._termination_listeners
+        return [self, con._stmt_cache, *([] if calls or self._has_session_limit else [con._protocol])]
+
+    @property
+    def _has_session_limit(self) -> bool:
+        """Whether the server was told, when it was opened, to end it after a while; not if a role's settings say so."""
+        settings = str(self._con._params.server_settings)
+        return any(limit in settings for limit in _SESSION_LIMITS)
 
     @property
     def _in_use(self) -> bool:
@@ -191,12 +211,14 @@ class Borrowed:
         if proxy is not None:
             proxy._detach()
 
-    async def reset(self, hook: Callable[[Any], Awaitable[None]] | None) -> None:
-        """Make it as new, within ``_timeout``, the way asyncpg's pool does.
+    async def reset(self, hook: Callable[[Any], Awaitable[None]] | None, budget: float | None) -> None:
+        """Make it as new the way asyncpg's pool does.
 
+        Args:
+            budget: seconds; None: no limit.
         Raises: whatever goes wrong; the connection is then only good for closing.
         """
-        con, budget = self._con, self._timeout
+        con = self._con
         if con._protocol._is_cancelling():
             budget = await con._protocol._wait_for_cancellation(budget)
         if con.is_closed():
@@ -217,19 +239,14 @@ class Borrowed:
         """
         if self.is_held:
             self._timeout = timeout
-            self._released = asyncio.get_running_loop().create_future()
-            if self._leases.settle(self.holder) is not None:
-                await self._released
-        elif self._released is not None:  # it is being released
-            await asyncio.wait([self._released])
+            self._cleanup = self._leases.settle(self.holder)
+        cleanup = self._cleanup  # in a variable: the next lease may have another by the time that this one is over
+        if cleanup is not None:
+            await asyncio.wait([cleanup])
+            if cleanup.cancelled():  # by terminate()
+                raise asyncpg.ConnectionDoesNotExistError(CUT_OFF)
         if self.release_error is not None:
             raise self.release_error
-
-    def tell_released(self) -> None:
-        """It is clean, or never will be: whoever releases it need not wait for its end."""
-        self._timeout = None
-        if self._released is not None and not self._released.done():
-            self._released.set_result(None)
 
     def _release_on_close(self) -> None:
         """The connection is closed, by whomever: asyncpg tells its holder so."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import asyncpg
 
-from dbpool.compat.connection import Borrowed, is_plain
+from dbpool.compat.connection import Borrowed
+from dbpool.compat.plain import is_plain, is_still_plain
 from dbpool.connecting import Connector
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.driver import Driver, tune
+from dbpool.errors import DbPoolError
 from dbpool.events import ConnectFailed, ConnectionOpened, Reason
 from dbpool.faults import one_line
 from dbpool.remains import Remains
@@ -35,11 +38,19 @@ class RecipeDriver(Driver):
         self.recipe = recipe
         self.is_closing = False
         self.generation = 0
-        self.longest_s: float = LONGEST_S  # for a statement: the ``command_timeout`` of the newest connection
+        self.longest_s: float = LONGEST_S
+        """For a statement that is sent without a limit of its own: the least ``command_timeout`` of those open."""
         self.open_connections: set[Borrowed] = set()
+        self.hooks_own: WeakSet[DbPoolError] = WeakSet()  # what hooks have raised, which says nothing about this pool
         is_hooked = recipe._connect is not asyncpg.connect
-        self.is_plain = not is_hooked and is_plain(recipe._connection_class)
+        self._class: type[Any] = recipe._connection_class  # of the newest connection
+        self._was_plain = not is_hooked and is_plain(self._class)
         self._opens_as_new = not is_hooked and recipe._init is None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether statements may be sent without calling the connections' methods."""
+        return self._was_plain and is_still_plain(self._class)
 
     @property
     def size(self) -> int:
@@ -65,17 +76,29 @@ class RecipeDriver(Driver):
         connection.keeps_session = self._opens_as_new and connection.is_standard
         if generation != self.generation:
             connection.retire(Reason.DRAINED)
-        self.is_plain = is_plain(type(con))
-        self.longest_s = con._config.command_timeout or LONGEST_S
+        self._class, self._was_plain = type(con), is_plain(type(con))
         self.open_connections.add(connection)
+        self._note_limits()
         tune(con)
         return cast(PooledConnection, connection)  # all that the leases and the calls need of one
+
+    def closed(self, connection: Borrowed) -> None:
+        self.open_connections.discard(connection)
+        self._note_limits()
+
+    def _note_limits(self) -> None:
+        self.longest_s = min((one.command_timeout for one in self.open_connections), default=LONGEST_S)
 
     def expire(self) -> None:
         """Let no connection that is open or being opened now outlast its lease."""
         self.generation += 1
         for connection in self.open_connections:
             connection.retire(Reason.DRAINED)
+
+    def note_raised(self, error: BaseException) -> None:
+        """A hook has raised *error*."""
+        if isinstance(error, DbPoolError):
+            self.hooks_own.add(error)
 
     async def connect_apart(self) -> PlainConnection[Any]:
         recipe = self.recipe
@@ -97,6 +120,8 @@ class RecipeDriver(Driver):
 class DirectConnector(Connector):
     """Opens a connection for whoever has a permit and none, in their own task, and tells them what went wrong."""
 
+    _driver: RecipeDriver
+
     async def obtain(self, asker: str = "") -> PooledConnection:  # noqa: ARG002 - they get the driver's own errors
         opener = asyncio.current_task()
         assert opener is not None
@@ -108,6 +133,7 @@ class DirectConnector(Connector):
         except Exception as error:
             self.connect_failures_total += 1
             self.last_error = error
+            self._driver.note_raised(error)
             self._events.tell(ConnectFailed(one_line(error), 1))
             raise
         finally:

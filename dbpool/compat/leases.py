@@ -42,7 +42,7 @@ class HookedLeases(Leases):
         self._least: int = recipe.get_min_size()
         self._inactive_s: float = recipe._max_inactive_connection_lifetime
         self._inactivity: asyncio.TimerHandle | None = None
-        self._floor: asyncio.Task[None] | None = None
+        self.floor: asyncio.Task[None] | None = None
         self._in_setup = 0
         self.gate.sites.passed_over += (str(Path(asyncpg.__file__).parent),)  # it calls for who calls it
 
@@ -55,20 +55,29 @@ class HookedLeases(Leases):
         """Open *size* connections: one first, so that what is wrong shows early, then the others together."""
         self.loop = asyncio.get_running_loop()
         if size:
-            connections = [await self.connector.obtain()]
-            connections += await asyncio.gather(*(self.connector.obtain() for _ in range(size - 1)))
-            for connection in reversed(connections):
-                self._rest(connection)
+            await self._add_connection()
+            await asyncio.gather(*(self._add_connection() for _ in range(size - 1)))
+
+    async def _add_connection(self) -> bool:
+        """Open a connection for whoever is next; False if no permit is free, so that others have begun to."""
+        holder = self.seize()
+        if holder is None:
+            return False
+        try:
+            connection = await self.connector.obtain()
+        except BaseException:
+            self.gate.leave(holder)
+            raise
+        self.pass_on(holder, connection)
+        return True
 
     # The way of a connection
 
     async def obtain(self, holder: Leaseholder, deadline: float, asked_at: float) -> PooledConnection:
         try:
-            if holder.connection is not None and holder.connection.is_broken:  # expired on its way to the next in line
-                await holder.connection.discard(self._settings.reset_timeout)
             connection = holder.connection = holder.connection or self.take_idle(0)
-            if connection is None or connection.is_closed():
-                connection = await super().obtain(holder, deadline, asked_at)
+            if connection is None or connection.is_broken or connection.is_closed():
+                connection = await self._replace(holder, deadline, asked_at)
             borrowed = cast(Borrowed, connection)
             borrowed.holder = holder
             if self._setup is not None:
@@ -76,6 +85,26 @@ class HookedLeases(Leases):
         except BaseException:
             self.keep_floor()
             raise
+        return connection
+
+    async def _replace(self, holder: Leaseholder, deadline: float, asked_at: float) -> PooledConnection:
+        """A new connection in the place of one that can be used no more: the holder's, an idle one, or none."""
+        patience = asyncio.timeout_at(deadline)
+        try:
+            async with patience:
+                if holder.connection is None and self.resting:
+                    holder.connection = self.resting.pop()
+                if holder.connection is not None:
+                    await holder.connection.discard(self._settings.reset_timeout)
+                    await self._wait_gone(holder, holder.connection)
+                connection = holder.connection = await self.connector.obtain()
+        except TimeoutError:
+            if not patience.expired():  # it is one of the connect's, or of init's
+                raise
+            now = self.loop.time()
+            raise self.gate.refusals.acquire_timeout(holder.line, now - asked_at, now) from None
+        if self.surplus > 0:  # the pool was made smaller meanwhile
+            connection.retire(Reason.SURPLUS)
         return connection
 
     def take_idle(self, now: float) -> PooledConnection | None:  # noqa: ARG002 - none is too old
@@ -86,15 +115,13 @@ class HookedLeases(Leases):
         is_worn = cast(Borrowed, connection).queries >= self._max_queries
         return not is_worn and super().is_clean(connection)
 
-    async def _is_alive(self, connection: PooledConnection, now: float) -> bool:  # noqa: ARG002
-        return not (connection.is_broken or connection.is_closed())
-
     async def _set_up(self, connection: Borrowed, deadline: float) -> None:
         self._in_setup += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._setup(connection.lend())
-        except BaseException:  # nobody knows what state it is in
+        except BaseException as error:  # nobody knows what state it is in
+            self.driver.note_raised(error)
             with suppress(Exception):
                 await connection.close()
             raise
@@ -103,42 +130,38 @@ class HookedLeases(Leases):
 
     async def _clean(self, holder: Leaseholder, connection: PooledConnection) -> None:
         borrowed = cast(Borrowed, connection)
+        budget, borrowed._timeout = borrowed._timeout, None
         is_clean, reason = False, Reason.BROKEN
         try:
-            if borrowed.is_broken or borrowed.queries >= self._max_queries:
-                await connection.close(timeout=borrowed._timeout)
+            if borrowed.retired_for is Reason.IDLE:
+                pass  # asyncpg says no farewell to these
+            elif borrowed.is_broken or borrowed.queries >= self._max_queries:
+                await connection.close(timeout=budget)
             else:
                 reason = Reason.RESET_FAILED
                 self.counters.resets_total += 1
-                await borrowed.reset(self._reset)
+                await borrowed.reset(self._reset, budget)
                 is_clean = not connection.is_closed()
         except BaseException as error:
             borrowed.release_error = error
-            if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt, SystemExit)):
+            if _is_meant_for_task(error):
                 raise
-        finally:
+        finally:  # nothing awaits here: whoever releases it is told at once, though its backend may live on
             borrowed.detach()
             if is_clean:
-                borrowed.tell_released()
                 self.pass_on(holder, connection)
             else:
-                self.driver.open_connections.discard(borrowed)
-                borrowed.tell_released()
-                try:
-                    await connection.discard(self._settings.reset_timeout)
-                finally:
-                    self._end(holder, connection, reason)
-
-    def _unless_cleaned(self, holder: Leaseholder, connection: PooledConnection) -> None:
-        super()._unless_cleaned(holder, connection)
-        cast(Borrowed, connection).tell_released()
+                self._end(holder, connection, reason)
 
     def closed(self, connection: Borrowed) -> None:
         """*connection* was closed, by its holder, the server or the pool: its lease ends now."""
-        self.driver.open_connections.discard(connection)
-        if connection.is_lent and connection.is_held:
+        self.driver.closed(connection)
+        with suppress(ValueError):  # it was not idle
+            self.resting.remove(connection)  # type: ignore[arg-type] # it passes for a PooledConnection
+        if connection.is_lent:
             connection.detach()
-            self.settle(connection.holder)
+            if connection.is_held:
+                self.settle(connection.holder)
         self.keep_floor()
 
     # Fewer and more connections, while nobody asks
@@ -160,13 +183,12 @@ class HookedLeases(Leases):
                 return
             if spare > 0 and not connection.is_closed():
                 spare -= 1
-                cast(Borrowed, connection)._timeout = self._settings.reset_timeout
                 self.retire_resting(connection, Reason.IDLE)
 
     def keep_floor(self) -> None:
         """Open connections in the background until there are ``min_size``."""
-        if self._floor is None and self._is_serving and self.driver.size < self._least:
-            self._floor = self.loop.create_task(self._restore_floor())
+        if self.floor is None and self._is_serving and self.driver.size < self._least:
+            self.floor = self.loop.create_task(self._restore_floor())
 
     @property
     def _is_serving(self) -> bool:
@@ -176,15 +198,10 @@ class HookedLeases(Leases):
         delay_s = 1.0
         try:
             while self._is_serving and self.driver.size < self._least:
-                holder = self.seize()
-                if holder is None:
-                    return  # whoever has a permit and no connection is opening one
                 try:
-                    connection = await self.connector.obtain()
-                except BaseException as error:
-                    self.gate.leave(holder)
-                    if not isinstance(error, Exception):
-                        raise
+                    if not await self._add_connection():
+                        return
+                except Exception:
                     if not self._is_serving:
                         return
                     log.warning("Failed to restore the pool connection floor; retrying", exc_info=True)
@@ -192,9 +209,8 @@ class HookedLeases(Leases):
                     delay_s = min(delay_s * 2, 60.0)
                 else:
                     delay_s = 1.0
-                    self.pass_on(holder, connection)
         finally:
-            self._floor = None
+            self.floor = None
 
     # The end
 
@@ -219,7 +235,7 @@ class HookedLeases(Leases):
         if not self.driver.is_closing:
             self.events.tell(Closing())
         self.driver.is_closing = True
-        for stoppable in (self._floor, self._inactivity):
+        for stoppable in (self.floor, self._inactivity):
             if stoppable is not None:
                 stoppable.cancel()
         self._inactivity = None
@@ -229,3 +245,12 @@ class HookedLeases(Leases):
     def start_last(self, work: Coroutine[Any, Any, None]) -> None:
         """Begin what is left to do when the pool was terminated."""
         self.cleanups.start(work)
+
+
+def _is_meant_for_task(error: BaseException) -> bool:
+    """Whether *error* is to end the task that runs, and was not raised by a hook of itself."""
+    task = asyncio.current_task()
+    is_cancelled = task is not None and task.cancelling() > 0
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) or (
+        isinstance(error, asyncio.CancelledError) and is_cancelled
+    )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from dbpool.compat.inside import READ
+from dbpool.compat.lane import AsyncpgLane
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
 from dbpool.core.permits import Line
@@ -32,6 +34,8 @@ _STATES = {
 
 
 if TYPE_CHECKING:
+    from dbpool.core.permits import Line
+
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
     from asyncpg import Pool
@@ -42,7 +46,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     The same arguments, methods, hooks at the same moments, sizes, warnings and errors: of asyncpg's own classes, but in
     what only a DatabasePool has, such as ``transaction``. Connections are of the class asked for and have nothing
-    added. ``fetch*`` and ``execute`` of the pool take its fast way, unless a hook or a class must see them.
+    added. ``fetch*`` and ``execute`` of the pool take its fast way, unless they must be seen by a hook, a class of
+    connections or an instrumentation that wraps these methods of ``asyncpg.Connection``. One that wraps those of
+    ``asyncpg.Pool`` sees ``acquire``, but neither these nor ``release``: it is to wrap ``type(pool)`` for that.
 
     Different on purpose:
 
@@ -54,7 +60,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     - A caller that is cancelled or out of time is told at once, while its connection is cleaned up in the background.
     - A hook that raises a BaseException costs its connection, never the place of it in the pool.
     - Where everyone who could free a connection waits for one, the newest of them is told by PoolDeadlock, or by a
-      TimeoutError if they have a time limit, at once; asyncpg waits for ever, or until the limit.
+      TimeoutError if they have a time limit, at once; asyncpg waits for ever, or until the limit. That the server will
+      end an idle session is known only if that is among the server_settings, not if it is a role's or a database's.
     - ``terminate`` cancels a ``reset`` hook that is under way.
     - ``execute("copy ... from stdin")``, for which asyncpg waits for ever, deaf to cancellation, raises StatementError.
     """
@@ -79,20 +86,25 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             self._phase = Phase.OPENING
             try:
                 await self._ways.open_first(self._recipe.get_init_size())
-            except BaseException:
+            except (Exception, asyncio.CancelledError):
                 self._phase = Phase.CLOSED
                 self._ways.terminate()
                 raise
-            self._loop, self._thread = asyncio.get_running_loop(), get_ident()
-            self._phase = Phase.OPEN
-            self._equip()  # the upkeep for resize() and drain(); else it has nothing to do
-            self._ways.keep_floor()
+            finally:  # as asyncpg: what a hook raises besides closes nothing
+                if self._phase is Phase.OPENING:
+                    self._begin_serving()
         return self
 
     init_pool = open
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self.open().__await__()
+
+    def _begin_serving(self) -> None:
+        self._loop, self._thread = asyncio.get_running_loop(), get_ident()
+        self._phase = Phase.OPEN
+        self._equip()  # the upkeep for resize() and drain(); else it has nothing to do
+        self._ways.keep_floor()
 
     async def close(self, timeout: float | None = None) -> None:
         """Wait until every connection is released, then close all; a failure or cancellation terminates the pool.
@@ -143,25 +155,37 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     # Connections
 
-    acquire: Any = Pool.acquire  # which calls the next
+    def acquire(self, *, timeout: float | None = None) -> Any:  # else a lane's
+        """As asyncpg's: awaited or entered it calls ``_acquire``."""
+        return Pool.acquire(self, timeout=timeout)
+
+    def lane(self, name: str, **share: Any) -> AsyncpgLane:
+        """As DatabasePool's, but its ``acquire`` and ``release`` are those of this pool."""
+        lane = super().lane(name, **share)
+        return AsyncpgLane(self, lane._line, coalesce=lane._coalesces)
 
     async def _acquire(self, timeout: float | None) -> Any:
         """What ``acquire`` awaits."""
+        return await self.acquire_in(self._line, timeout)
+
+    async def acquire_in(self, line: Line, timeout: float | None) -> Any:
+        """The handle of a connection, waited for in *line*."""
         self._check_usable()
         if timeout is not None and timeout <= 0:
             raise TimeoutError
+        site = self._ways.gate.sites.of(3)
+        lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), line, site)
         try:
-            site = self._ways.gate.sites.of(2)
-            lease = self._ways.lease(LONGEST_S if timeout is None else min(timeout, LONGEST_S), self._line, site)
             connection: Any = await lease.__aenter__()
-        except PoolDeadlock as error:
-            if timeout is None:
-                raise
-            raise TimeoutError from error  # as it would be, later
         except DbPoolError as error:
-            raise _as_asyncpg_says_it(error) from error.__cause__
-        connection._timeout = timeout
-        return connection.lend()
+            told = self._as_asyncpg_says_it(error, has_limit=timeout is not None)
+        else:
+            connection._timeout = timeout
+            return connection.lend()
+        try:
+            raise told
+        finally:
+            del told  # or it and this frame would keep each other alive
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:
         """End the lease of *connection*; does nothing if that was done before.
@@ -279,7 +303,27 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         try:
             return await calls.run(self._line, query, args, want, keeps_session=statement.keeps_session, timeout=None)
         except DbPoolError as error:
-            raise _as_asyncpg_says_it(error) from error.__cause__
+            told = self._as_asyncpg_says_it(error)
+        try:
+            raise told
+        finally:
+            del told
+
+    def _as_asyncpg_says_it(self, error: DbPoolError, *, has_limit: bool = False) -> BaseException:
+        """To be raised when *error* is handled, for it is not to be seen."""
+        if error in self._ways.driver.hooks_own:
+            return error
+        if isinstance(error, ConnectionLost) and error.__cause__ is not None:
+            return error.__cause__
+        if isinstance(error, PoolClosed):
+            return asyncpg.InterfaceError("pool is closing")
+        if isinstance(error, TimeoutError):  # AcquireTimeout, QueryTimeout
+            return TimeoutError()
+        if isinstance(error, PoolDeadlock) and has_limit:
+            told = TimeoutError()  # as it would be, later
+            told.__cause__ = error
+            return told
+        return error
 
     # What asyncpg's own methods and connections ask of their pool
 
@@ -306,6 +350,10 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             connection._drop_local_type_cache()
 
 
+for _name, _read in READ.items():
+    setattr(AsyncpgPool, _name, property(_read))
+
+
 def _settings(recipe: Any) -> PoolSettings:
     dsn = recipe._connect_args[0]
     try:
@@ -328,13 +376,3 @@ def _refuse_hanging(query: str, statement: Statement) -> None:
     for before, word in pairwise(tokens(query)):
         if before.keyword == "FROM" and word.keyword in ("STDIN", "STDOUT"):
             refuse_copy(statement)
-
-
-def _as_asyncpg_says_it(error: DbPoolError) -> BaseException:
-    if isinstance(error, TimeoutError):  # AcquireTimeout, QueryTimeout
-        return TimeoutError()
-    if isinstance(error, PoolClosed):
-        return asyncpg.InterfaceError("pool is closing")
-    if isinstance(error, ConnectionLost) and error.__cause__ is not None:
-        return error.__cause__
-    return error

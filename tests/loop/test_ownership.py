@@ -353,3 +353,23 @@ async def test_what_is_only_known_to_a_task_in_line_is_not_held_by_another() -> 
     assert not await from_a_callback(lambda: only_held_by(things(), [], known=[line]))
     line.pop().set_result(None)
     await settle()
+
+
+async def test_a_weak_reference_that_is_one_of_the_things_counts_as_they_do() -> None:
+    async def with_a_weak_one() -> None:
+        thing = Thing()
+        weak = weakref.ref(thing)
+        await forever().wait()
+        del thing, weak
+
+    def both() -> list[object]:
+        return [*things(), *weakref.getweakrefs(things()[0])]
+
+    task = asyncio.create_task(with_a_weak_one())
+    await settle()
+    assert not await from_a_callback(lambda: only_held_by(things(), [task]))
+    assert await from_a_callback(lambda: only_held_by(both(), [task]))
+    everybody.append(both()[1])
+    assert not await from_a_callback(lambda: only_held_by(both(), [task]))
+    everybody.clear()
+    await ended(task)

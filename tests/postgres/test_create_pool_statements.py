@@ -136,6 +136,26 @@ async def test_a_command_timeout_is_every_statements(create: Create, database: D
 
 
 @both
+async def test_a_limit_of_its_own_counts_also_on_connections_opened_with_another_command_timeout(
+    create: Create, database: Database
+) -> None:
+    sql = "select pg_sleep(0.4)"
+    async with opened(create, database, 2, command_timeout=0.2) as pool:
+        for _ in range(2):
+            await outcome(pool.fetchval(sql, timeout=5))  # it is prepared now
+        old = await pool.acquire()
+        pool.set_connect_args(database.dsn)
+        new = await pool.acquire()
+        await pool.release(new)
+        await pool.release(old)  # the next to be used
+        assert await outcome(pool.fetchval(sql, timeout=5)) is None
+        old = await pool.acquire()
+        await pool.release(await pool.acquire())
+        await pool.release(old)
+        assert await outcome(pool.fetchval(sql)) is TimeoutError
+
+
+@both
 async def test_a_cancelled_statement_is_stopped_at_the_server(create: Create, database: Database) -> None:
     async with opened(create, database) as pool, witness_of(database) as witness:
         for _ in range(2):
@@ -167,24 +187,6 @@ async def test_a_changed_table_is_read_anew(create: Create, database: Database) 
         assert dict(await pool.fetchrow("select * from t")) == {"n": 1}
         await pool.execute("alter table t add column m int default 2")
         assert dict(await pool.fetchrow("select * from t")) == {"n": 1, "m": 2}
-
-
-@both
-async def test_an_instrumentation_of_asyncpgs_class_sees_every_statement(
-    create: Create, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[str] = []
-    original = asyncpg.Connection.fetch
-
-    async def watched(self: Any, query: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.append(query)
-        return await original(self, query, *args, **options)
-
-    monkeypatch.setattr(asyncpg.Connection, "fetch", watched)
-    async with opened(create, database) as pool:
-        await pool.fetch("select 1")
-        await pool.fetch("select 1")
-    assert seen == ["select 1"] * 2
 
 
 async def test_what_only_our_pools_have_works_too(database: Database) -> None:
