@@ -208,7 +208,8 @@ async def test_an_idle_connection_is_closed_though_only_reserved_permits_are_fre
     pool.upkeep.start()
     pool.lane("kept", reserved=2)
     holder = asyncio.create_task(hold(pool, LOOK_EVERY_S + 1))  # leaves while the connections are being closed
-    await asyncio.sleep(LOOK_EVERY_S + 0.5)
+    while pool.leases.idle:
+        await asyncio.sleep(0.1)
     assert pool.leases.gate.held == 3
     await outcomes(holder)
     await asyncio.sleep(2 * LOOK_EVERY_S)

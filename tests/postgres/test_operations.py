@@ -255,7 +255,7 @@ async def test_a_pool_resized_again_and_again_under_load_keeps_to_the_largest_bo
 
 @pytest.mark.parametrize(
     ("size", "says"),
-    [(0, "at least 2"), (1, "at least 2"), (True, "at least 2"), (2.0, "at least 2"), (3, "reserve 3")],
+    [(0, "at least 1"), (1, "min_connections is 2"), (True, "not True"), (2.0, "not 2.0"), (3, "reserve 3")],
 )
 async def test_a_size_that_cannot_be_is_refused_and_changes_nothing(database: Database, size: int, says: str) -> None:
     async with pool_of(database, BOUND, min_connections=2) as db:
