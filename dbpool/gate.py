@@ -345,6 +345,7 @@ class Gate(GateLane):
         self._stop_timer()  # it may be what calls this
         while (granted := self._permits.grant_next(now)) is not None:
             self._tell_granted(granted, None, now)
+            self.watch.look_later(self.loop)  # while nobody held, it did not look
         self._wait_for_pace(now)
 
     def _wait_for_pace(self, now: float) -> None:

@@ -77,7 +77,7 @@ class DeadlockWatch:
         else:
             self._doubt(knot, began)
         self._crowd = None
-        if self._permits.waiting:
+        if self._permits.waiting and self._permits.held:
             took_s = loop.time() - began
             self._later = loop.call_later(again_s + REST * took_s, self._look, loop)
 
