@@ -1,5 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.bulk.written import Written
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.mailbox import Gap, Notification
@@ -28,6 +29,8 @@ from dbpool.errors import (
     TransactionFailed,
     TransactionRolledBack,
     UsageError,
+    WriteFailed,
+    WriteOutcomeUnknown,
 )
 from dbpool.gate import Gate
 from dbpool.lane import Lane
@@ -83,5 +86,8 @@ __all__ = [
     "TransactionFailed",
     "TransactionRolledBack",
     "UsageError",
+    "WriteFailed",
+    "WriteOutcomeUnknown",
+    "Written",
     "create_pool",
 ]

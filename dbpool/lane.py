@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import Any, Literal, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
+from dbpool.bulk.plans import insert_plan, update_plan, upsert_plan
+from dbpool.bulk.reading import Rows
+from dbpool.bulk.sorting import SortBy, in_order
+from dbpool.bulk.writes import Writing
+from dbpool.bulk.written import ROWS_PER_TRANSACTION, Pacing, Progress, Written
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -58,16 +63,29 @@ class Lane(Queries):
     # Statements: fetch, query, fetchrow, fetchval, execute come from Queries
 
     async def executemany(
-        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
+        self,
+        sql: LiteralString,
+        args: Iterable[Sequence[object]],
+        *,
+        timeout: float | None = None,
+        sort_by: SortBy | None = None,
     ) -> None:
-        """Run a statement for each of *args*, all or nothing, in few round trips."""
+        """Run a statement for each of *args*, all or nothing, in few round trips.
+
+        Args:
+            sort_by: the index of the parameter, from 0, by which they are sorted first, or a function of each of *args*
+                that returns what to sort by: writers that all go in one order do not deadlock. They are kept in memory.
+        """
         pool = self._pool
         pool._check_usable()
         check_statement(sql, (), pool._settings.trusted_functions)
         seconds = checked_timeout(timeout) or pool._settings.query_timeout
+        site = pool._leases.gate.sites.of(2)
         clock = pool._leases.loop.time
         ends_at = clock() + seconds
-        async with self._lease(timeout, pool._leases.gate.sites.of(2)) as connection:
+        if sort_by is not None:
+            args = await in_order(args, sort_by)
+        async with self._lease(timeout, site) as connection:
             if timeout is not None:
                 seconds = max(ends_at - clock(), 0.001)
             with told_as_ours(connection, connection.held_by, seconds):
@@ -84,6 +102,97 @@ class Lane(Queries):
         check_statement(sql, args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
         return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
+
+    # Bulk writes
+
+    async def insert(
+        self,
+        table: str,
+        rows: Rows,
+        *,
+        columns: Sequence[str] | None = None,
+        returning: str | Sequence[str] | None = None,
+        on_conflict: Literal["nothing"] | None = None,
+        rows_per_transaction: int | None = ROWS_PER_TRANSACTION,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Insert many rows by COPY, in transactions of *rows_per_transaction* rows; each is stored whole or not at all.
+
+        Args:
+            table: as SQL writes it: ``orders``, ``shop.orders``, ``'"Mixed Case"'``.
+            rows: tuples, lists, dicts, records or objects with fields, from an iterable, sync or async. They are read a
+                transaction's worth at a time, while no connection is held.
+            columns: which columns, by their exact names; None: the names that the first row has, or for tuples all
+                columns of the table that can be given a value.
+            returning: columns of the stored rows, for ``Written.returned``, in the order of *rows*.
+            on_conflict: "nothing" leaves out the rows that a unique index refuses.
+            rows_per_transaction: None: all in one, kept in memory. A transaction that conflicts with others (40P01,
+                40001) is run again, the second time in halves, unless it is the only one.
+            timeout: seconds for each statement of a transaction; None: ``query_timeout``.
+            progress: called with what is done so far, after a transaction but twice a second at most, and at the end.
+        Raises:
+            StatementError: no such table, or columns that cannot be written; nothing is stored.
+            WriteFailed: a row does not fit, or a transaction failed; ``rows_stored``, ``first_row``, ``last_row``.
+            WriteOutcomeUnknown: the connection was lost between a COMMIT and its answer.
+            Whatever *rows* raises, as it is: nothing of the transaction under way is stored.
+        Cancelling: nothing of the transaction under way is stored, unless its COMMIT had been sent; see Transaction.
+        Example: ``await db.insert("users", [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}])``
+        """
+        plan = insert_plan(columns, returning, on_conflict)
+        pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
+        return await Writing(self._access(), plan, pacing).run(table, rows)
+
+    async def upsert(
+        self,
+        table: str,
+        rows: Rows,
+        *,
+        key: str | Sequence[str],
+        columns: Sequence[str] | None = None,
+        update: Sequence[str] | None = None,
+        on_repeat: Literal["last", "first", "raise"] = "last",
+        rows_per_transaction: int | None = ROWS_PER_TRANSACTION,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Insert the rows whose *key* is not there, update the others: by COPY and ON CONFLICT.
+
+        Rows are locked in the order of their keys, so that writers that do the same do not deadlock.
+
+        Args:
+            key: columns that a unique index is on, and no others. A row with a NULL in one is refused.
+            update: columns to update in a row that is there; None: all of *columns* but the key; (): leave it as it is.
+            on_repeat: which row counts when several of a transaction have the same key; of two transactions the later.
+        The rest is as for ``insert``.
+        Example: ``await db.upsert("users", [(1, "Ada"), (2, "Grace")], key="id", columns=["id", "name"])``
+        """
+        plan = upsert_plan(key, columns, update, on_repeat)
+        pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
+        return await Writing(self._access(), plan, pacing).run(table, rows)
+
+    async def update_from(
+        self,
+        table: str,
+        rows: Rows,
+        *,
+        key: str | Sequence[str],
+        columns: Sequence[str] | None = None,
+        on_repeat: Literal["last", "first", "raise"] = "last",
+        rows_per_transaction: int | None = ROWS_PER_TRANSACTION,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Written:
+        """Update the rows whose *key* is there with the other columns of *rows*: by COPY and UPDATE FROM.
+
+        Rows whose key is not there change nothing; ``Written.updated`` counts those that did. The key need not be
+        unique in the table: all of its rows are updated. The rest is as for ``upsert``.
+
+        Example: ``await db.update_from("users", [{"id": 1, "name": "Ada L."}], key="id")``
+        """
+        plan = update_plan(key, columns, on_repeat)
+        pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
+        return await Writing(self._access(), plan, pacing).run(table, rows)
 
     # Transactions
 
