@@ -98,18 +98,18 @@ class Sender:
 
     async def _fed(self, rows: Sequence[Values], *, numbered: bool) -> AsyncIterator[Values]:
         """The rows; from a plain list the driver would take them all in one turn of the loop."""
-        each = _numbered(rows) if numbered else iter(rows)
-        step, turn_at, began = 1, 0.0, perf_counter()
-        for values in each:
-            self._sent += 1
-            yield values
-            if self._sent % step == 0:
-                now = perf_counter()
-                step, began = next_step(step, now - began), now
-                if now - turn_at > TURN_S:
-                    await asyncio.sleep(0)
-                    turn_at = began = perf_counter()
+        start, step, turn_at = 0, 1, 0.0
+        while start < len(rows):
+            began = perf_counter()
+            if began - turn_at > TURN_S:
+                await asyncio.sleep(0)
+                began = turn_at = perf_counter()
+            some = rows[start : start + step]
+            for self._sent, values in enumerate(_numbered(some, start) if numbered else some, start + 1):
+                yield values
+            start += len(some)
+            step = next_step(step, perf_counter() - began)
 
 
-def _numbered(rows: Sequence[Values]) -> Iterator[Values]:
-    return ((*values, number) for number, values in enumerate(rows))
+def _numbered(rows: Sequence[Values], first: int = 0) -> Iterator[Values]:
+    return ((*values, number) for number, values in enumerate(rows, first))
