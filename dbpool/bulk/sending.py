@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from time import perf_counter
+from weakref import WeakKeyDictionary
 
 from dbpool.connection import PooledConnection, Record, Want
 from dbpool.core.naming import qualified
@@ -13,6 +14,7 @@ from dbpool.core.turns import TURN_S, next_step
 from dbpool.core.writesql import Staged, insert_values
 from dbpool.faults import is_of_the_values, is_refused_by_driver
 
+_types_known: WeakKeyDictionary[PooledConnection, dict[str, object]] = WeakKeyDictionary()
 _FETCHED = 500  # rows in one go: the driver does not let the loop have its turn between the answers that are there
 
 
@@ -61,8 +63,18 @@ class Sender:
     async def copy(self, staged: Staged, rows: Sequence[Values]) -> int:
         """Put *rows* straight into the table; return how many."""
         table = staged.table
+        await self._forget_other_types(staged)
         await self._send(table.schema, table.relation, staged.columns, rows, numbered=False)
         return len(rows)
+
+    async def _forget_other_types(self, staged: Staged) -> None:
+        """Have the driver ask again for the types of a table that was made anew: COPY would take theirs for these."""
+        known = _types_known.setdefault(self._connection, {})
+        of_what = f"{staged.table.name} {staged.columns}"
+        if known.setdefault(of_what, staged.types) != staged.types:
+            known.clear()
+            known[of_what] = staged.types
+            await self._connection.reload_schema_state()
 
     async def fetch_each(self, sql: str, rows: Sequence[Values]) -> list[Record]:
         """Run a statement with each of *rows* as parameters; return what they return, in their order."""

@@ -22,7 +22,7 @@ from dbpool.core.pieces import MOST_CONFLICTS, Piece, Pieces
 from dbpool.core.retry import Backoff
 from dbpool.core.rowshape import RowMisfit, RowShape, Values, names_in_first
 from dbpool.core.tables import Table
-from dbpool.errors import CommitOutcomeUnknown, WriteFailed, WriteOutcomeUnknown
+from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, QueryTimeout, WriteFailed, WriteOutcomeUnknown
 from dbpool.faults import is_conflict, is_impatient, one_line, told_as_ours
 
 _TELL_EVERY_S: Final = 0.5
@@ -105,7 +105,7 @@ class Writing:
             except Exception as error:
                 conflicts = pieces.conflicted() if is_conflict(error) else MOST_CONFLICTS
                 if conflicts == MOST_CONFLICTS:
-                    raise self._failed(error, chunk_starts, piece) from (error.__cause__ or error)
+                    raise self._failed(error, chunk_starts, piece) from _cause(error)
                 await asyncio.sleep(_RETRY.delay_s(conflicts, random.random()))
                 continue
             pieces.stored()
@@ -148,7 +148,6 @@ class Writing:
         before = self._stored_in_words
         if isinstance(error, CommitOutcomeUnknown):
             return WriteOutcomeUnknown(f"{error} It has the rows {first} to {last}. {before}.", xid=error.xid, **stored)
-        cause: BaseException = error.__cause__ or error if isinstance(error, RowRefused) else error
         what = f"the transaction with the rows {first} to {last} of a write by {self._access.name} failed"
         if isinstance(error, RowRefused):
             row = first + error.place
@@ -161,7 +160,7 @@ class Writing:
                 f"with on_repeat='last' or 'first'. {before}.",
                 **stored,
             )
-        return WriteFailed(f"{what}: {one_line(cause)}. {before}.", **stored)
+        return WriteFailed(f"{what}: {_why(error)}. {before}.", **stored)
 
     @property
     def _stored_in_words(self) -> str:
@@ -179,6 +178,18 @@ class Writing:
                 first_row=number,
                 last_row=number,
             ) from misfit
+
+
+def _cause(error: Exception) -> BaseException:
+    """What went wrong, without what this package makes of it for its own use."""
+    return error.__cause__ or error if isinstance(error, RowRefused) else error
+
+
+def _why(error: Exception) -> str:
+    """What to say of it: of a statement that got no answer its own reason, for nothing of its transaction is stored."""
+    if isinstance(error, (QueryTimeout, ConnectionLost)):
+        return one_line(error.__cause__ or error)
+    return one_line(_cause(error))
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

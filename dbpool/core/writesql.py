@@ -30,9 +30,13 @@ class Staged:
     columns: tuple[str, ...]
 
     @property
+    def types(self) -> tuple[tuple[str, str, int], ...]:
+        """What the driver must know of the columns to send values of theirs."""
+        return tuple((column.name, column.type, column.type_id) for column in self.table.named(self.columns))
+
+    @property
     def schemaless_name(self) -> str:
-        described = [(column.name, column.type, column.type_id) for column in self.table.named(self.columns)]
-        return f"dbpool_staged_{blake2b(repr(described).encode(), digest_size=8).hexdigest()}"
+        return f"dbpool_staged_{blake2b(repr(self.types).encode(), digest_size=8).hexdigest()}"
 
     @property
     def name(self) -> str:
