@@ -89,7 +89,7 @@ async def _psqlpy(dsn: str) -> AsyncIterator[_Writer]:
     import psqlpy
 
     sql = "insert into written values ($1, $2, $3, $4)"
-    pool = psqlpy.ConnectionPool(dsn=dsn, max_db_pool_size=1)
+    pool = psqlpy.ConnectionPool(dsn=dsn, max_db_pool_size=2)
     try:
         async with pool.acquire() as connection:
             yield _Writer(
@@ -111,7 +111,7 @@ async def _sqlalchemy(dsn: str) -> AsyncIterator[_Writer]:
     upsert = new.on_conflict_do_update(index_elements=["id"], set_={name: new.excluded[name] for name in _COLUMNS[1:]})
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn))
 
-    async def write(statement: Any, rows: Rows) -> None:
+    async def write(statement: sa.Insert, rows: Rows) -> None:
         named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
         async with engine.begin() as connection:
             await connection.execute(statement, named)
