@@ -226,13 +226,14 @@ async def test_an_update_by_a_key_that_is_not_unique_changes_all_its_rows(databa
         assert await stored(db, "b, name") == [(1, "new"), (1, "new"), (2, "old")]
 
 
-async def test_progress_is_told_at_the_end(database: Database) -> None:
+async def test_progress_is_told_at_the_end_and_twice_a_second_at_the_most(database: Database) -> None:
     told: list[Written] = []
     async with pool_of(database) as db:
         await db.execute(TABLE)
-        rows = [(number, "x", 1) for number in range(10)]
-        written = await db.upsert("t", rows, key="id", progress=told.append, rows_per_transaction=4)
+        rows = [(number, "x", 1) for number in range(30)]
+        written = await db.upsert("t", rows, key="id", progress=told.append, rows_per_transaction=1)
         assert told[-1] == written
+        assert len(told) <= 1 + written.seconds * 2
         assert [each.rows for each in told] == sorted({each.rows for each in told})
 
 
