@@ -57,7 +57,7 @@ def upsert_plan(
     key: str | Sequence[str], columns: Sequence[str] | None, update: Sequence[str] | None, on_repeat: str
 ) -> Plan:
     """See ``Lane.upsert``."""
-    by, repeat = _names(key, "key"), _repeat(on_repeat)
+    by, repeat = _key(key), _repeat(on_repeat)
     updated = None if update is None else _names(update, "update", may_be_none=True)
 
     def check(table: Table) -> None:
@@ -76,7 +76,7 @@ def upsert_plan(
 
 def update_plan(key: str | Sequence[str], columns: Sequence[str] | None, on_repeat: str) -> Plan:
     """See ``Lane.update_from``."""
-    by, repeat = _names(key, "key"), _repeat(on_repeat)
+    by, repeat = _key(key), _repeat(on_repeat)
 
     def check(table: Table) -> None:
         table.check_names(by, "key")
@@ -98,6 +98,11 @@ def _names(names: str | Sequence[str], what: str, *, may_be_none: bool = False) 
     if not all(isinstance(name, str) for name in found) or not (found or may_be_none):
         raise StatementError(f"{what} must be names of columns, not {names!r}")
     return found
+
+
+def _key(key: str | Sequence[str]) -> tuple[str, ...]:
+    """In an order that depends on nothing but the names, for in it all writers take their locks."""
+    return tuple(sorted(_names(key, "key")))
 
 
 def _repeat(on_repeat: str) -> Repeat:

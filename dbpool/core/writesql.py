@@ -145,11 +145,14 @@ def is_new(server_version: int) -> str:
 
 
 def lock_by_key(staged: Staged, key: Sequence[str]) -> str:
-    """Lock the rows that are to be updated, in the order of their keys: UPDATE takes them in that of its plan."""
+    """Lock the rows that are to be updated, in the order of their keys, of one key in that of their places.
+
+    UPDATE itself takes them in the order of its plan.
+    """
     return (
         f"WITH locked AS MATERIALIZED (SELECT 1 FROM {staged.table.name} AS t WHERE EXISTS "
-        f"(SELECT FROM {staged.name} AS s WHERE {_same(key)}) ORDER BY {quoted_list(key, of='t')} "
-        f"FOR NO KEY UPDATE OF t) SELECT count(*) AS locked FROM locked"
+        f"(SELECT FROM {staged.name} AS s WHERE {_same(key)}) ORDER BY {quoted_list(key, of='t')}, "
+        f"t.tableoid, t.ctid FOR NO KEY UPDATE OF t) SELECT count(*) AS locked FROM locked"
     )
 
 

@@ -133,6 +133,8 @@ async def test_returned_values_are_in_the_order_of_the_rows(database: Database, 
             rows_per_transaction=rows_per_transaction,
         )
         assert [row["name"] for row in written.returned] == names
+        ids = [row["id"] for row in written.returned]
+        assert ids == sorted(ids)
         assert list(written.returned[0].keys()) == ["name", "id"]
         told = {row["name"]: row["id"] for row in written.returned}
         assert told == {row["name"]: row["id"] for row in await db.fetch("select name, id from t")}

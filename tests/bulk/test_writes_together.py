@@ -43,6 +43,39 @@ async def test_writers_of_the_same_rows_in_any_order_do_not_deadlock(database: D
         assert await witness.value(DEADLOCKS) == 0
 
 
+async def test_updates_whose_plans_go_through_the_table_in_other_orders_do_not_deadlock(database: Database) -> None:
+    by_key = {"enable_hashjoin": "off", "enable_mergejoin": "off"}
+    by_place = {"enable_nestloop": "off", "enable_mergejoin": "off"}
+    async with (
+        pool_of(database, 2, server_settings=by_key) as some,
+        pool_of(database, 2, server_settings=by_place) as others,
+    ):
+        await some.execute(TABLE)
+        await some.execute("insert into t (id) select n from generate_series(1499, 0, -1) as n")
+        await some.execute("analyze t")
+        await asyncio.gather(
+            *(write_again_and_again((some, others)[writer % 2], "update_from", writer) for writer in range(4))
+        )
+    async with witness_of(database) as witness:
+        assert await witness.value(DEADLOCKS) == 0
+
+
+@pytest.mark.parametrize("way", ["upsert", "update_from"])
+async def test_the_order_in_which_a_key_s_columns_are_named_is_of_no_importance(database: Database, way: str) -> None:
+    async def write(db: DatabasePool, writer: int) -> None:
+        chosen = random.Random(writer)
+        for _ in range(8):
+            keys = [(place % 40, place // 40, writer) for place in chosen.sample(range(ROWS), 500)]
+            await getattr(db, way)("t", keys, key=["a", "b"] if writer % 2 else ["b", "a"])
+
+    async with pool_of(database, 4) as db:
+        await db.execute("create table t (a int, b int, by int, primary key (a, b))")
+        await db.execute("insert into t select n % 40, n / 40 from generate_series(0, 1499) as n")
+        await asyncio.gather(*(write(db, writer) for writer in range(4)))
+    async with witness_of(database) as witness:
+        assert await witness.value(DEADLOCKS) == 0
+
+
 async def test_sorted_executemany_does_not_deadlock(database: Database) -> None:
     async def write(db: DatabasePool, writer: int) -> None:
         chosen = random.Random(writer)
