@@ -59,7 +59,8 @@ class Writing:
             await self._write(table, reader)
         except BaseException as error:
             if self._stored and not isinstance(error, (WriteFailed, WriteOutcomeUnknown)):
-                error.add_note(self._stored_in_words)
+                is_sure = isinstance(error, Exception)  # one cancelled during COMMIT has a note of its own
+                error.add_note(self._stored_in_words if is_sure else f"The first {self._stored:,} rows are stored")
             raise
         written = self._so_far(final=True)
         if self._pacing.progress is not None:
@@ -147,8 +148,15 @@ class Writing:
         stored = {"rows_stored": self._stored, "first_row": first, "last_row": last}
         before = self._stored_in_words
         if isinstance(error, CommitOutcomeUnknown):
-            return WriteOutcomeUnknown(f"{error} It has the rows {first} to {last}. {before}.", xid=error.xid, **stored)
-        what = f"the transaction with the rows {first} to {last} of a write by {self._access.name} failed"
+            return WriteOutcomeUnknown(
+                f"{error} It has the rows {first} to {last} (counted from 0). The {first:,} rows before are stored for "
+                f"sure, none after it are.",
+                xid=error.xid,
+                **stored,
+            )
+        what = (
+            f"the transaction with the rows {first} to {last} (counted from 0) of a write by {self._access.name} failed"
+        )
         if isinstance(error, RowRefused):
             row = first + error.place
             stored |= {"first_row": row, "last_row": row}

@@ -187,8 +187,9 @@ async def test_one_that_is_cancelled_while_it_waits_for_rows_stores_nothing_more
         writing = asyncio.create_task(db.insert("t", slow(), rows_per_transaction=10))
         await asked.wait()
         writing.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as caught:
             await writing
+        assert "The first 20 rows are stored" in caught.value.__notes__
         assert await ids(db) == list(range(20))
 
 
@@ -282,7 +283,7 @@ async def test_a_commit_without_an_answer_says_what_is_stored_for_sure(database:
         error = await lose(db, proxy, lost_at(2, is_stored=is_stored))
         assert says(error) == (4, 4, 7)
         assert "rows 4 to 7" in str(error)
-        assert "first 4 rows are stored" in str(error)
+        assert "The 4 rows before are stored for sure" in str(error)
         assert await db.outcome(error) is (Outcome.COMMITTED if is_stored else Outcome.ABORTED)
         assert await ids(db) == list(range(8 if is_stored else 4))
 
