@@ -130,6 +130,9 @@ async def test_a_key_without_a_unique_index_is_refused_and_those_that_have_one_a
         with pytest.raises(StatementError, match="no other column"):
             await db.update_from("t", [(1,)], key="id", columns=["id"])
         await db.upsert("t", [(1, 1, 1, 1)], key=["a", "b"])
+        await db.execute("create unique index on t (a) include (c)")
+        await db.upsert("t", [(1, 1, 1, 2)], key="a")
+        assert await db.fetchval("select c from t") == 2
 
 
 async def test_columns_that_make_their_own_values_are_left_out_or_refused(database: Database) -> None:
