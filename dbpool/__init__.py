@@ -1,6 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
-from dbpool.bulk.written import Written
+from dbpool.bulk.writing.written import Written
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.mailbox import Gap, Notification

@@ -9,11 +9,11 @@ from typing import Any, Literal, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
-from dbpool.bulk.plans import insert_plan, update_plan, upsert_plan
-from dbpool.bulk.reading import Rows
-from dbpool.bulk.sorting import SortBy, in_order
-from dbpool.bulk.writes import Writing
-from dbpool.bulk.written import ROWS_PER_TRANSACTION, Pacing, Progress, Written
+from dbpool.bulk.writing.asked import insert_plan, update_plan, upsert_plan
+from dbpool.bulk.writing.reading import Rows
+from dbpool.bulk.writing.sorting import SortBy, in_order
+from dbpool.bulk.writing.writes import Writing
+from dbpool.bulk.writing.written import ROWS_PER_TRANSACTION, Pacing, Progress, Written
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict

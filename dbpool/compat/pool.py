@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from dbpool.bulk.sorting import SortBy, in_order
+from dbpool.bulk.writing.sorting import SortBy, in_order
 from dbpool.compat.leases import HookedLeases
 from dbpool.connection import Answer, Record, Want
 from dbpool.core.sqltext import SqlTextError, tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dbpool.bulk.jobs import Insert, Job, Update, Upsert
+from dbpool.bulk.writing.applying import Insert, Job, Update, Upsert
 from dbpool.core.tables import Table
 from dbpool.core.writesql import Repeat, Staged
 from dbpool.errors import StatementError

@@ -11,12 +11,12 @@ from time import perf_counter
 from typing import Final
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.describing import describe
-from dbpool.bulk.jobs import Applied, Job, RepeatedKey
-from dbpool.bulk.plans import Plan
-from dbpool.bulk.reading import RowReader, Rows
-from dbpool.bulk.sending import NoBinaryForm, RowRefused, Sender
-from dbpool.bulk.written import Pacing, Written
+from dbpool.bulk.writing.describing import describe
+from dbpool.bulk.writing.applying import Applied, Job, RepeatedKey
+from dbpool.bulk.writing.asked import Plan
+from dbpool.bulk.writing.reading import RowReader, Rows
+from dbpool.bulk.writing.sending import NoBinaryForm, RowRefused, Sender
+from dbpool.bulk.writing.written import Pacing, Written
 from dbpool.connection import PooledConnection, Record
 from dbpool.core.pieces import MOST_CONFLICTS, Piece, Pieces
 from dbpool.core.retry import Backoff

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dbpool.bulk.sending import Sender
+from dbpool.bulk.writing.sending import Sender
 from dbpool.connection import Record
 from dbpool.core import writesql
 from dbpool.core.naming import quoted_list
