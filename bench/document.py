@@ -127,6 +127,10 @@ def _method(settings: dict[str, Any]) -> str:
   `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed
   size that made most, which nobody knows beforehand. "Service" is from a connection in hand to the answer.
   `python -m bench.adaptive` measures this alone, and for longer.
+- "Bulk writes": {settings["written_rows"]:,} rows in random order, of which the table has none (insert) or every
+  other one (upsert), written by one call on one connection: {OURS} in transactions of its default size, the others in
+  one. {settings["write_rounds"]} rounds, each contender in a process of its own, the order changes; the table is made
+  anew before each. "Keeps the loop" is the longest time for which another task did not have its turn.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -11,7 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench import adaptive, dropin, fairness, idle, lanes, lookups
+from bench import adaptive, dropin, fairness, idle, lanes, lookups, writes
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -67,6 +67,7 @@ def _once(options: Options, dsn: str) -> dict[str, Callable[[], Any]]:
         "import": partial(import_times, options.import_runs),
         "recording": partial(measure, "recording", {"blocks": options.recording_blocks}),
         "adaptive": partial(adaptive.measure_rounds, dsn, options.adaptive),
+        "writes": partial(writes.measure_rounds, dsn, options.written_rows, options.write_rounds),
     }
 
 

@@ -15,7 +15,7 @@ from bench.waiters import PLACES
 
 FIGURES: Final = (
     *("lookups", "idle", "dropin", "lanes", "fairness"),  # on each loop
-    *("recording", "adaptive", "waiters", "import"),
+    *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
 
@@ -38,6 +38,8 @@ class Options:
     fair_s: float  # of each way to wait in a round
     recording_blocks: int
     adaptive: Plan
+    written_rows: int
+    write_rounds: int
     waiters: int
     waiting_in: list[str]
     cancel_repeats: int
@@ -64,6 +66,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
         fair_s=0.5 if quick else 1.0,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
+        written_rows=50_000 if quick else 200_000,
+        write_rounds=1 if quick else 5,
         waiters=100_000,
         waiting_in=list(PLACES)[:2] if quick else list(PLACES),
         cancel_repeats=1 if quick else 3,

@@ -4,6 +4,7 @@ from dbpool.bulk.each import for_each
 from dbpool.bulk.files import CsvRows, NdjsonRows
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import Progress, Row, Rows, Value
+from dbpool.bulk.writing.written import Written
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.batches import Form
@@ -35,6 +36,8 @@ from dbpool.errors import (
     TransactionFailed,
     TransactionRolledBack,
     UsageError,
+    WriteFailed,
+    WriteOutcomeUnknown,
 )
 from dbpool.gate import Gate
 from dbpool.lane import Lane
@@ -100,6 +103,9 @@ __all__ = [
     "TransactionRolledBack",
     "UsageError",
     "Value",
+    "WriteFailed",
+    "WriteOutcomeUnknown",
+    "Written",
     "create_pool",
     "for_each",
 ]

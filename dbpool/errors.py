@@ -147,6 +147,31 @@ class CommitOutcomeUnknown(ConnectionLost):
         self.xid = xid
 
 
+class WriteFailed(DbPoolError):
+    """A bulk write ended early; the cause (``__cause__``) is the server's error, or what else went wrong.
+
+    ``rows_stored`` rows of the source, counted from its beginning, are stored; nothing of the others is. What failed
+    was the transaction with the rows ``first_row`` to ``last_row``, or one of these; rows are counted from 0.
+    """
+
+    def __init__(self, message: str, *, rows_stored: int, first_row: int, last_row: int) -> None:
+        super().__init__(message)
+        self.rows_stored, self.first_row, self.last_row = rows_stored, first_row, last_row
+
+
+class WriteOutcomeUnknown(CommitOutcomeUnknown):
+    """A bulk write lost its connection between a COMMIT and its answer.
+
+    ``rows_stored`` rows of the source, counted from its beginning, are stored for sure; of the rows ``first_row`` to
+    ``last_row``, counted from 0, all are or none is, and ``await db.outcome(error)`` asks the server; nothing of what
+    comes after them.
+    """
+
+    def __init__(self, message: str, *, xid: str | None, rows_stored: int, first_row: int, last_row: int) -> None:
+        super().__init__(message, xid=xid)
+        self.rows_stored, self.first_row, self.last_row = rows_stored, first_row, last_row
+
+
 class TransactionFailed(DbPoolError):
     """``run`` gave up after ``attempts`` conflicts; the last one is the cause."""
 

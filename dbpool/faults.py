@@ -60,6 +60,25 @@ def is_stale_plan(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InvalidCachedStatementError)
 
 
+def is_conflict(error: BaseException) -> bool:
+    """Whether nothing was stored for a reason that may be gone when the whole transaction is run again."""
+    state = sqlstate(error)
+    return is_stale_plan(error) or (state is not None and verdict(state) is Verdict.RETRY_TRANSACTION)
+
+
+def is_of_the_values(error: BaseException) -> bool:
+    """Whether *error*, met while rows were encoded, is about a value: no answer of the server, nor a lost one."""
+    is_servers = isinstance(error, asyncpg.PostgresError) and error.severity is not None
+    return isinstance(error, Exception) and not (
+        is_servers or isinstance(error, (OSError, asyncpg.InternalClientError))
+    )
+
+
+def is_refused_by_driver(error: BaseException) -> bool:
+    """Whether the driver itself says that it cannot do this."""
+    return isinstance(error, asyncpg.InternalClientError)
+
+
 def translated(error: BaseException, connection: Breakable, name: str) -> BaseException:
     """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
     state = sqlstate(error)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, LiteralString, Protocol, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
-from dbpool.bulk.batch import Take
 from dbpool.bulk.coalesce import Coalescer
-from dbpool.bulk.each import EachOptions, for_each
-from dbpool.bulk.guard import BatchPlan
-from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
 from dbpool.bulk.plans import Plans
+from dbpool.bulk.writing.sorting import SortBy, in_order
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -24,12 +20,13 @@ from dbpool.faults import one_line, told_as_ours
 from dbpool.leases import Lease, Leases
 from dbpool.loan import Loan
 from dbpool.oneshot import Calls
-from dbpool.queries import Queries, check, check_statement, checked_timeout
+from dbpool.queries import check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
 from dbpool.streaming import StreamedRows
 from dbpool.transacting import Transacting
 from dbpool.transaction import Transaction, TransactionOptions
+from dbpool.wholetables import WholeTables
 
 T = TypeVar("T")
 
@@ -48,7 +45,7 @@ class Machinery(Protocol):
     def _check_usable(self, line: Line | None = None) -> None: ...
 
 
-class Lane(Queries):
+class Lane(WholeTables):
     """A way to a pool's connections, with a line and a share of its own: see ``DatabasePool.lane``."""
 
     def __init__(self, pool: Machinery, line: Line, *, coalesce: bool) -> None:
@@ -66,19 +63,32 @@ class Lane(Queries):
         """Callers in the line of this lane."""
         return self._line.waiting
 
-    # Statements: fetch, query, fetchrow, fetchval, execute come from Queries
+    # Statements; fetch and its like come from Queries, what is for many rows from the others above
 
     async def executemany(
-        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
+        self,
+        sql: LiteralString,
+        args: Iterable[Sequence[object]],
+        *,
+        timeout: float | None = None,
+        sort_by: SortBy | None = None,
     ) -> None:
-        """Run a statement for each of *args*, all or nothing, in few round trips."""
+        """Run a statement for each of *args*, all or nothing, in few round trips.
+
+        Args:
+            sort_by: the index of the parameter, from 0, by which they are sorted first, or a function of each of *args*
+                that returns what to sort by: writers that all go in one order do not deadlock. They are kept in memory.
+        """
         pool = self._pool
         pool._check_usable(self._line)
         check_statement(sql, (), pool._settings.trusted_functions)
         seconds = checked_timeout(timeout) or pool._settings.query_timeout
+        site = pool._leases.gate.sites.of(2)
         clock = pool._leases.loop.time
         ends_at = clock() + seconds
-        async with self._lease(timeout, pool._leases.gate.sites.of(2)) as connection:
+        if sort_by is not None:
+            args = await in_order(args, sort_by)
+        async with self._lease(timeout, site) as connection:
             if timeout is not None:
                 seconds = max(ends_at - clock(), 0.001)
             with told_as_ours(connection, connection.held_by, seconds):
@@ -95,70 +105,6 @@ class Lane(Queries):
         check_statement(sql, args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
         return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
-
-    # The same statement for many items
-
-    def map(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
-    ) -> AsyncIterator[Rows]:
-        """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
-
-        Items are sent in batches where that is proven to give the same rows, in the same order, with the same names, as
-        one statement each (see ``explain_map``). They are read only as fast as the results are, whatever their number.
-        An item that fails costs only itself. Ending the loop early, or cancelling it, stops what is under way; wrap it
-        in ``contextlib.aclosing`` to have every connection back at that moment.
-
-        Args:
-            items: the values of $1, or tuples of several; any iterable, async or not. The rows of a file: ``CsvRows``,
-                ``NdjsonRows``, or its ``Path``; their values are read as the server reads text.
-            options: *ordered* (default): in the order of *items*, else as they come. *at_once*: connections, 4 or as
-                many as there are. *on_error*: ``"raise"`` (default) the first one, or ``"collect"`` it in the item.
-                *form*: a ``Form`` instead of the one that is found. *retry*: tries, 3, where the server says that
-                another one can succeed (conflicts; a lost connection if *sql* only reads). *timeout*: seconds for
-                each batch, ``query_timeout``. *rate*: items a second. *batch*: items at the most, 500.
-                *progress*: called with a ``Progress`` twice a second, and at the end. *into*: as for ``fetch``.
-        Raises: the error of an item, with its number as a note; what ``fetch`` raises.
-        """
-        return mapped(self._access(), sql, items, Take.ROWS, **options)
-
-    def map_row(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
-    ) -> AsyncIterator[Row]:
-        """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
-        return mapped(self._access(), sql, items, Take.ROW, **options)
-
-    def map_val(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
-    ) -> AsyncIterator[Value]:
-        """The same with the first column of the first row, or None."""
-        return mapped(self._access(), sql, items, Take.VALUE, **options)
-
-    async def fetch_all(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
-    ) -> list[list[Any]]:
-        """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
-
-        Raises:
-            BulkFailed: some items failed; it has the rows of the others.
-        """
-        return await all_rows(self._access(), sql, items, **options)
-
-    def for_each(
-        self,
-        source: str | Iterable[Any] | AsyncIterable[Any],
-        function: Callable[[Any], Awaitable[Any]],
-        **options: Unpack[EachOptions],
-    ) -> AsyncIterator[Value]:
-        """A function for each row of a query, or each item of an iterable: see ``dbpool.for_each``.
-
-        *source* as SQL is read through a cursor, which holds one connection of this lane until the end.
-        """
-        items = self.stream(source) if isinstance(source, str) else source
-        return for_each(items, function, **options)
-
-    async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
-        """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
-        return await explained(self._access(), sql, sample)
 
     # Transactions
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from dbpool.bulk.writing.sorting import SortBy, in_order
 from dbpool.compat.inside import READ
 from dbpool.compat.lane import AsyncpgLane
 from dbpool.compat.leases import HookedLeases
@@ -271,8 +272,12 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._shortcut(query, timeout)  # for what it refuses
         return await Pool.fetchmany(self, query, args, timeout=timeout, record_class=record_class)
 
-    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
+    async def executemany(
+        self, command: str, args: Any, *, timeout: float | None = None, sort_by: SortBy | None = None
+    ) -> None:
         self._shortcut(command, timeout)
+        if sort_by is not None:
+            args = await in_order(args, sort_by)
         await Pool.executemany(self, command, args, timeout=timeout)
 
     def _shortcut(self, query: str, timeout: float | None) -> Statement | None:

@@ -1,0 +1,89 @@
+"""The helpers for many items: one statement, or one function, for each of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, LiteralString, Unpack
+
+from dbpool.bulk.access import Access
+from dbpool.bulk.batch import Take
+from dbpool.bulk.each import EachOptions, for_each
+from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
+from dbpool.queries import Queries
+
+
+class ManyItems(Queries):
+    """A part of what a lane offers, in a class of its own for its length alone."""
+
+    @abstractmethod
+    def _access(self) -> Access:
+        """How to get connections; to be called by the method that the user calls."""
+
+    @abstractmethod
+    def stream(self, sql: LiteralString, *args: object) -> AsyncIterator[Any]:
+        """The rows of a statement through a cursor."""
+
+    def map(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Rows]:
+        """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
+
+        Items are sent in batches where that is proven to give the same rows, in the same order, with the same names, as
+        one statement each (see ``explain_map``). They are read only as fast as the results are, whatever their number.
+        An item that fails costs only itself. Ending the loop early, or cancelling it, stops what is under way; wrap it
+        in ``contextlib.aclosing`` to have every connection back at that moment.
+
+        Args:
+            items: the values of $1, or tuples of several; any iterable, async or not. The rows of a file: ``CsvRows``,
+                ``NdjsonRows``, or its ``Path``; their values are read as the server reads text.
+            options: *ordered* (default): in the order of *items*, else as they come. *at_once*: connections, 4 or as
+                many as there are. *on_error*: ``"raise"`` (default) the first one, or ``"collect"`` it in the item.
+                *form*: a ``Form`` instead of the one that is found. *retry*: tries, 3, where the server says that
+                another one can succeed (conflicts; a lost connection if *sql* only reads). *timeout*: seconds for
+                each batch, ``query_timeout``. *rate*: items a second. *batch*: items at the most, 500.
+                *progress*: called with a ``Progress`` twice a second, and at the end. *into*: as for ``fetch``.
+        Raises: the error of an item, with its number as a note; what ``fetch`` raises.
+        """
+        return mapped(self._access(), sql, items, Take.ROWS, **options)
+
+    def map_row(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Row]:
+        """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
+        return mapped(self._access(), sql, items, Take.ROW, **options)
+
+    def map_val(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+    ) -> AsyncIterator[Value]:
+        """The same with the first column of the first row, or None."""
+        return mapped(self._access(), sql, items, Take.VALUE, **options)
+
+    async def fetch_all(
+        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+    ) -> list[list[Any]]:
+        """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
+
+        Raises:
+            BulkFailed: some items failed; it has the rows of the others.
+        """
+        return await all_rows(self._access(), sql, items, **options)
+
+    def for_each(
+        self,
+        source: str | Iterable[Any] | AsyncIterable[Any],
+        function: Callable[[Any], Awaitable[Any]],
+        **options: Unpack[EachOptions],
+    ) -> AsyncIterator[Value]:
+        """A function for each row of a query, or each item of an iterable: see ``dbpool.for_each``.
+
+        *source* as SQL is read through a cursor, which holds one connection of this lane until the end.
+        """
+        items = self.stream(source) if isinstance(source, str) else source
+        return for_each(items, function, **options)
+
+    async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
+        """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
+        return await explained(self._access(), sql, sample)
