@@ -1,7 +1,9 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.bulk.exported import Exported, ExportProgress
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
+from dbpool.core.copyformats import Csv
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
@@ -12,6 +14,7 @@ from dbpool.errors import (
     CredentialsError,
     DbPoolError,
     EmbeddedError,
+    ExportFailed,
     LeasesRemain,
     LineFull,
     MigrationError,
@@ -48,10 +51,14 @@ __all__ = [
     "CommitOutcomeUnknown",
     "ConnectionLost",
     "CredentialsError",
+    "Csv",
     "DatabasePool",
     "DbPoolError",
     "Dsn",
     "EmbeddedError",
+    "ExportFailed",
+    "ExportProgress",
+    "Exported",
     "Gap",
     "Gate",
     "GateLane",

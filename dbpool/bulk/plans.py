@@ -1,0 +1,110 @@
+"""The statements that read what is exported, each a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dbpool.bulk.literals import with_literals
+from dbpool.bulk.parquet import SESSION, Column, as_readable
+from dbpool.bulk.requests import PAGE_BYTES, ExportRequest
+from dbpool.bulk.session import Session
+from dbpool.bulk.snapshots import begin_alone, export_snapshot
+from dbpool.bulk.tables import Leaf, Table, find_leaves, find_table
+from dbpool.core.copyformats import Format, as_json
+from dbpool.core.exportable import Query
+from dbpool.core.pages import pages_per_part
+
+# Parts of one file wait in memory for their turn, so they are small; 1 ms is what a statement costs besides its rows.
+LEAST_JOINED: Final = 1 << 20
+MOST_JOINED: Final = 4 << 20
+LEAST_SPLIT: Final = 4 << 20
+MOST_SPLIT: Final = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be read.
+
+    Args:
+        parts: a SELECT each, in the order of the result; more than one can be read by others who see *snapshot*.
+        columns: for Parquet only.
+        note: why nobody else can help.
+    """
+
+    parts: Sequence[str]
+    columns: Sequence[Column]
+    note: str = ""
+    table: Table | None = None
+    snapshot: str = ""
+
+
+async def begin_plan(session: Session, request: ExportRequest, readers: int) -> Plan:
+    """Begin the transaction in which *session* reads; say what there is to read, for *readers* connections."""
+    if isinstance(request.source, Query):
+        return await _plan_of_query(session, request, request.source)
+    table = await find_table(session, request.source)
+    await begin_alone(session, table)
+    plan = await _plan_of_table(session, request, table, readers)
+    if len(plan.parts) == 1 or readers == 1:
+        return plan
+    snapshot, obstacle = await export_snapshot(session)
+    if obstacle:
+        await session.command("ROLLBACK")
+        await begin_alone(session, table)
+        plan = await _plan_of_table(session, request, table, 1)  # anew: it sees another state
+    return Plan(plan.parts, plan.columns, plan.note or obstacle, table, snapshot)
+
+
+async def prepare_formats(session: Session, what: Format) -> None:
+    """Make the transaction write values as *what* needs them."""
+    if what is Format.PARQUET:
+        await session.command(SESSION)
+
+
+async def _plan_of_query(session: Session, request: ExportRequest, query: Query) -> Plan:
+    await session.command("BEGIN")
+    await prepare_formats(session, request.what)
+    sql = query.sql
+    if request.options.args:
+        sql = await with_literals(session, sql, request.options.args)
+    columns = await _columns(session, request, sql, ())
+    return Plan([_written(request, sql, columns, is_write=query.is_write)], columns, "a query is one statement")
+
+
+async def _plan_of_table(session: Session, request: ExportRequest, table: Table, readers: int) -> Plan:
+    await prepare_formats(session, request.what)
+    columns = await _columns(session, request, table.select(), table.columns)
+    leaves: Sequence[Leaf] | str = table.whole or await find_leaves(session, table)
+    if isinstance(leaves, str):
+        return Plan([_written(request, table.select(), columns)], columns, leaves, table)
+    per_part = _pages_per_part(request, sum(leaf.pages or 0 for leaf in leaves), readers)
+    selects = [table.select_range(leaf, pages) for leaf in leaves for pages in leaf.ranges(per_part)]
+    return Plan([_written(request, select, columns) for select in selects], columns, "", table)
+
+
+def _pages_per_part(request: ExportRequest, pages: int, readers: int) -> int:
+    if request.options.part_bytes is not None:
+        return max(1, request.options.part_bytes // PAGE_BYTES)
+    least, most = (LEAST_SPLIT, MOST_SPLIT) if request.is_split else (LEAST_JOINED, MOST_JOINED)
+    return pages_per_part(pages, readers, least=least // PAGE_BYTES, most=most // PAGE_BYTES)
+
+
+def _written(request: ExportRequest, select: str, columns: Sequence[Column], *, is_write: bool = False) -> str:
+    if request.what is Format.NDJSON:
+        return as_json(select, is_write=is_write)
+    return as_readable(select, columns) if request.what is Format.PARQUET else select
+
+
+async def _columns(
+    session: Session, request: ExportRequest, sql: str, of_table: Sequence[tuple[str, int]]
+) -> list[Column]:
+    """What the columns are where the format must know; a query's have no modifiers that the driver would tell."""
+    if request.what is not Format.PARQUET:
+        return []
+    described = await session.describe(sql)
+    modifiers = [modifier for _, modifier in of_table] or [-1] * len(described)
+    return [
+        Column(name, oid, shown, modifier) for (name, oid, shown), modifier in zip(described, modifiers, strict=True)
+    ]
