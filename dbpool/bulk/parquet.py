@@ -169,7 +169,8 @@ def _from_hex(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     for chunk in texts.chunks:
         chunk = pa.concat_arrays([chunk])  # without an offset
         valid, offsets, digits = chunk.buffers()
-        halved = compute.shift_right(pa.Array.from_buffers(pa.int32(), len(chunk) + 1, [None, offsets]), 1)
+        positions = pa.Array.from_buffers(pa.int32(), len(chunk) + 1, [None, offsets])
+        halved = compute.shift_right(positions, pa.scalar(1, pa.int32()))
         data = pa.py_buffer(binascii.unhexlify(digits) if digits is not None else b"")
         made.append(pa.Array.from_buffers(pa.binary(), len(chunk), [valid, halved.buffers()[1], data]))
     return pa.chunked_array(made, pa.binary())
