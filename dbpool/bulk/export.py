@@ -153,16 +153,17 @@ class _Run:
         block: list[bytes] = []
         size = 0
 
-        async def take(piece: bytes) -> None:
+        def take(piece: bytes) -> Awaitable[None] | None:
             nonlocal block, size
             self._bytes += len(piece)
             block.append(piece if frame is None else frame.rows_of(piece))
             size += len(piece)
-            if size >= BLOCK_BYTES:
-                full, block = block, []
-                whole, size = size, 0
-                await deliver(full, whole)
-                self._tell()
+            if size < BLOCK_BYTES:
+                return None
+            self._tell()
+            full, block = block, []
+            whole, size = size, 0
+            return deliver(full, whole)
 
         options = copy_options(request.what, request.csv, is_first=part == 0 or request.is_split)
         rows = await session.copy(self._plan.parts[part], options, take)

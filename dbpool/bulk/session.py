@@ -46,22 +46,29 @@ class Session:
             statement = await self.connection.prepare(sql, timeout=self.patience_s)
         return [each.oid for each in statement.get_parameters()]
 
-    async def copy(self, sql: str, options: CopyOptions, take: Callable[[bytes], Awaitable[None]]) -> int:
-        """COPY the rows of *sql*: ``await take(piece)`` for one piece after the other; return how many rows.
+    async def copy(self, sql: str, options: CopyOptions, take: Callable[[bytes], Awaitable[None] | None]) -> int:
+        """COPY the rows of *sql*: ``take(piece)`` for one piece after the other; return how many rows.
 
-        A piece is whole messages of the server, which are whole rows.
+        A piece is whole messages of the server, which are whole rows. What *take* returns is awaited before the next.
         """
-        connection, clock = self.connection, asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
         with self._told():
             async with asyncio.timeout(self.patience_s) as silence:
+                noted_at = clock()
 
                 async def output(piece: bytes) -> None:
-                    silence.reschedule(None)  # the server may send; it is we who are not ready
-                    await take(piece)
-                    silence.reschedule(clock() + self.patience_s)
+                    nonlocal noted_at
+                    full = take(piece)
+                    if full is not None:
+                        silence.reschedule(None)  # the server may send; it is we who are not ready
+                        await full
+                    elif clock() - noted_at < self.patience_s / 8:  # to note each piece would cost more than it does
+                        return
+                    noted_at = clock()
+                    silence.reschedule(noted_at + self.patience_s)
 
                 no_limit = PooledConnection.drivers_limit  # its own would also count the time that a target takes
-                status = await connection.copy_from_query(sql, output=output, timeout=no_limit, **options)
+                status = await self.connection.copy_from_query(sql, output=output, timeout=no_limit, **options)
         return int(status.rpartition(" ")[2])
 
     def _told(self) -> AbstractContextManager[None]:
