@@ -49,10 +49,10 @@ async def test_ndjson_is_a_line_a_row_also_where_a_document_has_line_ends(databa
 async def test_csv_is_written_as_asked_for(database: Database, tmp_path: Path) -> None:
     dialect = Csv(header=False, delimiter=";", null="NULL", quote="'", escape="\\", force_quote=("b",))
     async with pool_of(database) as db:
-        await db.export("values (1, 'it''s', null::text)", tmp_path / "a.txt", format=dialect)
+        await db.export("select 1 as a, 'it''s' as b, null as c", tmp_path / "a.txt", format=dialect)
         await db.export("select 1 as a, 'x' as b, null as c", tmp_path / "b.txt", format=dialect)
         await db.export("select 'x' as a, 'y' as b", tmp_path / "c.txt", format=Csv(force_quote=True))
-    assert (tmp_path / "a.txt").read_text() == "1;'it\\'s';NULL\n" or True
+    assert (tmp_path / "a.txt").read_text() == "1;'it\\'s';NULL\n"
     assert (tmp_path / "b.txt").read_text() == "1;'x';NULL\n"
     assert (tmp_path / "c.txt").read_text() == 'a,b\n"x","y"\n'
 
@@ -87,7 +87,7 @@ async def test_a_directory_gets_a_file_a_part(database: Database, tmp_path: Path
     async with pool_of(database) as db, witness_of(database) as witness:
         await witness.run(MIXED)
         done = await db.export("mixed", tmp_path, part_bytes=8 * PAGE)
-        rows = [list(csv.reader(path.open(newline=""))) for path in done.paths]
+        rows = [list(csv.reader(path.read_text().splitlines(keepends=True))) for path in done.paths]
         ids = [row[0] for row in await witness.rows("select id from mixed")]
     assert files_in(tmp_path) == [f"part-{number:05d}.csv" for number in range(done.parts)]
     assert {tuple(each[0]) for each in rows} == {("id", "name", "amount", "at", "raw", "doc")}
@@ -100,7 +100,7 @@ async def test_a_pattern_gets_a_file_a_part_each_whole(database: Database, tmp_p
         await witness.run(MIXED)
         done = await db.export("mixed", str(tmp_path / f"of-{{part}}.{written}"), part_bytes=8 * PAGE)
         assert files_in(tmp_path) == [f"of-{number:05d}.{written}" for number in range(done.parts)]
-        assert done.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+        assert done.bytes == sum(path.stat().st_size for path in done.paths)
         if written == "bin":
             await witness.run("create table again (like mixed)")
             for path in done.paths:
@@ -129,17 +129,18 @@ async def test_parameters_are_values_wherever_they_stand_and_nothing_else_is(
     args = ("it's \\ $2", "'); drop table x; --", [1, None], "ab", None, True)
     async with pool_of(database) as db:
         done = await db.export(sql, tmp_path / "a.csv", args=args)
-    (row,) = csv.DictReader((tmp_path / "a.csv").open(newline=""))
+    (row,) = csv.DictReader((tmp_path / "a.csv").read_text().splitlines())
     assert row == {"a": args[0], "$2": "$1", "b": f"{args[1]}!", "c": "{1,NULL}", "d": "ab.", "e": ""}
     assert (done.rows, done.parts, done.connections) == (1, 1, 1)
 
 
 async def test_args_that_do_not_fit_the_query_are_refused(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db:
+        before = db.stats().granted_total
         for sql, args in (("select $1::int", ()), ("select 1", (1,)), ("pg_class", (1,))):
             with pytest.raises(StatementError, match="args for"):
                 await db.export(sql, tmp_path / "a.csv", args=args)
-        assert db.stats().granted_total == 1  # that of opening: refused before a permit was taken
+        assert db.stats().granted_total == before
 
 
 async def test_a_write_is_stored_when_its_rows_are_in_the_file(database: Database, tmp_path: Path) -> None:
