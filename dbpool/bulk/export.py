@@ -70,7 +70,7 @@ class _Run:
         self._started_at = self._told_at = self._clock()
         most = access.most
         self._readers = min(most, request.options.at_once or min(READERS, max(2, most // 2)))
-        self._plan = Plan((), ())
+        self._plan = Plan("")
         self._left: deque[int] = deque()
         self._in_line: set[asyncio.Task[None]] = set()
         self._sequence = PartSequence(ROOM_BYTES * self._readers)
@@ -82,7 +82,7 @@ class _Run:
 
     @property
     def parts(self) -> int:
-        return len(self._plan.parts)
+        return self._plan.parts
 
     async def lead(self, group: asyncio.TaskGroup) -> None:
         """Read all, with whoever can be had to help; end the transaction when everything is written."""
@@ -122,8 +122,6 @@ class _Run:
                     await self._read(session)
                     await session.command("COMMIT")
         except (AcquireTimeout, LineFull, PoolClosed, PoolDeadlock, ServerUnavailable) as error:
-            if me not in self._in_line:
-                raise
             self._notes[f"a connection could not be had ({one_line(error)})"] = None
         finally:
             self._in_line.discard(me)
@@ -166,7 +164,7 @@ class _Run:
             return deliver(full, whole)
 
         options = copy_options(request.what, request.csv, is_first=part == 0 or request.is_split)
-        rows = await session.copy(self._plan.parts[part], options, take)
+        rows = await session.copy(self._plan.statement(part, request), options, take)
         if frame is not None:
             block.append(frame.end())
         if any(block):

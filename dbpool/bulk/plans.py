@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dbpool.bulk.literals import with_literals
@@ -14,7 +14,7 @@ from dbpool.bulk.snapshots import begin_alone, export_snapshot
 from dbpool.bulk.tables import Leaf, Table, find_leaves, find_table
 from dbpool.core.copyformats import Format, as_json
 from dbpool.core.exportable import Query
-from dbpool.core.pages import pages_per_part
+from dbpool.core.pages import PageRange, pages_per_part
 
 # Parts of one file wait in memory for their turn, so they are small; 1 ms is what a statement costs besides its rows.
 LEAST_JOINED: Final = 1 << 20
@@ -28,16 +28,34 @@ class Plan:
     """What is to be read.
 
     Args:
-        parts: a SELECT each, in the order of the result; more than one can be read by others who see *snapshot*.
+        select: the whole of it.
         columns: for Parquet only.
         note: why nobody else can help.
+        table: None for a query.
+        ranges: the parts of *table* in the order of the result; empty where *select* is the only one.
+        snapshot: by which others can read parts, too; "" if they cannot.
     """
 
-    parts: Sequence[str]
-    columns: Sequence[Column]
+    select: str
+    columns: Sequence[Column] = ()
     note: str = ""
     table: Table | None = None
+    ranges: Sequence[tuple[Leaf, PageRange]] = ()
     snapshot: str = ""
+
+    @property
+    def parts(self) -> int:
+        return max(1, len(self.ranges))
+
+    def statement(self, part: int, request: ExportRequest) -> str:
+        """What reads *part*; made when it is needed, for of a large table there are many."""
+        select = self.select
+        if self.ranges:
+            assert self.table is not None
+            select = self.table.select_range(*self.ranges[part])
+        if request.what is Format.NDJSON:
+            return as_json(select, is_write=isinstance(request.source, Query) and request.source.is_write)
+        return as_readable(select, self.columns) if request.what is Format.PARQUET else select
 
 
 async def begin_plan(session: Session, request: ExportRequest, readers: int) -> Plan:
@@ -47,14 +65,14 @@ async def begin_plan(session: Session, request: ExportRequest, readers: int) -> 
     table = await find_table(session, request.source)
     await begin_alone(session, table)
     plan = await _plan_of_table(session, request, table, readers)
-    if len(plan.parts) == 1 or readers == 1:
+    if plan.parts == 1 or readers == 1:
         return plan
     snapshot, obstacle = await export_snapshot(session)
     if obstacle:
         await session.command("ROLLBACK")
         await begin_alone(session, table)
         plan = await _plan_of_table(session, request, table, 1)  # anew: it sees another state
-    return Plan(plan.parts, plan.columns, plan.note or obstacle, table, snapshot)
+    return replace(plan, note=plan.note or obstacle, snapshot=snapshot)
 
 
 async def prepare_formats(session: Session, what: Format) -> None:
@@ -69,8 +87,7 @@ async def _plan_of_query(session: Session, request: ExportRequest, query: Query)
     sql = query.sql
     if request.options.args:
         sql = await with_literals(session, sql, request.options.args)
-    columns = await _columns(session, request, sql, ())
-    return Plan([_written(request, sql, columns, is_write=query.is_write)], columns, "a query is one statement")
+    return Plan(sql, await _columns(session, request, sql, ()), "a query is one statement")
 
 
 async def _plan_of_table(session: Session, request: ExportRequest, table: Table, readers: int) -> Plan:
@@ -78,10 +95,10 @@ async def _plan_of_table(session: Session, request: ExportRequest, table: Table,
     columns = await _columns(session, request, table.select(), table.columns)
     leaves: Sequence[Leaf] | str = table.whole or await find_leaves(session, table)
     if isinstance(leaves, str):
-        return Plan([_written(request, table.select(), columns)], columns, leaves, table)
+        return Plan(table.select(), columns, leaves, table)
     per_part = _pages_per_part(request, sum(leaf.pages or 0 for leaf in leaves), readers)
-    selects = [table.select_range(leaf, pages) for leaf in leaves for pages in leaf.ranges(per_part)]
-    return Plan([_written(request, select, columns) for select in selects], columns, "", table)
+    ranges = [(leaf, pages) for leaf in leaves for pages in leaf.ranges(per_part)]
+    return Plan(table.select(), columns, "", table, ranges)
 
 
 def _pages_per_part(request: ExportRequest, pages: int, readers: int) -> int:
@@ -89,12 +106,6 @@ def _pages_per_part(request: ExportRequest, pages: int, readers: int) -> int:
         return max(1, request.options.part_bytes // PAGE_BYTES)
     least, most = (LEAST_SPLIT, MOST_SPLIT) if request.is_split else (LEAST_JOINED, MOST_JOINED)
     return pages_per_part(pages, readers, least=least // PAGE_BYTES, most=most // PAGE_BYTES)
-
-
-def _written(request: ExportRequest, select: str, columns: Sequence[Column], *, is_write: bool = False) -> str:
-    if request.what is Format.NDJSON:
-        return as_json(select, is_write=is_write)
-    return as_readable(select, columns) if request.what is Format.PARQUET else select
 
 
 async def _columns(

@@ -58,11 +58,15 @@ class Session:
 
                 async def output(piece: bytes) -> None:
                     nonlocal noted_at
-                    full = take(piece)
-                    if full is not None:
-                        silence.reschedule(None)  # the server may send; it is we who are not ready
-                        await full
-                    elif clock() - noted_at < self.patience_s / 8:  # to note each piece would cost more than it does
+                    try:
+                        full = take(piece)
+                        if full is not None:
+                            silence.reschedule(None)  # the server may send; it is we who are not ready
+                            await full
+                    except Exception as error:
+                        self.connection.callers_error = error  # not to be taken for one of the connection's
+                        raise
+                    if full is None and clock() - noted_at < self.patience_s / 8:  # to note each piece is dear
                         return
                     noted_at = clock()
                     silence.reschedule(noted_at + self.patience_s)

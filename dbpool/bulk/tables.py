@@ -92,7 +92,9 @@ async def find_table(session: Session, name: TableName) -> Table:
     if not found:
         alike = [row["name"] for row in await session.rows(_ALIKE, name.name)]
         hint = f"; there is {' and '.join(alike)}" if alike else ""
-        raise ExportFailed(f"there is no table {name} in this database that {session.connection.held_by} sees{hint}")
+        raise ExportFailed(
+            f"{session.connection.held_by} finds no table {name}{hint}: check its schema and search_path"
+        )
     (row,) = found
     if row["kind"] not in ("r", "p", *_KINDS):
         raise ExportFailed(f"{name} is no table, but of kind {row['kind']!r} in pg_class: it has no rows to export")

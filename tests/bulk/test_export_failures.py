@@ -40,7 +40,7 @@ def full_device() -> BinaryIO:
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("nothing", 'no table "nothing"'),
+        ("nothing", 'finds no table "nothing"'),
         ("nowhere.nothing", 'no table "nowhere"."nothing"'),
         ("SHOUTED", 'no table "shouted".*there is public."SHOUTED"'),
         ("an_index", "is no table, but of kind 'i'"),
@@ -172,8 +172,8 @@ async def test_a_target_may_take_longer_than_a_query(database: Database) -> None
         blocks.append(block)
 
     async with pool_of(database, query_timeout=0.2) as db:
-        await db.export("select repeat('x', 2000) from generate_series(1, 2000)", take)
-    assert len(b"".join(blocks)) == 2001 * 2000 + len("repeat\n")
+        await db.export("select repeat('x', 2000) from generate_series(1, 4000)", take)
+    assert len(b"".join(blocks)) == 2001 * 4000 + len("repeat\n")
 
 
 async def test_a_lost_connection_is_told_and_leaves_no_file(database: Database, tmp_path: Path) -> None:

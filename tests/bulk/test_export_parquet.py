@@ -53,8 +53,8 @@ async def test_every_type_is_what_holds_its_values_and_null_stays_null(database:
     async with pool_of(database, server_settings={"timezone": "Asia/Tokyo", "datestyle": "German"}) as db:
         await db.execute("create domain whole_number as int")
         shape = ", ".join(f"{name} {kind}" for name, (kind, *_) in zip(columns, TYPES, strict=True))
-        await db.execute(f"create table typed ({shape})")  # type: ignore[arg-type]
-        await db.execute(f"insert into typed values ({', '.join(value for _, value, *_ in TYPES)})")  # type: ignore[arg-type]
+        await db.execute(f"create table typed ({shape})")
+        await db.execute(f"insert into typed values ({', '.join(value for _, value, *_ in TYPES)})")
         await db.execute("insert into typed (c0) values (null)")
         done = await db.export("typed", path)
     table = pq.read_table(path)
