@@ -211,7 +211,8 @@ class Lane(Queries):
             ExportFailed: no such table, no such directory, no room on the disk.
             QueryTimeout: *timeout* is over, or the server was silent for too long.
             AcquireTimeout, LineFull, PoolClosed, ServerUnavailable, ConnectionLost: see acquire and fetch.
-        Cancelling: stops every COPY, removes what was written, and gives every connection back.
+        Cancelling: stops every COPY, removes what was written, and gives every connection back; once all is written and
+            COMMIT was sent, it is delivered when the files have their names.
         Example: ``await db.export("orders", "orders.csv.gz", at_once=2)``
         """
         options = ExportOptions(

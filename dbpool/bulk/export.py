@@ -20,6 +20,7 @@ from dbpool.bulk.threads import in_thread
 from dbpool.core.copyformats import BinaryPart, Format, copy_options
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, PoolDeadlock, QueryTimeout, ServerUnavailable
 from dbpool.faults import one_line
+from dbpool.finish import finish
 
 BLOCK_BYTES: Final = 1 << 20  # are written together: a thread's start is then little beside the write
 ROOM_BYTES: Final = 6 << 20  # for each connection, of what waits for its part's turn
@@ -36,7 +37,7 @@ async def export(access: Access, source: str, target: Target, options: ExportOpt
         async with asyncio.timeout(options.timeout) as limit:
             async with asyncio.TaskGroup() as group:
                 group.create_task(run.lead(group), name=f"export of {source[:40]}")
-        await run.publish()
+        run.tell(is_last=True)
     except BaseExceptionGroup as failures:
         error = _first(failures)
     except TimeoutError:
@@ -103,7 +104,15 @@ class _Run:
                 await asyncio.wait(helpers)
             if writer is not None:
                 await writer
-            await session.command("COMMIT")
+            await finish(self._complete(session))
+
+    async def _complete(self, session: Session) -> None:
+        """Store what a query wrote, and give the files their names: both, for a row deleted may stand there only."""
+        await session.command("COMMIT")
+        files = self._files()
+        if files:
+            await in_thread(lambda: publish_all(files))
+        self._is_published = True
 
     async def _help(self, plan: Plan) -> None:
         me = asyncio.current_task()
@@ -143,7 +152,7 @@ class _Run:
             await sequence.end(part)
         self._rows += rows
         self.parts_done += 1
-        self._tell()
+        self.tell()
 
     async def _copy(self, session: Session, part: int, deliver: Callable[[Block, int], Awaitable[None]]) -> int:
         request = self._request
@@ -158,7 +167,7 @@ class _Run:
             size += len(piece)
             if size < BLOCK_BYTES:
                 return None
-            self._tell()
+            self.tell()
             full, block = block, []
             whole, size = size, 0
             return deliver(full, whole)
@@ -177,14 +186,6 @@ class _Run:
         self._outlets.append(outlet)
         await self._sequence.pass_on(self.parts, outlet.write)
         await outlet.finish()
-
-    async def publish(self) -> None:
-        """Give the files their names."""
-        files = self._files()
-        if files:
-            await in_thread(lambda: publish_all(files))
-        self._is_published = True
-        self._tell(is_last=True)
 
     def discard(self) -> None:
         """Remove what is not published."""
@@ -211,7 +212,8 @@ class _Run:
     def _patience_s(self) -> float:
         return self._request.options.timeout or self._access.settings.query_timeout
 
-    def _tell(self, *, is_last: bool = False) -> None:
+    def tell(self, *, is_last: bool = False) -> None:
+        """Say how far it has come, now and then."""
         tell, now = self._request.options.progress, self._clock()
         if tell is None or (now - self._told_at < TELL_EVERY_S and not is_last):
             return

@@ -15,11 +15,11 @@ AHEAD_BYTES: Final = 2 << 20  # of the part whose turn it is: so that reading go
 class PartSequence:
     """Takes the blocks of many parts from as many tasks, and gives them to one writer part after part.
 
-    Parts are begun in order. Always true between two turns of the event loop: what waits here for its part's turn is
-    less than *room* and a block of each task; the part whose turn it is never waits for the others.
+    Parts are begun in order. Always true between two turns of the event loop: what waits here is less than *room*, what
+    may be ahead of the writer, and a block of each task; the part whose turn it is never waits for the others.
 
     Args:
-        room: bytes that may wait for their part's turn.
+        room: bytes beyond which parts wait whose turn has not come.
     """
 
     def __init__(self, room: int) -> None:
@@ -69,4 +69,4 @@ class PartSequence:
     def _has_room(self, part: int) -> bool:
         if part == self._turn:
             return self._sizes.get(part, 0) < AHEAD_BYTES
-        return sum(self._sizes.values()) - self._sizes.get(self._turn, 0) < self._room
+        return sum(self._sizes.values()) < self._room

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
@@ -16,6 +17,7 @@ from dbpool import Csv, DatabasePool, ExportProgress, StatementError, UsageError
 from tests.support.databases import Database
 from tests.support.exports import MIXED, PAGE, files_in, servers_own
 from tests.support.pools import pool_of, witness_of
+from tests.support.waits import turns
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
@@ -158,6 +160,28 @@ async def test_a_write_is_stored_when_its_rows_are_in_the_file(database: Databas
         assert await db.fetchval("select count(*) from t") == 4
     assert (tmp_path / "a.csv").read_text() == "a\n1\n2\n"
     assert (tmp_path / "a.ndjson").read_text() == '{"a":1}\n{"a":2}\n'
+
+
+async def test_a_write_that_is_being_stored_when_it_is_cancelled_has_its_rows_in_the_file(
+    database: Database, tmp_path: Path
+) -> None:
+    async with pool_of(database) as db, witness_of(database) as witness:
+        await witness.run(
+            "create table t (a int); insert into t values (7);"
+            "create function wait() returns trigger language plpgsql as"
+            " 'begin perform pg_advisory_xact_lock(1); return null; end';"
+            "create constraint trigger late after delete on t deferrable initially deferred"
+            " for each row execute function wait()"
+        )
+        async with witness.holding():
+            export = asyncio.create_task(db.export("delete from t returning a", tmp_path / "a.csv"))
+            await witness.until_blocked()
+            export.cancel()
+            await turns()
+        with pytest.raises(asyncio.CancelledError):
+            await export
+        assert await witness.value("select count(*) from t") == 0
+    assert (tmp_path / "a.csv").read_text() == "a\n7\n"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "bin", "ndjson"])

@@ -84,6 +84,12 @@ async def test_a_long_table_is_several_row_groups(database: Database, tmp_path: 
     assert 2 <= file.metadata.num_row_groups <= 3
 
 
+async def test_a_row_may_be_larger_than_what_is_written_together(database: Database, tmp_path: Path) -> None:
+    async with pool_of(database) as db:
+        await db.export("select repeat(n::text, 5000000) as b from generate_series(1, 3) as n", tmp_path / "a.parquet")
+    assert [len(each) for each in pq.read_table(tmp_path / "a.parquet").column("b").to_pylist()] == [5_000_000] * 3
+
+
 async def test_a_query_into_parquet_may_repeat_names_and_have_a_single_null(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db:
         await db.export("select 1 as a, '\\x01'::bytea as a", tmp_path / "a.parquet")

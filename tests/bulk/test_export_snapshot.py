@@ -10,7 +10,7 @@ import pytest
 from dbpool import Csv
 from tests.support.databases import Database
 from tests.support.exports import LARGE, MIXED, PAGE, servers_own
-from tests.support.pools import Witness, held, pool_of, role_in, settled, until, witness_of
+from tests.support.pools import Witness, becomes, held, pool_of, role_in, settled, until, witness_of
 
 
 class Stalled:
@@ -81,7 +81,7 @@ async def test_a_lock_that_excludes_readers_waits_behind_the_export_not_within_i
 
 async def test_memory_is_bounded_while_the_target_takes_nothing(database: Database) -> None:
     target = Stalled()
-    async with pool_of(database, 2) as db, witness_of(database) as witness:
+    async with pool_of(database, 3) as db, witness_of(database) as witness:
         await witness.run(LARGE)
         export = asyncio.create_task(db.export("large", target, at_once=2, part_bytes=64 * PAGE))
         await target.is_reached.wait()
@@ -92,6 +92,7 @@ async def test_memory_is_bounded_while_the_target_takes_nothing(database: Databa
 
         await until(all_wait_to_send)
         assert not export.done()
+        assert db.stats().held == 2
         target.may_go.set()
         done = await export
         assert b"".join(target.blocks) == await servers_own(witness, "large", "csv")
@@ -102,8 +103,14 @@ async def test_a_cancelled_export_ends_every_copy_and_gives_every_connection_bac
     target = Stalled()
     async with pool_of(database, 3) as db, witness_of(database) as witness:
         await witness.run(LARGE)
-        export = asyncio.create_task(db.export("large", target, at_once=3))
+
+        async def call() -> None:
+            await db.export("large", target, at_once=3)
+
+        export = asyncio.create_task(call())
         await target.is_reached.wait()
+        await becomes(lambda: db.stats().held == 3)
+        assert str(db.report()).count("test_export_snapshot.py") >= 3  # each is held from here
         export.cancel()
         with pytest.raises(asyncio.CancelledError):
             await export
