@@ -176,6 +176,18 @@ async def test_a_target_may_take_longer_than_a_query(database: Database) -> None
     assert len(b"".join(blocks)) == 2001 * 4000 + len("repeat\n")
 
 
+async def test_what_progress_raises_in_the_middle_is_not_taken_for_a_lost_connection(database: Database) -> None:
+    async def take(_: bytes) -> None:
+        await asyncio.sleep(0.3)  # so that it is told in the middle
+
+    def refuse(_: object) -> None:
+        raise BrokenPipeError
+
+    async with pool_of(database) as db:
+        with pytest.raises(BrokenPipeError):
+            await db.export("select repeat('x', 2000) from generate_series(1, 9000)", take, progress=refuse)
+
+
 async def test_a_lost_connection_is_told_and_leaves_no_file(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db, witness_of(database) as witness, witness.holding():
         export = asyncio.create_task(db.export(BLOCKED, tmp_path / "a.csv"))
