@@ -201,7 +201,8 @@ class Lane(Queries):
             gzip: compress; None: if the path ends with ``.gz``.
             at_once: connections at most, 1 to as many as the lane can hold; None: half of those, 2 to 4. It begins with
                 the first, and more join in as they can be had.
-            part_bytes: about so much of the table is a part; None: 1 to 4 MiB, in files of their own 4 to 128 MiB.
+            part_bytes: about so much of the table is a part; None: 1 to 4 MiB, for one connection 64, in files of
+                their own 4 to 128 MiB.
             durable: what is written outlasts a loss of power (fsync).
             progress: called at most twice a second, and at the end.
             timeout: seconds for all of it; None: no limit, but for the server's silence, which is ``query_timeout``.

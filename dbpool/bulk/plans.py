@@ -19,6 +19,7 @@ from dbpool.core.pages import PageRange, pages_per_part
 # Parts of one file wait in memory for their turn, so they are small; 1 ms is what a statement costs besides its rows.
 LEAST_JOINED: Final = 1 << 20
 MOST_JOINED: Final = 4 << 20
+ALONE: Final = 64 << 20  # where nothing has to wait: parts only tell how far it has come
 LEAST_SPLIT: Final = 4 << 20
 MOST_SPLIT: Final = 128 << 20
 
@@ -104,7 +105,9 @@ async def _plan_of_table(session: Session, request: ExportRequest, table: Table,
 def _pages_per_part(request: ExportRequest, pages: int, readers: int) -> int:
     if request.options.part_bytes is not None:
         return max(1, request.options.part_bytes // PAGE_BYTES)
-    least, most = (LEAST_SPLIT, MOST_SPLIT) if request.is_split else (LEAST_JOINED, MOST_JOINED)
+    least, most = (LEAST_JOINED, MOST_JOINED) if readers > 1 else (ALONE, ALONE)
+    if request.is_split:
+        least, most = LEAST_SPLIT, MOST_SPLIT
     return pages_per_part(pages, readers, least=least // PAGE_BYTES, most=most // PAGE_BYTES)
 
 
