@@ -1,6 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
-from dbpool.bulk.exported import Exported, ExportProgress
+from dbpool.bulk.exporting.exported import Exported, ExportProgress
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.copyformats import Csv

@@ -9,10 +9,10 @@ from typing import Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
-from dbpool.bulk.export import export
-from dbpool.bulk.exported import Exported, ExportProgress
-from dbpool.bulk.requests import ExportOptions
-from dbpool.bulk.targets import Target
+from dbpool.bulk.exporting.export import export
+from dbpool.bulk.exporting.exported import Exported, ExportProgress
+from dbpool.bulk.exporting.requests import ExportOptions
+from dbpool.bulk.exporting.targets import Target
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.copyformats import Csv
 from dbpool.core.permits import Line

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dbpool import ExportFailed, UsageError
-from dbpool.bulk.parquet import GROUP_BYTES
+from dbpool.bulk.exporting.parquet import GROUP_BYTES
 from tests.support.databases import Database
 from tests.support.exports import MIXED, PAGE, files_in
 from tests.support.pools import pool_of, witness_of

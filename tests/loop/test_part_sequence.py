@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from dbpool.bulk.sequence import AHEAD_BYTES, Block, PartSequence
+from dbpool.bulk.exporting.sequence import AHEAD_BYTES, Block, PartSequence
 from tests.support.waits import turns
 
 

@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.exported import Exported, ExportProgress
-from dbpool.bulk.outlets import FileOutlet, Outlet, publish_all
-from dbpool.bulk.plans import Plan, begin_plan, prepare_formats
-from dbpool.bulk.requests import ExportOptions, ExportRequest, checked_request
-from dbpool.bulk.sequence import Block, PartSequence
-from dbpool.bulk.session import Session
-from dbpool.bulk.snapshots import begin_with
-from dbpool.bulk.targets import Files, Target
-from dbpool.bulk.threads import in_thread
+from dbpool.bulk.exporting.exported import Exported, ExportProgress
+from dbpool.bulk.exporting.outlets import FileOutlet, Outlet, publish_all
+from dbpool.bulk.exporting.plans import Plan, begin_plan, prepare_formats
+from dbpool.bulk.exporting.requests import ExportOptions, ExportRequest, checked_request
+from dbpool.bulk.exporting.sequence import Block, PartSequence
+from dbpool.bulk.exporting.session import Session
+from dbpool.bulk.exporting.snapshots import begin_with
+from dbpool.bulk.exporting.targets import Files, Target
+from dbpool.bulk.exporting.threads import in_thread
 from dbpool.core.copyformats import BinaryPart, Format, copy_options
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, PoolDeadlock, QueryTimeout, ServerUnavailable
 from dbpool.faults import one_line

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from dbpool.bulk.encoders import Encoder
-from dbpool.bulk.sequence import Block
-from dbpool.bulk.threads import in_thread
+from dbpool.bulk.exporting.encoders import Encoder
+from dbpool.bulk.exporting.sequence import Block
+from dbpool.bulk.exporting.threads import in_thread
 from dbpool.errors import ExportFailed, UsageError
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbpool.bulk.session import Session
+from dbpool.bulk.exporting.session import Session
 from dbpool.core.sqltext import Kind, tokens
 
 _TYPES = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dbpool.bulk.session import Session
-from dbpool.bulk.tables import Table
+from dbpool.bulk.exporting.session import Session
+from dbpool.bulk.exporting.tables import Table
 from dbpool.connection import PostgresError
 from dbpool.faults import one_line
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dbpool.bulk.literals import with_literals
-from dbpool.bulk.parquet import SESSION, Column, as_readable
-from dbpool.bulk.requests import PAGE_BYTES, ExportRequest
-from dbpool.bulk.session import Session
-from dbpool.bulk.snapshots import begin_alone, export_snapshot
-from dbpool.bulk.tables import Leaf, Table, find_leaves, find_table
+from dbpool.bulk.exporting.literals import with_literals
+from dbpool.bulk.exporting.parquet import SESSION, Column, as_readable
+from dbpool.bulk.exporting.requests import PAGE_BYTES, ExportRequest
+from dbpool.bulk.exporting.session import Session
+from dbpool.bulk.exporting.snapshots import begin_alone, export_snapshot
+from dbpool.bulk.exporting.tables import Leaf, Table, find_leaves, find_table
 from dbpool.core.copyformats import Format, as_json
 from dbpool.core.exportable import Query
 from dbpool.core.pages import PageRange, pages_per_part

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from dbpool.bulk.encoders import Encoder
-from dbpool.bulk.outlets import CallOutlet, FileOutlet, ObjectOutlet, Outlet, Writable
+from dbpool.bulk.exporting.encoders import Encoder
+from dbpool.bulk.exporting.outlets import CallOutlet, FileOutlet, ObjectOutlet, Outlet, Writable
 from dbpool.core.copyformats import Format
 from dbpool.errors import ExportFailed, UsageError
 

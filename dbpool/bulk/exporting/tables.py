@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dbpool.bulk.session import Session
+from dbpool.bulk.exporting.session import Session
 from dbpool.core.exportable import TableName, quoted
 from dbpool.core.pages import PageRange, cut
 from dbpool.errors import ExportFailed

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbpool.bulk import parquet
-from dbpool.bulk.encoders import Encoder, Framed, Gzipped
-from dbpool.bulk.exported import ExportProgress
-from dbpool.bulk.parquet import Column, ParquetEncoder
-from dbpool.bulk.targets import Files, Stream, Target, checked_target, file_name
+from dbpool.bulk.exporting.encoders import Encoder, Framed, Gzipped
+from dbpool.bulk.exporting.exported import ExportProgress
+from dbpool.bulk.exporting.parquet import Column, ParquetEncoder
+from dbpool.bulk.exporting.targets import Files, Stream, Target, checked_target, file_name
 from dbpool.core.copyformats import BINARY_HEADER, BINARY_TRAILER, Csv, Format, named_format
 from dbpool.core.exportable import Query, TableName, read_source
 from dbpool.errors import StatementError, UsageError
