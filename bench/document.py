@@ -122,6 +122,10 @@ def _method(settings: dict[str, Any]) -> str:
   {fairness.WARM_UP_S:g} s that do not count. "To a connection of its own" ends when `acquire()` has one; "to the
   answer" when a one-shot call returns. `gc.freeze()` keeps what was there before out of garbage collections, for every
   pool. The figures are medians of the rounds, but for the worst.
+- "A table into a file": everybody's connections are open; {settings["export_rounds"]} rounds after one that does not
+  count, one way after the other in each, the order changing. Only a tenth of the rows go through the cursor, and its
+  time is multiplied. psycopg writes on the event loop. "Loop away" is by how much a task that sleeps for 1 ms at a time
+  was late, the longest of a round; the median of the rounds.
 - "A load that changes twice": {adaptive["tasks"]} tasks in a closed loop, {adaptive["phase_s"]:g} s of each kind of
   call without a pause in between; {adaptive["rounds"]} rounds, each contender in a process of its own. A pool with
   `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed

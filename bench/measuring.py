@@ -58,6 +58,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "dropin": partial(dropin.measure, rounds, loop=loop),
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
+        "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),
     }
 
 

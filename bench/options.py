@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness"),  # on each loop
+    *("lookups", "idle", "dropin", "lanes", "fairness", "export"),  # on each loop
     *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -36,6 +36,7 @@ class Options:
     lane_lookups: int  # of each block: enough for two reports or three
     fair_rounds: int
     fair_s: float  # of each way to wait in a round
+    export_rounds: int
     recording_blocks: int
     adaptive: Plan
     written_rows: int
@@ -64,6 +65,7 @@ def parse(words: Sequence[str] | None = None) -> Options:
         lane_lookups=4000 if quick else 8000,
         fair_rounds=1 if quick else 3,
         fair_s=0.5 if quick else 1.0,
+        export_rounds=3 if quick else 7,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         written_rows=50_000 if quick else 200_000,

@@ -1,6 +1,7 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
 from dbpool.bulk.each import for_each
+from dbpool.bulk.exporting.exported import Exported, ExportProgress
 from dbpool.bulk.files import CsvRows, NdjsonRows
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.map import Progress, Row, Rows, Value
@@ -8,6 +9,7 @@ from dbpool.bulk.writing.written import Written
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.batches import Form
+from dbpool.core.copyformats import Csv
 from dbpool.core.mailbox import Gap, Notification
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
@@ -19,6 +21,7 @@ from dbpool.errors import (
     CredentialsError,
     DbPoolError,
     EmbeddedError,
+    ExportFailed,
     LeasesRemain,
     LineFull,
     MigrationError,
@@ -60,11 +63,15 @@ __all__ = [
     "CommitOutcomeUnknown",
     "ConnectionLost",
     "CredentialsError",
+    "Csv",
     "CsvRows",
     "DatabasePool",
     "DbPoolError",
     "Dsn",
     "EmbeddedError",
+    "ExportFailed",
+    "ExportProgress",
+    "Exported",
     "Form",
     "Gap",
     "Gate",

@@ -199,6 +199,10 @@ class RowMappingError(DbPoolError, TypeError):
     """The columns of a result do not fit the type given as ``into=``."""
 
 
+class ExportFailed(DbPoolError):
+    """An export could not be made: no such table, no such directory, no room on the disk; no file is left of it."""
+
+
 class MigrationError(DbPoolError):
     """A migration could not be run."""
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
+from dbpool.bulk.exporting.export import export
+from dbpool.bulk.exporting.exported import Exported, ExportProgress
+from dbpool.bulk.exporting.requests import ExportOptions
+from dbpool.bulk.exporting.targets import Target
 from dbpool.bulk.writing.asked import insert_plan, update_plan, upsert_plan
 from dbpool.bulk.writing.reading import Rows
 from dbpool.bulk.writing.writes import Writing
 from dbpool.bulk.writing.written import ROWS_PER_TRANSACTION, Pacing, Progress, Written
+from dbpool.core.copyformats import Csv
 from dbpool.manyitems import ManyItems
 
 
@@ -103,3 +108,60 @@ class WholeTables(ManyItems):
         plan = update_plan(key, columns, on_repeat)
         pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
         return await Writing(self._access(), plan, pacing).run(table, rows)
+
+    async def export(
+        self,
+        source: str,
+        target: Target,
+        *,
+        args: Sequence[object] = (),
+        format: str | Csv | None = None,  # noqa: A002 - what everybody calls it
+        gzip: bool | None = None,
+        at_once: int | None = None,
+        part_bytes: int | None = None,
+        durable: bool = False,
+        progress: Callable[[ExportProgress], object] | None = None,
+        timeout: float | None = None,
+    ) -> Exported:
+        """Write a table, or what a query returns, by COPY; a table by several connections that see one state of it.
+
+        A table is read in ranges of its pages, with all its partitions and children. Rows come in no order that means
+        something, ranges in the same order each time. Views, foreign tables and queries are read by one connection.
+        A file stands under its name when all of it is written, and stored in a query that writes; else nothing is left.
+
+        Args:
+            source: a table's name as in SQL (``users``, ``shop."Orders"``), or one query that returns rows.
+            target: a path (``.gz`` compresses); a directory, or a path with ``{part}`` in its name, for a file a part;
+                a binary file object, written in a thread; or an async function, called with the bytes in order.
+            args: the values of a query's $1, $2, ...
+            format: ``csv`` or ``Csv(...)`` with its options, ``binary`` (of COPY), ``ndjson``, or ``parquet`` (needs
+                ``dbpool[arrow]``); None: what the path's suffix says, else csv.
+            gzip: compress; None: if the path ends with ``.gz``.
+            at_once: connections at most, 1 to as many as the lane can hold; None: half of those, 2 to 4. It begins with
+                the first, and more join in as they can be had.
+            part_bytes: about so much of the table is a part; None: 1 to 4 MiB, for one connection 64, in files of
+                their own 4 to 128 MiB.
+            durable: what is written outlasts a loss of power (fsync).
+            progress: called at most twice a second, and at the end.
+            timeout: seconds for all of it; None: no limit, but for the server's silence, which is ``query_timeout``.
+        Raises:
+            StatementError: *source* is neither a table's name nor one query with rows, or *args* do not fit it.
+            UsageError, SettingsError: an unknown format, a target that cannot be written to, a number out of range.
+            ExportFailed: no such table, no such directory, no room on the disk.
+            QueryTimeout: *timeout* is over, or the server was silent for too long.
+            AcquireTimeout, LineFull, PoolClosed, ServerUnavailable, ConnectionLost: see acquire and fetch.
+        Cancelling: stops every COPY, removes what was written, and gives every connection back; once all is written and
+            COMMIT was sent, it is delivered when the files have their names.
+        Example: ``await db.export("orders", "orders.csv.gz", at_once=2)``
+        """
+        options = ExportOptions(
+            args=args,
+            format=format,
+            gzip=gzip,
+            at_once=at_once,
+            part_bytes=part_bytes,
+            is_durable=durable,
+            progress=progress,
+            timeout=timeout,
+        )
+        return await export(self._access(), source, target, options)
