@@ -20,7 +20,7 @@ from dbpool.introspection import SharingConnection
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
-from dbpool.watching import watched
+from dbpool.watching import prepared_again, watched
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -398,3 +398,4 @@ for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchm
     setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=True))
 for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
     setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=False))
+PooledConnection._do_execute = prepared_again(PooledConnection._do_execute)  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from dbpool.faults import is_unfinished
+from dbpool.faults import is_stale_plan, is_unfinished
 
 
 def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any]:
@@ -31,3 +31,18 @@ def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any
             self.at_work -= 1
 
     return watched
+
+
+def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
+    """``_do_execute`` of asyncpg, which prepares a stale statement anew, but then forgets the class of its rows."""
+
+    @functools.wraps(method)
+    async def prepared_again(self: Any, query: str, run: Any, timeout: float | None, **options: Any) -> Any:
+        try:
+            return await method(self, query, run, timeout, retry=False, **options)
+        except Exception as error:
+            if not is_stale_plan(error) or self.is_in_transaction():
+                raise
+        return await method(self, query, run, timeout, retry=False, **options)
+
+    return prepared_again
