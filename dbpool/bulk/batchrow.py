@@ -28,11 +28,11 @@ class BatchRow(Record):
         return iter(_get(self, _VISIBLE))
 
     def __getitem__(self, key: Key) -> Any:  # noqa: ANN401 - whatever type the column has
-        if key.__class__ is str:
-            if key == ORDINAL:
-                raise KeyError(key)
-            return _get(self, key)
-        return _get(self, _VISIBLE)[key]
+        if isinstance(key, slice) or hasattr(key, "__index__"):
+            return _get(self, _VISIBLE)[key]
+        if key == ORDINAL:
+            raise KeyError(key)
+        return _get(self, key)
 
     def __contains__(self, key: object) -> bool:
         return key != ORDINAL and super().__contains__(key)
@@ -50,13 +50,32 @@ class BatchRow(Record):
         return zip(self.keys(), self, strict=True)
 
     def __eq__(self, other: object) -> bool:
-        return bool(_get(self, _VISIBLE) == (tuple(other) if isinstance(other, Record) else other))
+        return bool(_get(self, _VISIBLE) == _comparable(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __lt__(self, other: object) -> bool:
+        return bool(_get(self, _VISIBLE) < _comparable(other))
+
+    def __le__(self, other: object) -> bool:
+        return bool(_get(self, _VISIBLE) <= _comparable(other))
+
+    def __gt__(self, other: object) -> bool:
+        return bool(_get(self, _VISIBLE) > _comparable(other))
+
+    def __ge__(self, other: object) -> bool:
+        return bool(_get(self, _VISIBLE) >= _comparable(other))
 
     def __hash__(self) -> int:
         return hash(_get(self, _VISIBLE))
 
     def __repr__(self) -> str:
-        return f"<Record {' '.join(f'{name}={value!r}' for name, value in self.items())}>"
+        return f"<{' '.join(['Record', *(f'{name}={value!r}' for name, value in self.items())])}>"
+
+
+def _comparable(other: object) -> Any:  # noqa: ANN401 - whatever it is compared with
+    return tuple(other) if isinstance(other, Record) else other
 
 
 def by_item(rows: Sequence[Record], items: int) -> list[list[Record]]:
