@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 Plan: TypeAlias = Mapping[str, Any]  # of EXPLAIN (FORMAT JSON)
 
 _CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond")
-_CALL = re.compile(r'([A-Za-z_\x80-\U0010ffff][\w$]*|"(?:[^"]|"")+")\s*\(')
+_CALL = re.compile(r'((?<![\w$])[A-Za-z_\x80-\U0010ffff][\w$]*+|(?<!")"(?:[^"]|"")++")\s*\(')
+# Values come in plans as they are, however long; only what stands around them says anything
+_CONSTANT = re.compile(r"""("(?:[^"]|"")*+")|'(?:[^']|'')*+'""")
 # What is estimated to cost so many times less is worth another plan
 CLEARLY = 3.0
 
@@ -45,7 +47,9 @@ def is_better_as_a_whole(singles: Sequence[Plan], fenced: Plan, unfenced: Plan, 
 def _scans(plan: Plan) -> Iterator[tuple[str, bool]]:
     for node in _nodes(plan):
         if "Relation Name" in node:
-            yield node["Relation Name"], any(condition in node for condition in _CONDITIONS)
+            # A bitmap's table need not tell the condition again, as for LIKE 'a%': its index does
+            is_bitmap = node["Node Type"] == "Bitmap Heap Scan"
+            yield node["Relation Name"], is_bitmap or any(condition in node for condition in _CONDITIONS)
 
 
 def _nodes(plan: Plan) -> Iterator[Plan]:
@@ -57,7 +61,7 @@ def _nodes(plan: Plan) -> Iterator[Plan]:
 
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        yield value
+        yield _CONSTANT.sub(r"\1", value)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _texts(inner)

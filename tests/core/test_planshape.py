@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dbpool.core.planshape import called, is_better_as_a_whole, lost_index
 
 BY_INDEX = {"Node Type": "Index Scan", "Relation Name": "acc", "Index Cond": "(id = 1)", "Total Cost": 8.0}
@@ -22,6 +24,7 @@ def test_an_index_that_the_batch_does_not_use_is_lost() -> None:
     assert lost_index([BY_INDEX, BITMAP], joined(WHOLE)) == "acc"
     assert lost_index([BY_INDEX], joined(joined(BY_INDEX))) == ""
     assert lost_index([BITMAP], joined(BITMAP)) == ""
+    assert lost_index([{key: BITMAP[key] for key in BITMAP if key != "Recheck Cond"}], joined(WHOLE)) == "acc"
 
 
 def test_what_single_statements_read_whole_at_times_is_not_lost() -> None:
@@ -42,3 +45,9 @@ def test_functions_are_found_in_every_expression() -> None:
     plan = joined(WHOLE) | {"Output": ["now()", 'app."Odd ""Name"""(1)', "(a + pg_sleep (2))"], "Function Call": "f(x)"}
     assert called(plan) >= {"lower", "now", 'Odd "Name"', "pg_sleep", "f"}
     assert "acc" not in called(plan)
+
+
+@pytest.mark.parametrize("value", ["x" * 1_000_000, '"' * 1_000_000, "random() @@@ 1::text", "it''s random()"])
+def test_a_value_in_a_plan_is_no_expression(value: str) -> None:
+    plan = joined(WHOLE) | {"Filter": f"(name = '{value}'::name)", "Output": ['"it\'s".now()']}
+    assert called(plan) == {"lower", "now"}
