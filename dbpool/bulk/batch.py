@@ -14,6 +14,7 @@ from dbpool.core.batches import ARRAYS, Form, could_be_items
 from dbpool.core.retry import Verdict, verdict
 from dbpool.errors import StatementError
 from dbpool.faults import is_lost, sqlstate
+from dbpool.queries import check_statement
 
 Result: TypeAlias = Any  # of one item: what its Take says
 
@@ -38,6 +39,7 @@ class Answers:
         rows: how many came back.
         stopped_by: why there are no more results; no item's fault, but the connection's, a conflict's or the time's.
         under_way: how many items were sent when that happened; those behind them were not.
+        halved: a part with several items failed, and was cut.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -45,6 +47,7 @@ class Answers:
     rows: int = 0
     stopped_by: Exception | None = None
     under_way: int = 0
+    halved: bool = False
 
     def add(self, other: Answers) -> None:
         """What became of the next ones."""
@@ -65,6 +68,8 @@ async def run_batch(
 ) -> Answers:
     """Run *items*; one that fails costs nothing but itself. Each part that is sent is stored whole, or not at all.
 
+    An item alone is sent as a statement of its own: in a batch's form its error would read otherwise.
+
     Args:
         timeout: seconds for each statement that is sent.
     """
@@ -74,7 +79,10 @@ async def run_batch(
     while parts:
         part = parts.pop()
         try:
-            await _send(connection, plan, take, part, timeout, answers)
+            if len(part) == 1:
+                answers.results.append(await _call(connection, plan.text.body, take, part[0], timeout))
+            else:
+                await _send(connection, plan, take, part, timeout, answers)
         except Exception as error:
             if not is_items_fault(error) or connection.is_closed():
                 answers.stopped_by, answers.under_way = error, len(part)
@@ -82,6 +90,7 @@ async def run_batch(
             if len(part) == 1:
                 answers.fail(error)
             else:
+                answers.halved = True
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
     return answers
@@ -107,13 +116,9 @@ async def _send(
     for args in items:
         if len(args) != wanted:
             raise StatementError(f"{len(args)} values, the statement takes {wanted}")
-    if plan.form is Form.SINGLE:
-        (args,) = items
-        answers.results.append(await _call(connection, plan.sql, take, args, timeout))
-        return
     rows: Sequence[Record] = ()
     columns = list(zip(*items, strict=True)) if plan.form in ARRAYS else []
-    if columns and not any(map(starts_with_list, columns)):
+    if columns and not any(map(could_be_items, columns)):
         rows = await connection.fetch(plan.sql, *columns, timeout=timeout, record_class=BatchRow)
     elif plan.text.writes and not plan.text.returns:
         await connection.executemany(plan.text.body, items, timeout=timeout)
@@ -124,11 +129,6 @@ async def _send(
     answers.rows += len(rows)
 
 
-def starts_with_list(column: Sequence[object]) -> bool:
-    """Whether the values of one parameter cannot be sent as an array, for they would be taken for arrays themselves."""
-    return could_be_items(next((value for value in column if value is not None), None))
-
-
 def _apart(rows: Sequence[Record], items: int, take: Take) -> Sequence[Result]:
     if take is Take.ROWS:
         return by_item(rows, items)
@@ -136,6 +136,7 @@ def _apart(rows: Sequence[Record], items: int, take: Take) -> Sequence[Result]:
 
 
 async def _call(connection: PooledConnection, sql: str, take: Take, args: Args, timeout: float) -> Result:
+    check_statement(sql, args, connection.settings.trusted_functions)
     if take is Take.ROWS:
         return await connection.fetch(sql, *args, timeout=timeout)
     row = await connection.fetchrow(sql, *args, timeout=timeout)

@@ -197,7 +197,7 @@ class _Examination:
             return self._plan(Form.MANY, f"{volatile[0][0]}() may give something else each time it is called")
         self._correct.add(Form.LATERAL)
         columns = [list(column) for column in zip(*islice(cycle(planned), PLANNED_ITEMS), strict=True)]
-        if any(could_be_items(next((value for value in column if value is not None), None)) for column in columns):
+        if any(map(could_be_items, columns)):
             return self._plan(Form.MANY, "its values would be taken for arrays")
         fenced = await self._explain(self.lateral(fenced=True), columns)
         if not self._first_row:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from dbpool.bulk.batch import Answers, Take, is_items_fault, run_batch, starts_with_list
+from dbpool.bulk.batch import Answers, Take, is_items_fault, run_batch
 from dbpool.bulk.batchrow import BatchRow, by_item
 from dbpool.connection import Answer, Want
-from dbpool.core.batches import ARRAYS
+from dbpool.core.batches import ARRAYS, could_be_items
 from dbpool.deadlines import Bucket, forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, translated
@@ -143,7 +143,7 @@ class JointCall(Leaseholder):
         if len(self.members) == 1:
             return connection.begin(group.sql, self.members[0].args, group.want)
         columns = list(zip(*[member.args for member in self.members], strict=True))
-        if plan.form not in ARRAYS or any(map(starts_with_list, columns)):
+        if plan.form not in ARRAYS or any(map(could_be_items, columns)):
             return None
         return connection.begin(plan.sql, columns, Want.ROWS, BatchRow)
 

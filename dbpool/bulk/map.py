@@ -135,7 +135,8 @@ async def _answers(
                 for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
                     error = answers.errors.get(index)
                     if error is not None:
-                        error.add_note(getattr(key, "where", f"item {batch.first + index}"))
+                        if not hasattr(error, "__notes__"):  # not one that several items have
+                            error.add_note(getattr(key, "where", f"item {batch.first + index}"))
                         if not collects:
                             raise error
                         result = [] if how.take is Take.ROWS else None

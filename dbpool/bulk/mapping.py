@@ -74,10 +74,11 @@ class Mapping:
         self._read = 0
         self._plan: BatchPlan | None = None
         self._trial = FormTrial(Form.SINGLE, has_many=False)
+        self._is_stale = False  # the plan
 
     async def next_batch(self) -> Coroutine[Any, Any, Batch] | None:
         """What runs the next batch; None when there is no more."""
-        if self._plan is None:
+        if self._plan is None or self._is_stale:
             self._ahead.extend(await self._source.take(SAMPLED))
             if not self._ahead:
                 return None
@@ -105,7 +106,7 @@ class Mapping:
             samples = [args_of(ahead[at]) for at in sorted({0, len(ahead) // 2, len(ahead) - 1})]
             async with self._access.lease() as connection:
                 plan = await self._access.plans.find(connection, self._key, self._text, samples, clock())
-        self._plan = plan
+        self._plan, self._is_stale = plan, False
         self._trial = FormTrial(plan.form, has_many=bool(plan.many))
 
     async def _wait_due(self, items: int) -> None:
@@ -138,6 +139,9 @@ class Mapping:
                 elif isinstance(answers.stopped_by, ServerUnavailable):
                     raise answers.stopped_by
                 else:
+                    if answers.under_way > 1:
+                        last = first + len(answers.results) + answers.under_way - 1
+                        answers.stopped_by.add_note(f"items {first + len(answers.results)} to {last}")
                     for _ in range(answers.under_way):
                         answers.fail(answers.stopped_by)
                 answers.stopped_by = None
@@ -174,6 +178,9 @@ class Mapping:
     def _learn(self, form: Form, items: int, answers: Answers, seconds: float) -> None:
         failed = bool(answers.errors) or answers.stopped_by is not None
         self._size.learn(items, answers.rows, seconds, failed=failed)
+        if answers.halved and not failed:  # what fails together only: a column has another type, or is gone
+            self._access.plans.forget(self._key)
+            self._is_stale = True
         if not failed:
             self._trial.learn(form, items, seconds)
 

@@ -6,7 +6,7 @@ functions) is asked of the server by ``bulk/guard.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -30,6 +30,7 @@ class Form(Enum):
 
 ARRAYS = (Form.LATERAL, Form.UNFENCED)
 
+_WHOLE = (str, bytes, bytearray, memoryview, tuple, Mapping)  # to the driver no arrays
 _READS = frozenset({"SELECT", "TABLE", "VALUES", "WITH"})
 _WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})
 _LOCKING = frozenset({"KEY", "NO", "SHARE", "UPDATE"})  # after FOR
@@ -149,14 +150,15 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def could_be_items(value: object) -> bool:
-    """Whether the driver would take *value*, as the first of an array, for an array within it: a list, say.
+def could_be_items(values: Iterable[object]) -> bool:
+    """Whether the driver would take one of *values* for an array within the array of them: a list, a record.
 
     It flattens lists of equal length without a word, and a batch's items would be other items.
     """
-    if value is None or isinstance(value, (str, bytes, bytearray, memoryview, tuple)):
-        return False
-    return hasattr(value, "__iter__") and hasattr(value, "__len__") and not hasattr(value, "keys")
+    kinds = set(map(type, values))
+    return any(
+        issubclass(kind, Iterable) and issubclass(kind, Sized) and not issubclass(kind, _WHOLE) for kind in kinds
+    )
 
 
 def _body(sql: str, seen: Sequence[Token]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from dbpool import CsvRows, NdjsonRows, SettingsError, SourceFailed, StatementError
+from dbpool import CsvRows, NdjsonRows, SettingsError, SourceFailed
 from tests.support.databases import Database
 from tests.support.pools import pool_of
 
@@ -67,7 +67,7 @@ async def test_short_and_long_rows_cost_only_themselves(database: Database, tmp_
         seen = [item async for item in db.map_val(CONCAT, path, on_error="collect")]
         assert [item.value for item in seen] == ["2|a", None, "3|b"]
         error = seen[1].error
-        assert isinstance(error, StatementError)
+        assert isinstance(error, asyncpg.InterfaceError)
         assert error.__notes__ == ["items.csv, line 3"]
 
 

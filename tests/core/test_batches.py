@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from dbpool.core.batches import ORDINAL, Form, could_be_items, from_text, lateral, many, quoted, read, with_parameters
@@ -115,16 +117,29 @@ def test_values_can_be_given_as_text() -> None:
     assert from_text(read("select $1 + $2"), ["int4", "int8"]) == "select  ($1::text::int4)  +  ($2::text::int8) "
 
 
-@pytest.mark.parametrize("value", [[1], [], {1}, range(2), frozenset()])
+class Keyed:
+    """Like a record: it has keys, but is no mapping."""
+
+    def keys(self) -> list[str]:
+        return []
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+
+@pytest.mark.parametrize("value", [[1], [], {1}, range(2), frozenset(), Keyed()])
 def test_a_list_could_be_taken_for_items(value: object) -> None:
-    assert could_be_items(value)
+    assert could_be_items([None, value])
 
 
 @pytest.mark.parametrize(
     "value", [None, 1, "a", b"a", bytearray(b"a"), memoryview(b"a"), (1, 2), {"a": 1}, 1.5, object()]
 )
 def test_a_value_could_not(value: object) -> None:
-    assert not could_be_items(value)
+    assert not could_be_items([value])
 
 
 def test_names_are_quoted() -> None:
