@@ -173,8 +173,8 @@ class Group:
     def _begin(self, batch: JointCall, now: float) -> None:
         """*batch* has a permit: fill it and send it."""
         self.in_flight += 1
-        share = min(MOST_IN_BATCH, max(LEAST_SHARE, -(-self.waiting // MOST_BATCHES)))
-        batch.begin(self._take(min(share, self._most)), now)
+        share = min(self._most, MOST_IN_BATCH, max(LEAST_SHARE, -(-self.waiting // MOST_BATCHES)))
+        batch.begin(self._take(share if self.plan is None else self.plan.most_of(share)), now)
         if self.waiting:
             self._flush_soon()
 

@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Any, TypeAlias
 
+from dbpool.bulk.volatility import volatile_in
 from dbpool.connection import PooledConnection, PostgresError
-from dbpool.core.batches import Form, Text, could_be_items, lateral, many
-from dbpool.core.planshape import called, is_better_as_a_whole, lost_index
+from dbpool.core.batches import ORDINAL, Form, Text, could_be_items, lateral, many
+from dbpool.core.planshape import Plan, is_better_as_a_whole, keeps_order, locks_rows, lost_index
 from dbpool.errors import StatementError
 from dbpool.faults import is_lost
 
 Args: TypeAlias = Sequence[object]  # of one item
 
-PLANNED_ITEMS = 100  # of the batch that is planned: the plan that a fence keeps is the same for more
+PLANNED_ITEMS = 100  # of the batch that is planned: what a fence keeps is the same for more, what none does is not
 MOST_SAMPLES = 3
+_OTHER_COLUMNS = "as a batch its columns would be others"
 
-# What asyncpg encodes in an array as it does alone. In a domain it is the type below that counts.
+# What asyncpg encodes in an array as it does alone. In a domain it is the type below that counts, but the array is one
+# of the domain, so that its checks are made where they are made alone.
 _TYPES = """
 WITH RECURSIVE base AS (
     SELECT p.number, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typname,
@@ -34,9 +37,6 @@ SELECT name, has_array AND typtype NOT IN ('c', 'm', 'p') AND typcategory <> 'A'
        AND typname <> ALL (ARRAY['path', 'polygon']::name[]) AS fits
 FROM base WHERE typtype <> 'd' ORDER BY number
 """
-_VOLATILE = (
-    "SELECT DISTINCT proname::text FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND proname = ANY ($1::text[])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,10 @@ class BatchPlan:
     def one_by_one(cls, text: Text, sql: str, why: str) -> BatchPlan:
         """One that nothing had to be found out for."""
         return cls(text, Form.SINGLE, sql, "", why, frozenset({Form.SINGLE}), ())
+
+    def most_of(self, items: int) -> int:
+        """How many of *items* a batch may have: without a fence, no more than were planned."""
+        return min(items, PLANNED_ITEMS) if self.form is Form.UNFENCED else items
 
     def as_form(self, form: Form) -> BatchPlan:
         """The same in MANY, or in its own form."""
@@ -93,7 +97,7 @@ async def examine(
         return plan
     if asked not in plan.correct:
         raise StatementError(
-            f"form={asked.name.lower()!r} cannot be used here: {plan.why or 'only first rows are wanted'}"
+            f"form={asked.name.lower()!r} cannot be used here: {plan.why or 'the order of rows may be another'}"
         )
     sql = {Form.SINGLE: sql, Form.MANY: plan.many}.get(asked) or examination.lateral(fenced=asked is Form.LATERAL)
     return replace(plan, form=asked, sql=sql, why="it was asked for")
@@ -128,11 +132,14 @@ class _Examination:
     async def choose(self, samples: Sequence[Args]) -> BatchPlan:
         prepared = await self._connection.prepare(self._sql)
         attributes = prepared.get_attributes()
-        self._columns = tuple(attribute.name for attribute in attributes)
+        if not attributes and self._first_row and not self._text.writes:
+            return self._plan(Form.SINGLE, "it has no columns")
+        if any(attribute.name == ORDINAL for attribute in attributes):
+            return self._plan(Form.SINGLE, f"it has a column {ORDINAL}, as a batch has")
         misfit = await self._read_types([kind.oid for kind in prepared.get_parameters()])
         if Form.MANY not in (*self._text.forms, *self._text.on_demand):
             return self._plan(Form.SINGLE, self._text.why)
-        many_fails = await self._try_many()
+        many_fails = await self._try_many(attributes)
         if many_fails or Form.MANY not in self._text.forms:
             return self._plan(Form.SINGLE, many_fails or self._text.why)
         if misfit or Form.LATERAL not in self._text.forms:
@@ -152,65 +159,79 @@ class _Examination:
         misfit = next((number for number, row in enumerate(rows, 1) if not row["fits"]), 0)
         return f"${misfit} is of type {self._types[misfit - 1]}, of which there are no plain arrays" if misfit else ""
 
-    async def _try_many(self) -> str:
+    async def _try_many(self, attributes: Sequence[Any]) -> str:
         text = many(self._text, first_row=self._first_row)
-        why = await self._why_not_prepared(text)
+        added = 0 if self._text.writes and not self._text.returns else 1
+        why = await self._why_not(text, attributes, added)
         if not why:
             self._many = text
             self._correct.add(Form.MANY)
         return why
 
     async def _try_lateral(self, attributes: Sequence[Any]) -> str:
-        text = self.lateral(fenced=True)
-        if why := await self._why_not_prepared(text):
-            return why
-        found = (await self._connection.prepare(text)).get_attributes()[:-1]
-        if [(each.name, each.type.oid) for each in found] != [(each.name, each.type.oid) for each in attributes]:
-            return "over arrays its columns would be others"
-        return ""
+        """Give its columns their names only where they have others: a table's may be renamed."""
+        why = await self._why_not(self.lateral(fenced=True), attributes, 1)
+        if why == _OTHER_COLUMNS:
+            self._columns = tuple(attribute.name for attribute in attributes)
+            why = await self._why_not(self.lateral(fenced=True), attributes, 1)
+        return why
 
-    async def _why_not_prepared(self, text: str) -> str:
+    async def _why_not(self, text: str, attributes: Sequence[Any], added: int) -> str:
+        """Why *text* cannot stand for the statement, "" if it can: its columns are *attributes*, and *added* ones."""
         try:
-            await self._connection.prepare(text)
+            prepared = await self._connection.prepare(text)
         except PostgresError as error:
             if is_lost(error):
                 raise
             return f"the server takes no such form of it ({type(error).__name__}: {error.args[0]})"
-        return ""
+        found = prepared.get_attributes()
+        found = found[: len(found) - added]
+        same = [(each.name, each.type.oid) for each in found] == [(each.name, each.type.oid) for each in attributes]
+        return "" if same else _OTHER_COLUMNS
 
     async def _compare(self, samples: Sequence[Args]) -> BatchPlan:
         """Plan single statements and the batch, and look for what differs."""
         plans, planned, refused = [], [], ""
         for args in samples[:MOST_SAMPLES]:
-            try:
-                plans.append(await self._explain(self._sql, args))
+            plan, why = await self._explain(self._sql, args)
+            refused = why or refused
+            if plan is not None:
+                plans.append(plan)
                 planned.append(args)
-            except Exception as error:
-                if not isinstance(error, (PostgresError, ValueError, TypeError)) or is_lost(error):
-                    raise
-                refused = f"{type(error).__name__}: {error}"
         if not plans:
             return self._plan(Form.MANY, f"no item could be planned ({refused or 'there is none'})")
-        names = sorted(set().union(*map(called, plans)))
-        volatile = await self._connection.fetch(_VOLATILE, names)
-        if volatile:
-            return self._plan(Form.MANY, f"{volatile[0][0]}() may give something else each time it is called")
-        self._correct.add(Form.LATERAL)
         columns = [list(column) for column in zip(*islice(cycle(planned), PLANNED_ITEMS), strict=True)]
         if any(map(could_be_items, columns)):
             return self._plan(Form.MANY, "its values would be taken for arrays")
-        fenced = await self._explain(self.lateral(fenced=True), columns)
-        if not self._first_row:
-            self._correct.add(Form.UNFENCED)
-            unfenced = await self._explain(self.lateral(fenced=False), columns)
-            if is_better_as_a_whole(plans, fenced, unfenced, PLANNED_ITEMS):
-                return self._plan(Form.UNFENCED)
+        fenced, refused = await self._explain(self.lateral(fenced=True), columns)
+        if fenced is None:
+            return self._plan(Form.MANY, f"the batch could not be planned ({refused})")
+        if locks_rows(fenced):
+            return self._plan(Form.SINGLE, "it locks rows, and a batch would hold them until its end")
+        # Also in the batch's own plan: where a sample's value decides a branch, its plan has not got the other one
+        if volatile := await volatile_in(self._connection, [*plans, fenced]):
+            return self._plan(Form.MANY, f"{volatile} may give something else each time")
+        self._correct.add(Form.LATERAL)
+        if await self._is_better_unfenced(plans, fenced, columns):
+            return self._plan(Form.UNFENCED)
         if relation := lost_index(plans, fenced):
             return self._plan(Form.MANY, f"over arrays the server would read all of {relation} for each item")
         return self._plan(Form.LATERAL)
 
-    async def _explain(self, sql: str, args: Args) -> dict[str, Any]:
-        plan = await self._connection.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", *args)
+    async def _is_better_unfenced(self, plans: Sequence[Plan], fenced: Plan, columns: Args) -> bool:
+        unfenced = None if self._first_row else (await self._explain(self.lateral(fenced=False), columns))[0]
+        if unfenced is None or not keeps_order(unfenced):
+            return False
+        self._correct.add(Form.UNFENCED)
+        return is_better_as_a_whole(plans, fenced, unfenced, PLANNED_ITEMS)
+
+    async def _explain(self, sql: str, args: Args) -> tuple[Plan | None, str]:
+        """The plan of *sql*, None if *args* do not fit it; then also why."""
+        try:
+            plan = await self._connection.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", *args)
+        except Exception as error:  # whatever a codec of the user's raises
+            if is_lost(error) or isinstance(error, TimeoutError) or self._connection.is_closed():
+                raise
+            return None, f"{type(error).__name__}: {error}"
         whole = json.loads(plan) if isinstance(plan, str) else plan  # with a codec of the user's it is read already
-        found: dict[str, Any] = whole[0]["Plan"]
-        return found
+        return whole[0]["Plan"], ""

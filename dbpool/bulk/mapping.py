@@ -83,7 +83,8 @@ class Mapping:
             if not self._ahead:
                 return None
             await self._find_plan()
-        size = self._size.next()
+        assert self._plan is not None
+        size = self._plan.most_of(self._size.next())
         keys = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
         if not keys:
             keys = await self._source.take(size)

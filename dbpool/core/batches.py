@@ -12,10 +12,13 @@ from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
 
+from dbpool.core.columnnames import may_be_named_by_parameter
+from dbpool.core.functions import TRANSACTION_FUNCTIONS
 from dbpool.core.sqltext import Kind, SqlTextError, Token, tokens
 from dbpool.core.statements import classify
 
-ORDINAL = "_dbp_i"
+_OWN = "_dbp_"  # how the names begin that a batch's statement brings in
+ORDINAL = f"{_OWN}i"
 """The name of the last column of a batch's rows: which item it belongs to, from 1."""
 
 
@@ -34,6 +37,7 @@ _WHOLE = (str, bytes, bytearray, memoryview, tuple, Mapping)  # to the driver no
 _READS = frozenset({"SELECT", "TABLE", "VALUES", "WITH"})
 _WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})
 _LOCKING = frozenset({"KEY", "NO", "SHARE", "UPDATE"})  # after FOR
+_LASTING = TRANSACTION_FUNCTIONS | {"set_config"}  # what they do is done until the transaction ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,16 @@ def read(sql: str) -> Text:
         return text(f"{statement.first_word or 'it'} is no query")
     if not _WRITES.isdisjoint(words) and _modifies(words):
         return text("it writes within a WITH")
-    if any(word == "FOR" and after in _LOCKING for word, after in pairwise(words)):
-        return text("it locks rows, and a batch would hold them until its end", on_demand=(Form.MANY,))
     if "INTO" in _outside_parentheses(seen):
         return text("it makes a table")
+    if _OWN in sql.lower():
+        return text(f"it has a name with {_OWN}, as those of a batch have")
+    if lasting := _lasts(seen):
+        return text(lasting, on_demand=(Form.MANY,))
     if not statement.parameters:
         return text("it has no parameters", Form.MANY)
+    if may_be_named_by_parameter(seen):
+        return text("a column within it may have its name from a parameter", Form.MANY)
     return text("", Form.LATERAL, Form.MANY)
 
 
@@ -115,14 +123,14 @@ def lateral(text: Text, types: Sequence[str], columns: Sequence[str], *, fenced:
         body = f"SELECT * FROM ({body}\n) _dbp_s {'LIMIT 1' if first_row else 'OFFSET 0'}"
     names = f"({', '.join(map(quoted, columns))})" if columns else ""
     return (
-        f"SELECT _dbp_q.*, _dbp_p.{ORDINAL} FROM unnest({arrays}) WITH ORDINALITY AS _dbp_p({values}{ORDINAL}) "
-        f"CROSS JOIN LATERAL ({body}\n) _dbp_q{names}"
+        f"SELECT _dbp_q.*, _dbp_p.{ORDINAL} FROM unnest({arrays}) WITH ORDINALITY "
+        f"AS _dbp_p({values}{ORDINAL}) CROSS JOIN LATERAL ({body}\n) _dbp_q{names}"
     )
 
 
 def many(text: Text, *, first_row: bool) -> str:
     """The statement with one more parameter, which comes back as the last column of each of its rows."""
-    ordinal = f"${text.parameters + 1}::int8 AS {ORDINAL}"
+    ordinal = f"${text.parameters + 1}::bigint AS {ORDINAL}"
     if text.writes:
         return f"{text.body}\n, {ordinal}" if text.returns else text.body
     limit = " LIMIT 1" if first_row else ""
@@ -178,6 +186,16 @@ def _outside_parentheses(seen: Sequence[Token]) -> set[str]:
         if depth == 0:
             words.add(token.keyword)
     return words
+
+
+def _lasts(seen: Sequence[Token]) -> str:
+    """What of a statement a batch, which is one transaction, would keep for the items behind it; "" if nothing."""
+    for token, after in pairwise(seen):
+        if token.keyword == "FOR" and after.keyword in _LOCKING:
+            return "it locks rows, and a batch would hold them until its end"
+        if token.name in _LASTING and after.text == "(":
+            return f"what {token.name}() does lasts until the transaction ends, and a batch is one"
+    return ""
 
 
 def _modifies(words: Sequence[str]) -> bool:

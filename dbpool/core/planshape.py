@@ -13,17 +13,45 @@ from typing import Any, TypeAlias
 Plan: TypeAlias = Mapping[str, Any]  # of EXPLAIN (FORMAT JSON)
 
 _CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond")
+_OPERATOR = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+_CAST = re.compile(r'::(?:(?:[\w$]+|"(?:[^"]|"")+")\.)?([\w$]+|"(?:[^"]|"")+")')
 _CALL = re.compile(r'((?<![\w$])[A-Za-z_\x80-\U0010ffff][\w$]*+|(?<!")"(?:[^"]|"")++")\s*\(')
 # Values come in plans as they are, however long; only what stands around them says anything
 _CONSTANT = re.compile(r"""("(?:[^"]|"")*+")|'(?:[^']|'')*+'""")
+_MOVING = frozenset({"Aggregate", "Gather", "Gather Merge", "Hash", "Incremental Sort", "Merge Join", "Sort"})
 # What is estimated to cost so many times less is worth another plan
 CLEARLY = 3.0
 
 
 def called(plan: Plan) -> set[str]:
     """The names before a parenthesis in all expressions of a verbose plan: functions, and some words of SQL."""
-    found = {name for text in _texts(plan) for name in _CALL.findall(text)}
-    return {name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found}
+    return _names(_CALL, plan)
+
+
+def cast_to(plan: Plan) -> set[str]:
+    """The types behind a ``::`` in all expressions of a verbose plan, without their schemas."""
+    return _names(_CAST, plan)
+
+
+def operators(plan: Plan) -> set[str]:
+    """What looks like an operator in all expressions of a verbose plan."""
+    return {name for text in _texts(plan) for name in _OPERATOR.findall(text)}
+
+
+def samples_at_random(plan: Plan) -> bool:
+    """Whether it reads a sample of a table, which is another one each time: TABLESAMPLE without REPEATABLE."""
+    return any("Sampling Method" in node and "Repeatable Seed" not in node for node in _nodes(plan))
+
+
+def locks_rows(plan: Plan) -> bool:
+    """Whether it locks rows, as a view can that says FOR UPDATE."""
+    return any(node["Node Type"] == "LockRows" for node in _nodes(plan))
+
+
+def keeps_order(unfenced: Plan) -> bool:
+    """Whether each item's rows come as its tables are read: what is hashed or sorted comes in another order."""
+    moving = (node for node in _nodes(unfenced) if node["Node Type"] in _MOVING)
+    return not any(True for node in moving for _ in _scans(node))
 
 
 def lost_index(singles: Sequence[Plan], batch: Plan) -> str:
@@ -57,6 +85,11 @@ def _nodes(plan: Plan) -> Iterator[Plan]:
     children: Iterable[Plan] = plan.get("Plans", ())
     for child in children:
         yield from _nodes(child)
+
+
+def _names(pattern: re.Pattern[str], plan: Plan) -> set[str]:
+    found = {name for text in _texts(plan) for name in pattern.findall(text)}
+    return {name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found}
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -333,7 +333,7 @@ async def test_a_pool_that_closes_ends_it(database: Database) -> None:
     async with pool_of(database, 1) as db, witness_of(database) as witness, witness.holding(1):
 
         async def run() -> None:
-            async for _ in db.map("select pg_advisory_xact_lock($1)", [1] * 5):
+            async for _ in db.map("select pg_advisory_xact_lock($1)", [1] * 5, form="many"):
                 pass
 
         task = asyncio.create_task(run())

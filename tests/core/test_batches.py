@@ -20,7 +20,13 @@ ALONE = (Form.SINGLE,)
         ("  select * from t where id = $1 ; ; -- the end", ALL, ""),
         ("with a as (select $1::int as n) select n from a", ALL, ""),
         ("values ($1::int)", ALL, ""),
-        ("(select $1::int) union (select 2)", ALL, ""),
+        ("(select $1::int as n) union (select 2)", ALL, ""),
+        ("select to_jsonb(a) from (select $1::int) a", PAIR, "may have its name from a parameter"),
+        ("select _dbp_p.n from t _dbp_p where id = $1", ALONE, "it has a name with _dbp_"),
+        ('select "_DBP_a1" from t where id = $1', ALONE, "it has a name with _dbp_"),
+        ("select set_config('a.b', $1, true)", ALONE, "what set_config() does lasts"),
+        ("select pg_catalog.pg_notify('a', $1)", ALONE, "what pg_notify() does lasts"),
+        ("select set_config from t where id = $1", ALL, ""),
         ("select 'insert into t; $2', $1::int", ALL, ""),
         ("select 1", PAIR, "it has no parameters"),
         ("table t", PAIR, "it has no parameters"),
@@ -49,6 +55,7 @@ def test_a_text_says_which_forms_may_be_tried(sql: str, forms: tuple[Form, ...],
 
 def test_what_locks_rows_may_be_sent_together_on_demand_only() -> None:
     assert read("select * from t where id = $1 for update").on_demand == (Form.MANY,)
+    assert read("select pg_advisory_xact_lock($1)").on_demand == (Form.MANY,)
     assert read("select 1; select 2").on_demand == ()
 
 
@@ -104,11 +111,11 @@ def test_a_lateral_batch_may_stop_at_the_first_row_or_do_without_a_fence() -> No
 def test_a_numbered_statement_returns_its_number_last() -> None:
     assert (
         many(read("select 1 -- x"), first_row=False)
-        == f"SELECT _dbp_q.*, $1::int8 AS {ORDINAL} FROM (select 1 -- x\n) _dbp_q"
+        == f"SELECT _dbp_q.*, $1::bigint AS {ORDINAL} FROM (select 1 -- x\n) _dbp_q"
     )
     assert many(read("select $1::int;"), first_row=True).endswith(") _dbp_q LIMIT 1")
     assert many(read("delete from t where id = $1 returning *"), first_row=True) == (
-        f"delete from t where id = $1 returning *\n, $2::int8 AS {ORDINAL}"
+        f"delete from t where id = $1 returning *\n, $2::bigint AS {ORDINAL}"
     )
     assert many(read("delete from t where id = $1;"), first_row=False) == "delete from t where id = $1"
 

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from dbpool.core.planshape import called, is_better_as_a_whole, lost_index
+from dbpool.core.planshape import (
+    called,
+    cast_to,
+    is_better_as_a_whole,
+    keeps_order,
+    locks_rows,
+    lost_index,
+    operators,
+    samples_at_random,
+)
 
 BY_INDEX = {"Node Type": "Index Scan", "Relation Name": "acc", "Index Cond": "(id = 1)", "Total Cost": 8.0}
 WHOLE = {"Node Type": "Seq Scan", "Relation Name": "acc", "Filter": "(lower(txt) = 'a'::text)", "Total Cost": 9000.0}
@@ -47,7 +56,32 @@ def test_functions_are_found_in_every_expression() -> None:
     assert "acc" not in called(plan)
 
 
+def test_operators_and_casts_are_found_in_every_expression() -> None:
+    plan = joined(WHOLE) | {"Output": ["(a OPERATOR(app.@@@) 2)", '(b)::app."Odd ""Type"""', "((c)::text || 'x')"]}
+    assert operators(plan) >= {"@@@", "||", "="}
+    assert cast_to(plan) == {'Odd "Type"', "text"}
+
+
+def test_a_sample_is_the_same_only_if_it_is_repeatable() -> None:
+    sample = {"Node Type": "Sample Scan", "Relation Name": "acc", "Sampling Method": "bernoulli"}
+    assert samples_at_random(joined(sample))
+    assert not samples_at_random(joined(sample | {"Repeatable Seed": "5"}))
+    assert not samples_at_random(joined(WHOLE))
+
+
+def test_rows_are_locked_wherever_the_plan_says_so() -> None:
+    assert locks_rows(joined({"Node Type": "LockRows", "Plans": [BY_INDEX]}))
+    assert not locks_rows(joined(BY_INDEX))
+
+
+def test_rows_that_are_hashed_or_sorted_come_in_another_order() -> None:
+    values = {"Node Type": "Function Scan", "Alias": "_dbp_p"}
+    assert keeps_order(joined(WHOLE, {"Node Type": "Hash", "Plans": [values]}))
+    for moving in ("Hash", "Sort", "Gather", "Merge Join"):
+        assert not keeps_order(joined(values, {"Node Type": moving, "Plans": [joined(WHOLE)]}))
+
+
 @pytest.mark.parametrize("value", ["x" * 1_000_000, '"' * 1_000_000, "random() @@@ 1::text", "it''s random()"])
 def test_a_value_in_a_plan_is_no_expression(value: str) -> None:
     plan = joined(WHOLE) | {"Filter": f"(name = '{value}'::name)", "Output": ['"it\'s".now()']}
-    assert called(plan) == {"lower", "now"}
+    assert (called(plan), operators(plan), cast_to(plan)) == ({"lower", "now"}, {"="}, {"name", "text"})
