@@ -216,12 +216,16 @@ class Lane(WholeTables):
 
     # The way in
 
+    def _site(self) -> Site:
+        return self._pool._leases.gate.sites.of(3)
+
     def _ask(
         self,
         sql: str,
         args: Sequence[object],
         want: Want,
         timeout: float | None,
+        site: Site | None,
         coalesce: bool | None = None,  # noqa: FBT001 - as in Queries
     ) -> Awaitable[Answer]:
         pool = self._pool
@@ -233,7 +237,8 @@ class Lane(WholeTables):
             answer = pool._coalescer.join(self._line, sql, args, want, statement, timeout)
             if answer is not None:
                 return answer
-        return pool._calls.run(self._line, sql, args, want, keeps_session=statement.keeps_session, timeout=timeout)
+        keeps_session = statement.keeps_session
+        return pool._calls.run(self._line, sql, args, want, keeps_session=keeps_session, timeout=timeout, site=site)
 
     def _access(self) -> Access:
         """For bulk work; to be called by the method that the user calls."""

@@ -37,10 +37,7 @@ class Loan(PoolConnectionProxy):
 
     def __del__(self) -> None:
         if self.lease is not None:
-            try:
-                self.owner._loop.call_soon_threadsafe(self._take_back)
-            except Exception:  # noqa: S110 - the loop is closed, or Python ends: the connections are gone with it
-                pass
+            _soon(self.owner._loop, self._take_back)
 
     def _take_back(self) -> None:
         self._con = None  # the connection's weak reference to this may be gone already
@@ -86,6 +83,27 @@ class Loan(PoolConnectionProxy):
 
     def _maybe_gc_stmt(self, state: Any) -> None:
         self.owner._maybe_gc_stmt(state)
+
+
+class Claim:
+    """The same for a lease whose holder has no handle: it is taken back when nobody has this any more."""
+
+    __slots__ = ("lease", "loop")
+
+    def __init__(self, lease: Any, loop: Any) -> None:
+        self.lease = lease  # None when its holder has ended it
+        self.loop = loop
+
+    def __del__(self) -> None:
+        if self.lease is not None:
+            _soon(self.loop, self.lease.reclaim)
+
+
+def _soon(loop: Any, take_back: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(take_back)
+    except Exception:  # noqa: S110 - the loop is closed, or Python ends: the connections are gone with it
+        pass
 
 
 def nobody() -> Loan | None:

@@ -15,9 +15,10 @@ from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_o
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
 from dbpool.settings import PoolSettings
+from dbpool.sites import Site
 from dbpool.waiter import Parcel
 
-_CALLER = 4  # calls above: Sites.of, Calls.run, Queries._ask, Queries.fetch, the caller
+_CALLER = 4  # calls above: Sites.of, Calls.run, and at the most two of this package
 
 
 class Driven(Enum):
@@ -173,7 +174,15 @@ class Calls:
         self.query_timeout = settings.query_timeout
 
     def run(
-        self, line: Line, sql: str, args: Sequence[object], want: Want, *, keeps_session: bool, timeout: float | None
+        self,
+        line: Line,
+        sql: str,
+        args: Sequence[object],
+        want: Want,
+        *,
+        keeps_session: bool,
+        timeout: float | None,
+        site: Site | None = None,
     ) -> Coroutine[Any, Any, Answer]:
         """Wait for a connection, run one checked statement on it, pass the connection on.
 
@@ -183,10 +192,11 @@ class Calls:
             line: the lane's, in which to wait.
             keeps_session: it is proven to leave the session as it was.
             timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
+            site: where in the program it is asked for; None: whence this is called.
         """
         loop = self.leases.loop
         call = Call(self, line, sql, args, want, keeps_session)
-        call.site = self.gate.sites.of(_CALLER)
+        call.site = site or self.gate.sites.of(_CALLER)
         call.timeout = timeout
         patience = self._patience(timeout)
         has_permit = self.gate.request(call, patience, loop)

@@ -8,7 +8,7 @@ import itertools
 import sys
 import weakref
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from typing import Any, TypeVar
 
 from dbpool.awaits import chain
@@ -26,7 +26,7 @@ class InnerRef(weakref.ref[T]):
     __slots__ = ()
 
 
-def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Iterable[object] = ()) -> bool:
+def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known: Collection[object] = ()) -> bool:
     """Whether the suspended *tasks*, when they run again, can get at each of *things*, and nobody else can at any.
 
     False when in doubt, and of a thing that nobody can get at: it is gone when the garbage collector next looks.
@@ -55,12 +55,12 @@ def only_held_by(things: list[object], tasks: Iterable[asyncio.Task[Any]], known
         if len(between) > MOST_BETWEEN or any(_is_open_to_others(one, settled) for one in found):
             return False
         found = _referrers(found, settled)
-    return found is not None and _is_reached(things, owners, between)
+    return found is not None and _is_reached(things, owners, [*between, *known])
 
 
-def _is_reached(things: list[object], owners: list[object], between: list[object]) -> bool:
-    """Whether *owners* lead to each of *things*, by way of those *between*."""
-    away = {id(one): one for one in between}
+def _is_reached(things: list[object], owners: list[object], by_way_of: list[object]) -> bool:
+    """Whether *owners* lead to each of *things*."""
+    away = {id(one): one for one in by_way_of}
     ahead = owners
     while ahead:
         ahead = [away.pop(id(one)) for one in gc.get_referents(*ahead) if id(one) in away]

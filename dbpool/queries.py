@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString, TypeVar, overload
 
@@ -11,6 +11,7 @@ from dbpool.connection import MOST_PARAMETERS, Answer, Record, Want
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import StatementError
 from dbpool.settings import positive_seconds
+from dbpool.sites import Site
 
 T = TypeVar("T")
 
@@ -89,6 +90,9 @@ def mapper_of(into: Callable[..., T], record: Record) -> Callable[[Record], T]:
 class Queries(ABC):
     """Runs statements. ``timeout`` is seconds for the whole call, waiting for a connection included.
 
+    Each method only notes who calls it, and nothing happens until what it returns is awaited: by then that may be the
+    coroutine of a task, which nobody called.
+
     Every method raises StatementError for what can never work, before anything is sent or waited for; QueryTimeout when
     its time is up; ConnectionLost when the server goes away; the server's own error (``asyncpg.PostgresError``) as it
     is. Cancelling one asks the server to cancel the statement; a write may or may not have been applied.
@@ -103,36 +107,41 @@ class Queries(ABC):
         args: Sequence[object],
         want: Want,
         timeout: float | None,
+        site: Site | None,
         coalesce: bool | None = None,  # noqa: FBT001 - by position: this is the hot path
     ) -> Awaitable[Answer]:
         """Check a statement and run it."""
 
+    def _site(self) -> Site | None:
+        """The place in the program that calls the method that calls this, if it asks for a connection."""
+        return None
+
     @overload
-    async def fetch(
+    def fetch(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: None = None,
         coalesce: bool | None = None,
-    ) -> list[Record]: ...
+    ) -> Coroutine[Any, Any, list[Record]]: ...
     @overload
-    async def fetch(
+    def fetch(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T],
         coalesce: bool | None = None,
-    ) -> list[T]: ...
-    async def fetch(
+    ) -> Coroutine[Any, Any, list[T]]: ...
+    def fetch(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T] | None = None,
         coalesce: bool | None = None,
-    ) -> list[Record] | list[T]:
+    ) -> Coroutine[Any, Any, list[Record] | list[T]]:
         """All rows of a statement.
 
         Args:
@@ -144,63 +153,99 @@ class Queries(ABC):
         Raises:
             RowMappingError: the columns do not fit *into*.
         """
-        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout, coalesce)
+        return self._fetch(self._site(), sql, args, timeout, into, coalesce)
+
+    query = fetch
+
+    async def _fetch(
+        self,
+        site: Site | None,
+        sql: str,
+        args: Sequence[object],
+        timeout: float | None,
+        into: Callable[..., T] | None,
+        coalesce: bool | None,  # noqa: FBT001 - as above
+    ) -> list[Record] | list[T]:
+        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout, site, coalesce)
         if into is None or not rows:
             return rows
         return list(map(mapper_of(into, rows[0]), rows))
 
-    query = fetch
-
     @overload
-    async def fetchrow(
+    def fetchrow(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: None = None,
         coalesce: bool | None = None,
-    ) -> Record | None: ...
+    ) -> Coroutine[Any, Any, Record | None]: ...
     @overload
-    async def fetchrow(
+    def fetchrow(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T],
         coalesce: bool | None = None,
-    ) -> T | None: ...
-    async def fetchrow(
+    ) -> Coroutine[Any, Any, T | None]: ...
+    def fetchrow(
         self,
         sql: LiteralString,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T] | None = None,
         coalesce: bool | None = None,
-    ) -> Record | T | None:
+    ) -> Coroutine[Any, Any, Record | T | None]:
         """The first row, or None if there is none. The server stops after it."""
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, coalesce)
+        return self._fetchrow(self._site(), sql, args, timeout, into, coalesce)
+
+    async def _fetchrow(
+        self,
+        site: Site | None,
+        sql: str,
+        args: Sequence[object],
+        timeout: float | None,
+        into: Callable[..., T] | None,
+        coalesce: bool | None,  # noqa: FBT001 - as above
+    ) -> Record | T | None:
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
         if not rows:
             return None
         return rows[0] if into is None else mapper_of(into, rows[0])(rows[0])
 
-    async def fetchval(
+    def fetchval(
         self,
         sql: LiteralString,
         *args: object,
         column: int = 0,
         timeout: float | None = None,
         coalesce: bool | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever type the column has
+    ) -> Coroutine[Any, Any, Any]:
         """One value of the first row: that of *column*, counted from 0; None if there is no row."""
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, coalesce)
+        return self._fetchval(self._site(), sql, args, column, timeout, coalesce)
+
+    async def _fetchval(
+        self,
+        site: Site | None,
+        sql: str,
+        args: Sequence[object],
+        column: int,
+        timeout: float | None,
+        coalesce: bool | None,  # noqa: FBT001 - as above
+    ) -> Any:  # noqa: ANN401 - whatever type the column has
+        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
         return rows[0][column] if rows else None
 
-    async def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> str:
+    def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> Coroutine[Any, Any, str]:
         """Run a statement, or without *args* a script of several; return the status of the last, as ``INSERT 0 1``.
 
         A script is one implicit transaction unless it says otherwise.
         """
-        answer = await self._ask(sql, args, Want.STATUS, timeout)
+        return self._execute(self._site(), sql, args, timeout)
+
+    async def _execute(self, site: Site | None, sql: str, args: Sequence[object], timeout: float | None) -> str:
+        answer = await self._ask(sql, args, Want.STATUS, timeout, site)
         return answer if isinstance(answer, str) else answer[1].decode()
 
 

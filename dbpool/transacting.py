@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbpool.faults import is_impatient
 from dbpool.leases import Lease
-from dbpool.loan import Loan
+from dbpool.loan import Claim
 from dbpool.transaction import Transaction, TransactionOptions
 
 
@@ -14,7 +14,7 @@ class Transacting:
     When nobody has the block any more, nor its transaction, the lease is taken back, which rolls back.
     """
 
-    __slots__ = ("_handle", "_lease", "_options", "_tx")
+    __slots__ = ("_claim", "_lease", "_options", "_tx")
 
     def __init__(self, lease: Lease, options: TransactionOptions) -> None:
         self._lease = lease
@@ -23,9 +23,9 @@ class Transacting:
     async def __aenter__(self) -> Transaction:
         connection = await self._lease.__aenter__()
         self._lease.holder.let_task_go()
-        self._handle: Loan = connection.lend(self._lease, in_block=True)
+        self._claim = Claim(self._lease, self._lease.leases.loop)
         self._tx = Transaction(connection, self._options)
-        self._tx.handle = self._handle
+        self._tx.handle = self._claim
         try:
             await self._tx.start()
         except BaseException as error:
@@ -45,5 +45,5 @@ class Transacting:
         await self._end(error)
 
     async def _end(self, error: BaseException | None) -> None:
-        self._handle.lease = None
+        self._claim.lease = None
         await self._lease.__aexit__(None if error is None else type(error), error, None)

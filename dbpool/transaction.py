@@ -13,7 +13,7 @@ from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
-from dbpool.loan import Loan
+from dbpool.loan import Claim, Loan
 from dbpool.ownership import InnerRef
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
@@ -100,7 +100,7 @@ class Transaction(Queries):
         self._loan = connection.loan
         self.state = State.NEW
         self.xid: str | None = None
-        self.handle: Loan | None = None  # of its connection, if it was made of one: it lives until this is over
+        self.handle: Loan | Claim | None = None  # of its lease, if it has one: it lives until this is over
 
     async def start(self) -> None:
         """BEGIN, or SAVEPOINT inside another transaction.

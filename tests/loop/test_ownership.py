@@ -340,6 +340,20 @@ async def test_what_is_known_to_lend_things_to_nobody_does_not_count() -> None:
     await ended(task)
 
 
+async def test_what_the_task_has_by_way_of_what_is_known_is_held_by_it() -> None:
+    async def keeps_a_ledger() -> None:
+        ledgers.append([Thing()])
+        ledger = ledgers[0]
+        await forever().wait()
+        del ledger
+
+    ledgers: list[list[Thing]] = []
+    task = asyncio.create_task(keeps_a_ledger())
+    await settle()
+    assert await from_a_callback(lambda: only_held_by(things(), [task], known=ledgers))
+    await ended(task)
+
+
 async def test_what_is_only_known_to_a_task_in_line_is_not_held_by_another() -> None:
     line: list[asyncio.Future[None]] = []
 

@@ -138,16 +138,18 @@ async def test_the_place_is_the_callers_own_line_whatever_the_pool_is_used_for(d
         assert (place.where, place.calls_total) == (holder.where, 1)
 
 
-async def test_statements_gathered_are_reported_with_their_sql(database: Database) -> None:
+async def test_statements_gathered_are_reported_with_their_sql_from_where_they_are_called(database: Database) -> None:
     async with pool_of(database, 2) as db, witness_of(database) as witness:
         async with witness.holding():
-            gathered = asyncio.gather(*(db.fetch(ON_LOCK) for _ in range(5)))
+            calls = [db.fetch(ON_LOCK), db.fetchrow(ON_LOCK), db.fetchval(ON_LOCK), db.execute(ON_LOCK)]
+            made = line() - 1
+            gathered = asyncio.gather(*calls)
             await witness.until_blocked(2)
-            await becomes(lambda: db.stats().waiting == 3)
+            await becomes(lambda: db.stats().waiting == 2)
             report = db.report()
-            assert [caller.sql for caller in report.holders + report.waiters] == [ON_LOCK] * 5
-            assert {caller.where for caller in report.holders} == {"a task made of the call itself"}
-            assert len({caller.task for caller in report.holders + report.waiters}) == 5
+            assert [caller.sql for caller in report.holders + report.waiters] == [ON_LOCK] * 4
+            assert all(is_at(caller.where, made) for caller in report.holders + report.waiters)
+            assert len({caller.task for caller in report.holders + report.waiters}) == 4
         await gathered
 
 

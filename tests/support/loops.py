@@ -75,8 +75,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        self.timers_started += 1
-        return super().call_at(when, callback, *args, context=context)
+        timer = super().call_at(when, callback, *args, context=context)
+        self.timers_started += not _is_a_look(timer)
+        return timer
 
     @property
     def timers_set(self) -> int:
