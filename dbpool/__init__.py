@@ -1,6 +1,8 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
 from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.joblist import JobInfo, JobReject
+from dbpool.bulk.jobs import Job, JobResult
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
@@ -16,6 +18,10 @@ from dbpool.errors import (
     CredentialsError,
     DbPoolError,
     EmbeddedError,
+    JobBusy,
+    JobChanged,
+    JobError,
+    JobTablesMissing,
     LeasesRemain,
     LineFull,
     MigrationError,
@@ -62,6 +68,14 @@ __all__ = [
     "Gap",
     "Gate",
     "GateLane",
+    "Job",
+    "JobBusy",
+    "JobChanged",
+    "JobError",
+    "JobInfo",
+    "JobReject",
+    "JobResult",
+    "JobTablesMissing",
     "Lane",
     "LaneStats",
     "LaneUse",
