@@ -62,7 +62,7 @@ async def database(server: Server) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def shop(server: Server, template: str) -> AsyncIterator[Database]:
-    """A migrated database: the demo's tables, those of jobs, without rows; a connection left over in it fails the test."""
+    """A migrated database, without rows; a connection left over in it fails the test."""
     async with new_database(server, template) as database:
         yield database
 
