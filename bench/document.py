@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import fairness
+from bench import fairness, jobs
 from bench.changing import MOST
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
@@ -122,6 +122,11 @@ def _method(settings: dict[str, Any]) -> str:
   {fairness.WARM_UP_S:g} s that do not count. "To a connection of its own" ends when `acquire()` has one; "to the
   answer" when a one-shot call returns. `gc.freeze()` keeps what was there before out of garbage collections, for every
   pool. The figures are medians of the rounds, but for the worst.
+- "Updates by key": `{jobs.SQL}` for {settings["job_items"]:,} items in order, in chunks of {jobs.CHUNK}, by
+  {jobs.CONNECTIONS} connections; {settings["job_rounds"]} rounds, each in a process of its own, in changing order. Each
+  way finds the table as new, vacuumed, after a checkpoint. "Of no ledger" is the median of the rounds' ratios to
+  `db.executemany()`, one call a chunk. "Run again": {settings["job_again"]:,} integers, read, compared by digest,
+  passed over.
 - "A load that changes twice": {adaptive["tasks"]} tasks in a closed loop, {adaptive["phase_s"]:g} s of each kind of
   call without a pause in between; {adaptive["rounds"]} rounds, each contender in a process of its own. A pool with
   `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed

@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness"),  # on each loop
+    *("lookups", "idle", "dropin", "lanes", "fairness", "jobs"),  # on each loop
     *("recording", "adaptive", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -36,6 +36,9 @@ class Options:
     lane_lookups: int  # of each block: enough for two reports or three
     fair_rounds: int
     fair_s: float  # of each way to wait in a round
+    job_rounds: int
+    job_items: int  # that are written, by each way in each round
+    job_again: int  # that are passed over
     recording_blocks: int
     adaptive: Plan
     waiters: int
@@ -62,6 +65,9 @@ def parse(words: Sequence[str] | None = None) -> Options:
         lane_lookups=4000 if quick else 8000,
         fair_rounds=1 if quick else 3,
         fair_s=0.5 if quick else 1.0,
+        job_rounds=3 if quick else 7,
+        job_items=50_000 if quick else 100_000,
+        job_again=200_000 if quick else 1_000_000,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         waiters=100_000,

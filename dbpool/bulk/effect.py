@@ -32,9 +32,8 @@ class Effect:
 
     async def on_all(self, connection: PooledConnection, items: Sequence[Args]) -> None:
         """Run them; after an error nothing may be committed."""
-        for args in items:
-            if len(args) != self.parameters:
-                raise StatementError(f"{len(args)} values, the statement takes {self.parameters}")
+        if others := set(map(len, items)) - {self.parameters}:
+            raise StatementError(f"{others.pop()} values, the statement takes {self.parameters}")
         if self.one_by_one:
             for args in items:
                 await connection.execute(self.sql, *args, timeout=self.timeout)

@@ -11,7 +11,7 @@ from dbpool.bulk.trying import Connections, tried
 from dbpool.bulk.unit import in_transaction
 from dbpool.connection import PooledConnection
 from dbpool.core.chunks import first_item
-from dbpool.core.digests import Args, args_of
+from dbpool.core.digests import Args, items_of
 from dbpool.core.params import as_json
 from dbpool.errors import JobChanged
 from dbpool.faults import one_line, sqlstate
@@ -79,7 +79,7 @@ class Storing:
         """
         target = self._target
         first = first_item(chunk.number, target.chunk_size)
-        items = [args_of(key) for key in chunk.keys]
+        items = items_of(chunk.keys)
         try:
             stored = await tried(
                 self._connections, target.tries, lambda connection: self._attempt(connection, chunk, items)

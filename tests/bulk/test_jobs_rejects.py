@@ -12,7 +12,9 @@ import pytest
 from dbpool import DatabasePool, Job, JobError
 from dbpool.core.blame import blames_item
 from tests.support.databases import Database
+from tests.support.jobs import at_commit
 from tests.support.pools import pool_of, settled, witness_of
+from tests.support.proxy import Do, Way, proxy_before
 
 TABLE = "create table t (n int primary key, day date, price numeric check (price < 1000))"
 INSERT = "insert into t values ($1, $2, $3)"
@@ -129,6 +131,21 @@ async def test_rejects_are_run_again_by_one_pass_only(shop: Database) -> None:
         results = await asyncio.gather(*(job.retry_rejects() for _ in range(3)), return_exceptions=True)
         assert sum(isinstance(result, JobError) for result in results) == 2
         assert await witness.rows("select count(*), count(distinct n) from t") == [(200, 200)]
+
+
+@pytest.mark.parametrize("way", Way)
+async def test_rejects_whose_commit_was_not_answered_are_not_run_twice(shop: Database, way: Way) -> None:
+    async with witness_of(shop) as witness, proxy_before(shop.dsn) as proxy:
+        await witness.run("create table t (n int, day date, price numeric, check (price < 1000))")
+        async with pool_of(proxy.dsn(shop.dsn)) as db:
+            job = collecting(db, items(200, *range(1, 200)), chunk=50)
+            await job.run()
+            await witness.run("alter table t drop constraint t_price_check, add check (n <> 77)")
+            proxy.rule = at_commit(Do.RESET, way, often=2)
+            result = await job.retry_rejects()
+            assert (result.items, result.done, result.rejected) == (199, 198, 1)
+            assert await witness.rows("select count(*), count(distinct n) from t") == [(199, 199)]
+            assert [(reject.number, reject.attempts) for reject in await db.job_rejects("t")] == [(77, 2)]
 
 
 async def test_a_value_that_json_cannot_bring_back_is_shown_and_stays(shop: Database) -> None:

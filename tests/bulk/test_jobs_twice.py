@@ -12,9 +12,9 @@ import pytest
 from dbpool import CommitOutcomeUnknown, DatabasePool, JobBusy, JobChanged, JobError, UsageError
 from dbpool.bulk.ranges import missing_ranges, run_range
 from tests.support.databases import Database
-from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, job_of, resumed, running
+from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, at_commit, job_of, resumed, running
 from tests.support.pools import becomes, pool_of, settled, until, witness_of
-from tests.support.proxy import Do, Message, Rule, Way, proxy_before
+from tests.support.proxy import Do, Way, proxy_before
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -93,26 +93,6 @@ async def test_a_job_whose_owner_came_by_a_pooler_is_free_when_its_lease_expires
         await witness.run("update dbpool_job set run_expires_at = now() - interval '1 s'")
         await job_of(db).run()
         await assert_each_once(witness)
-
-
-def at_commit(todo: Do, way: Way, often: int) -> Rule:
-    """The first COMMITs, or their answers, are lost with their connections."""
-    lost: set[int] = set()
-    committing: set[int] = set()
-
-    def rule(message: Message) -> Do:
-        session = message.session.number
-        if message.says("Q", b"COMMIT") and (session in lost or len(lost) < often):
-            if way is Way.TO_SERVER:
-                lost.add(session)
-                return todo
-            committing.add(session)
-        elif message.way is Way.TO_CLIENT and session in committing:
-            lost.add(session)
-            return todo
-        return Do.PASS
-
-    return rule
 
 
 @pytest.mark.parametrize("todo", [Do.RESET, Do.FINISH])

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dbpool import DatabasePool, Job, JobResult
 from tests.support.pools import Witness
+from tests.support.proxy import Do, Message, Rule, Way
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,26 @@ async def resumed(db: DatabasePool, witness: Witness, count: int = COUNT) -> Job
     assert result.skipped >= stored
     assert result.done + result.skipped == result.items == count
     return result
+
+
+def at_commit(todo: Do, way: Way, often: int) -> Rule:
+    """The first COMMITs, or their answers, are lost with their connections."""
+    lost: set[int] = set()
+    committing: set[int] = set()
+
+    def rule(message: Message) -> Do:
+        session = message.session.number
+        if message.says("Q", b"COMMIT") and (session in lost or len(lost) < often):
+            if way is Way.TO_SERVER:
+                lost.add(session)
+                return todo
+            committing.add(session)
+        elif message.way is Way.TO_CLIENT and session in committing:
+            lost.add(session)
+            return todo
+        return Do.PASS
+
+    return rule
 
 
 class Run:
