@@ -64,6 +64,8 @@ class Job:
     async def prepare(self) -> int:
         """Enter the job without running it; its id, for ``run_range`` in other processes.
 
+        Ranges keep to *on_error* and *one_by_one* as they were when the job was first entered.
+
         Raises: as ``run``, but for JobBusy.
         """
         return (await self._entered(source_of(self._items).total)).id

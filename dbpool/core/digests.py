@@ -55,8 +55,11 @@ def _columns(keys: Sequence[object]) -> Sequence[Collection[object]] | None:
     kinds = set(map(type, keys))
     if not any(issubclass(kind, tuple) for kind in kinds):
         return [keys]
-    items = items_of(keys)
-    return list(zip(*items, strict=True)) if len(set(map(len, items))) == 1 else None
+    items = keys if kinds == {tuple} else [args_of(key) for key in keys]
+    try:
+        return list(zip(*items, strict=True))
+    except ValueError:
+        return None
 
 
 def _column(values: Collection[object]) -> bytes:
