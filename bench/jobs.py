@@ -65,9 +65,9 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
         db = await stack.enter_async_context(
             DatabasePool(dsn, max_connections=CONNECTIONS, min_connections=CONNECTIONS)
         )
-        names = (f"bench {request['number']} {n}" for n in count())
+        names = (f"{request['label']} {request['number']} {n}" for n in count())  # a job that is done does nothing
         writes: dict[str, Write] = {
-            "job": lambda some: db.job(next(names), SQL, some, chunk=CHUNK, at_once=CONNECTIONS).run(),
+            "job": lambda some: _as_job(db, next(names), some),
             "plain": partial(_by_chunks, lambda chunk: db.executemany(SQL, chunk)),
             "psycopg": await stack.enter_async_context(_psycopg(dsn)),
         }
@@ -79,6 +79,11 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
             await _make_clean(db, len(items))
             per_s[name] = await _per_s(partial(writes[name], items), len(items))
         return per_s | await _again(db, request["again"], next(names))
+
+
+async def _as_job(db: DatabasePool, name: str, items: Sequence[Item]) -> None:
+    result = await db.job(name, SQL, items, chunk=CHUNK, at_once=CONNECTIONS).run()
+    assert result.done == len(items), result
 
 
 async def _again(db: DatabasePool, items: int, name: str) -> dict[str, float]:
