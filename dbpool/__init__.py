@@ -1,8 +1,8 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
 from dbpool.bulk.guard import BatchPlan
-from dbpool.bulk.joblist import JobInfo, JobReject
-from dbpool.bulk.jobs import Job, JobResult
+from dbpool.bulk.jobs.joblist import JobInfo, JobReject
+from dbpool.bulk.jobs.jobs import Job, JobResult
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool

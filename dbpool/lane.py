@@ -11,9 +11,9 @@ from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
 from dbpool.bulk.guard import BatchPlan
-from dbpool.bulk.joblist import JobInfo, JobReject, forget_in, jobs_in, rejects_in
-from dbpool.bulk.jobs import Job
-from dbpool.bulk.jobsettings import JobOptions
+from dbpool.bulk.jobs.joblist import JobInfo, JobReject, forget_in, jobs_in, rejects_in
+from dbpool.bulk.jobs.jobs import Job
+from dbpool.bulk.jobs.jobsettings import JobOptions
 from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
 from dbpool.bulk.plans import Plans
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbpool.bulk.ledger import asked
+from dbpool.bulk.jobs.ledger import asked
 from dbpool.connection import PooledConnection
 from dbpool.core.claims import lock_key
 

@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from dbpool import CommitOutcomeUnknown, DatabasePool, JobBusy, JobChanged, JobError, UsageError
-from dbpool.bulk.ranges import missing_ranges, run_range
+from dbpool.bulk.jobs.ranges import missing_ranges, run_range
 from tests.support.databases import Database
 from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, at_commit, job_of, resumed, running
 from tests.support.pools import becomes, pool_of, settled, until, witness_of
@@ -66,7 +66,7 @@ async def test_many_runs_at_once_do_everything_once(shop: Database) -> None:
 async def test_a_run_whose_lease_was_taken_over_stops_and_says_so(
     shop: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dbpool.bulk.hold.BEAT_S", 0.01)
+    monkeypatch.setattr("dbpool.bulk.jobs.hold.BEAT_S", 0.01)
     async with pool_of(shop, 3) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
         await witness.run("insert into hold values (150)")

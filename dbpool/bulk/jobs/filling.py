@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from dbpool.bulk.items import Source
-from dbpool.bulk.storing import Chunk, Stored, Storing, Target
+from dbpool.bulk.jobs.storing import Chunk, Stored, Storing, Target
 from dbpool.bulk.window import results_of
 from dbpool.core.chunks import Done, Span, items_in
 from dbpool.core.digests import digest_of

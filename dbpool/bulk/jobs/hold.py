@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.joblock import is_locked, try_lock, unlock
-from dbpool.bulk.ledger import JobRow, claim_job, end_claim, job_of, renew_claim
-from dbpool.bulk.owner import this_process
-from dbpool.bulk.trying import can_be_mended
+from dbpool.bulk.jobs.ledger import JobRow, claim_job, end_claim, job_of, renew_claim
+from dbpool.bulk.jobs.owner import this_process
+from dbpool.bulk.jobs.trying import can_be_mended
 from dbpool.connection import PooledConnection
 from dbpool.core.claims import Claim, Seen, claim
 from dbpool.errors import AcquireTimeout, JobBusy, JobError, LineFull, PoolDeadlock

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.hold import busy, seen_of
+from dbpool.bulk.jobs.hold import busy, seen_of
 from dbpool.bulk.joblock import locked
-from dbpool.bulk.ledger import all_jobs, forget_job, job_called, rejects_of
+from dbpool.bulk.jobs.ledger import all_jobs, forget_job, job_called, rejects_of
 from dbpool.core.claims import is_alive, lock_key
 from dbpool.core.params import Unreadable, from_json
 from dbpool.errors import JobError

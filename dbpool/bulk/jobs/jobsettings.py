@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.effect import Effect
+from dbpool.bulk.jobs.effect import Effect
 from dbpool.bulk.map import Progress
-from dbpool.bulk.storing import Target
+from dbpool.bulk.jobs.storing import Target
 from dbpool.core.statements import classify
 from dbpool.errors import StatementError, UsageError
 from dbpool.queries import check_statement

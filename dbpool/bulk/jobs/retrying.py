@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dbpool.bulk.effect import Effect
-from dbpool.bulk.hold import Hold
-from dbpool.bulk.ledger import Rejected, insert_rejects, rejects_among, rejects_of, take_rejects
-from dbpool.bulk.storing import Stored, Target, rejected
-from dbpool.bulk.trying import tried
-from dbpool.bulk.unit import in_transaction
+from dbpool.bulk.jobs.effect import Effect
+from dbpool.bulk.jobs.hold import Hold
+from dbpool.bulk.jobs.ledger import Rejected, insert_rejects, rejects_among, rejects_of, take_rejects
+from dbpool.bulk.jobs.storing import Stored, Target, rejected
+from dbpool.bulk.jobs.trying import tried
+from dbpool.bulk.jobs.unit import in_transaction
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.digests import Args
 from dbpool.core.params import Unreadable, from_json

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.filling import Filling
-from dbpool.bulk.hold import Hold
+from dbpool.bulk.jobs.filling import Filling
+from dbpool.bulk.jobs.hold import Hold
 from dbpool.bulk.items import Source, source_of
-from dbpool.bulk.jobsettings import JobOptions, settings_of
-from dbpool.bulk.ledger import JobRow, add_job, done_of, hash_of
+from dbpool.bulk.jobs.jobsettings import JobOptions, settings_of
+from dbpool.bulk.jobs.ledger import JobRow, add_job, done_of, hash_of
 from dbpool.bulk.map import Reporting
-from dbpool.bulk.retrying import retry_rejects
-from dbpool.bulk.storing import Stored, Storing, Target
+from dbpool.bulk.jobs.retrying import retry_rejects
+from dbpool.bulk.jobs.storing import Stored, Storing, Target
 from dbpool.core.chunks import EVERYTHING
 from dbpool.errors import JobChanged
 from dbpool.finish import finish

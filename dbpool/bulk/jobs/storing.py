@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbpool.bulk.effect import Effect, ItemFailed, is_items_fault
-from dbpool.bulk.ledger import Rejected, digest_of_chunk, enter_chunk, insert_rejects
-from dbpool.bulk.trying import Connections, tried
-from dbpool.bulk.unit import in_transaction
+from dbpool.bulk.jobs.effect import Effect, ItemFailed, is_items_fault
+from dbpool.bulk.jobs.ledger import Rejected, digest_of_chunk, enter_chunk, insert_rejects
+from dbpool.bulk.jobs.trying import Connections, tried
+from dbpool.bulk.jobs.unit import in_transaction
 from dbpool.connection import PooledConnection
 from dbpool.core.chunks import first_item
 from dbpool.core.digests import Args, items_of

@@ -7,11 +7,11 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.filling import Filling
+from dbpool.bulk.jobs.filling import Filling
 from dbpool.bulk.items import source_of
-from dbpool.bulk.jobsettings import settings_of
-from dbpool.bulk.ledger import JobRow, done_of, job_of
-from dbpool.bulk.storing import Stored, Storing
+from dbpool.bulk.jobs.jobsettings import settings_of
+from dbpool.bulk.jobs.ledger import JobRow, done_of, job_of
+from dbpool.bulk.jobs.storing import Stored, Storing
 from dbpool.connection import PooledConnection
 from dbpool.core.chunks import Span, chunks_in
 from dbpool.errors import JobError, UsageError

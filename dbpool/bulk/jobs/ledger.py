@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from dbpool.bulk.owner import Process
+from dbpool.bulk.jobs.owner import Process
 from dbpool.connection import PooledConnection, PostgresError, Record, Want
 from dbpool.core.chunks import Done, DoneSpan, Span
 from dbpool.errors import JobError, JobTablesMissing
