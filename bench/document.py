@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import fairness
+from bench import fairness, jobs
 from bench.changing import MOST
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
@@ -126,6 +126,11 @@ def _method(settings: dict[str, Any]) -> str:
   count, one way after the other in each, the order changing. Only a tenth of the rows go through the cursor, and its
   time is multiplied. psycopg writes on the event loop. "Loop away" is by how much a task that sleeps for 1 ms at a time
   was late, the longest of a round; the median of the rounds.
+- "Updates by key": `{jobs.SQL}` for {settings["job_items"]:,} items in order, in chunks of {jobs.CHUNK}, by
+  {jobs.CONNECTIONS} connections; {settings["job_rounds"]} rounds, each in a process of its own, in changing order. Each
+  way finds the table as new, vacuumed, after a checkpoint. "Of no ledger" is the median of the rounds' ratios to
+  `db.executemany()`, one call a chunk. "Run again": {settings["job_again"]:,} integers, read, compared by digest,
+  passed over.
 - "A load that changes twice": {adaptive["tasks"]} tasks in a closed loop, {adaptive["phase_s"]:g} s of each kind of
   call without a pause in between; {adaptive["rounds"]} rounds, each contender in a process of its own. A pool with
   `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed

@@ -11,7 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench import adaptive, dropin, fairness, idle, lanes, lookups, writes
+from bench import adaptive, dropin, fairness, idle, jobs, lanes, lookups, writes
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -52,6 +52,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
     everyone = {**rounds, "contenders": options.contenders, "tasks": options.tasks}
     of_process = {"processes": options.lane_processes, "rounds": options.lane_rounds, "lookups": options.lane_lookups}
     fair_rounds = {**rounds, "rounds": options.fair_rounds, "seconds": options.fair_s}
+    job_rounds = {**rounds, "rounds": options.job_rounds, "items": options.job_items, "again": options.job_again}
     return {
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
@@ -59,6 +60,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
         "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),
+        "jobs": partial(jobs.measure_rounds, job_rounds, loop=loop),
     }
 
 

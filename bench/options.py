@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness", "export"),  # on each loop
+    *("lookups", "idle", "dropin", "lanes", "fairness", "export", "jobs"),  # on each loop
     *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -37,6 +37,9 @@ class Options:
     fair_rounds: int
     fair_s: float  # of each way to wait in a round
     export_rounds: int
+    job_rounds: int
+    job_items: int  # that are written, by each way in each round
+    job_again: int  # that are passed over
     recording_blocks: int
     adaptive: Plan
     written_rows: int
@@ -66,6 +69,9 @@ def parse(words: Sequence[str] | None = None) -> Options:
         fair_rounds=1 if quick else 3,
         fair_s=0.5 if quick else 1.0,
         export_rounds=3 if quick else 7,
+        job_rounds=3 if quick else 7,
+        job_items=50_000 if quick else 100_000,
+        job_again=200_000 if quick else 1_000_000,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         written_rows=50_000 if quick else 200_000,

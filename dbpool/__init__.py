@@ -4,6 +4,8 @@ from dbpool.bulk.each import for_each
 from dbpool.bulk.exporting.exported import Exported, ExportProgress
 from dbpool.bulk.files import CsvRows, NdjsonRows
 from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.jobs.joblist import JobInfo, JobReject
+from dbpool.bulk.jobs.jobs import Job, JobResult
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.bulk.writing.written import Written
 from dbpool.compat.create import create_pool
@@ -22,6 +24,10 @@ from dbpool.errors import (
     DbPoolError,
     EmbeddedError,
     ExportFailed,
+    JobBusy,
+    JobChanged,
+    JobError,
+    JobTablesMissing,
     LeasesRemain,
     LineFull,
     MigrationError,
@@ -76,6 +82,14 @@ __all__ = [
     "Gap",
     "Gate",
     "GateLane",
+    "Job",
+    "JobBusy",
+    "JobChanged",
+    "JobError",
+    "JobInfo",
+    "JobReject",
+    "JobResult",
+    "JobTablesMissing",
     "Lane",
     "LaneStats",
     "LaneUse",

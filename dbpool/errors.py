@@ -195,6 +195,36 @@ class SourceFailed(DbPoolError):
     """What bulk work reads from cannot be read; the message says where."""
 
 
+class JobError(DbPoolError):
+    """A job cannot be run as asked; its message says why. ``job`` is its name."""
+
+    def __init__(self, message: str, *, job: str = "") -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class JobBusy(JobError):
+    """Another run has this job: ``pid``, ``host`` and ``application`` say which one, ``since`` when it began."""
+
+    def __init__(
+        self, message: str, *, job: str, pid: int | None, host: str | None, application: str | None, since: object
+    ) -> None:
+        super().__init__(message, job=job)
+        self.pid, self.host, self.application, self.since = pid, host, application, since
+
+
+class JobChanged(JobError):
+    """A job was begun with another statement, chunk size or other items; ``chunk`` is the first that differs."""
+
+    def __init__(self, message: str, *, job: str, chunk: int | None = None) -> None:
+        super().__init__(message, job=job)
+        self.chunk = chunk
+
+
+class JobTablesMissing(JobError):
+    """The tables that jobs are kept in are not in this database: ``dbpool migrate up`` makes them."""
+
+
 class RowMappingError(DbPoolError, TypeError):
     """The columns of a result do not fit the type given as ``into=``."""
 

@@ -11,6 +11,9 @@ from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
 from dbpool.bulk.each import EachOptions, for_each
 from dbpool.bulk.guard import BatchPlan
+from dbpool.bulk.jobs.joblist import JobInfo, JobReject, forget_in, jobs_in, rejects_in
+from dbpool.bulk.jobs.jobs import Job
+from dbpool.bulk.jobs.jobsettings import JobOptions
 from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
 from dbpool.queries import Queries
 
@@ -87,3 +90,55 @@ class ManyItems(Queries):
     async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
         """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
         return await explained(self._access(), sql, sample)
+
+    # Work that can be killed and goes on where it was
+
+    def job(
+        self,
+        name: str,
+        sql: LiteralString,
+        items: Iterable[Any] | AsyncIterable[Any],
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """*sql* for each of *items* exactly once, however often it is killed: ``await db.job(...).run()``.
+
+        The items are cut into chunks by their order; each chunk is stored in one transaction, together with a row that
+        says so. Run again with the same name, statement and items, after a crash or at any time, it does what is
+        missing: the digests of the items' values are compared, so other items are refused. Items that are already done
+        are passed over at a million and more a second. Needs the tables that ``dbpool migrate up`` makes.
+
+        Exactly once are the effects in this database. A statement that only reads is refused: see ``map``.
+
+        Args:
+            name: of this work, in this database: two runs of one name exclude each other.
+            items: as for ``map``: always the same ones, in the same order.
+            options: *chunk*: items in a transaction, 500. *at_once*: connections, 4 or as many as there are.
+                *on_error*: ``"raise"`` (default) the error of the first item whose data the server refuses, or
+                ``"collect"``: put such items aside, see ``job_rejects``. *retry*: tries of a chunk, 10, that meets a
+                conflict or loses its connection. *timeout*: seconds for each message, ``query_timeout``. *one_by_one*:
+                send each item by itself, in place of many together. *trust*: pass over what is done without comparing
+                digests. *progress*: called with a ``Progress`` twice a second, and at the end.
+        Raises: StatementError, UsageError; the rest when it is run.
+        """
+        return Job(self._access(), name, sql, items, **options)
+
+    async def jobs(self) -> list[JobInfo]:
+        """The jobs in this database, by name: how far they are, who runs them."""
+        return await jobs_in(self._access())
+
+    async def job_rejects(self, name: str) -> list[JobReject]:
+        """The items of a job that are put aside, in their order: with why, and after how many attempts.
+
+        Raises:
+            JobError: there is no such job.
+        """
+        return await rejects_in(self._access(), name)
+
+    async def forget_job(self, name: str) -> None:
+        """Remove what is known of a job, its rejects included; run again, it does everything anew.
+
+        Raises:
+            JobBusy: it is being run.
+            JobError: there is no such job.
+        """
+        await forget_in(self._access(), name)

@@ -62,7 +62,7 @@ async def database(server: Server) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def shop(server: Server, template: str) -> AsyncIterator[Database]:
-    """A database with the demo's tables, without rows; a connection left over in it fails the test."""
+    """A migrated database, without rows; a connection left over in it fails the test."""
     async with new_database(server, template) as database:
         yield database
 

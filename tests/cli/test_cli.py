@@ -88,7 +88,7 @@ def test_a_database_is_migrated_up_and_down(database: Database) -> None:
     at = ("--dsn", database.dsn)
     assert invoke("migrate", "current", *at).stdout == "never migrated\n"
     assert invoke("migrate", "up", *at).exit_code == 0
-    assert invoke("migrate", "current", *at).stdout == "0001\n"
+    assert invoke("migrate", "current", *at).stdout == "0002\n"
     assert invoke("migrate", "down", *at, "base").exit_code == 0
     assert invoke("migrate", "current", *at).stdout == "never migrated\n"
 

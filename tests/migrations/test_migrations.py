@@ -77,12 +77,21 @@ async def test_a_database_never_migrated_has_no_revision(database: Database) -> 
 async def test_up_makes_the_tables_with_their_indexes_and_constraints(database: Database) -> None:
     await migrate.upgrade(database.dsn)
     schema = await schema_of(database)
-    assert {of for kind, of, *_ in schema if kind == "column"} >= {"customers", "orders", "accounts"}
+    assert {of for kind, of, *_ in schema if kind == "column"} >= {
+        *("customers", "orders", "accounts"),
+        *("dbpool_job", "dbpool_job_chunk", "dbpool_job_reject"),
+    }
     names = {name for kind, _, name, _ in schema if kind in ("constraint", "index")}
     assert names >= {
         "accounts_balance_cents_check",
         "customers_email_check",
         "customers_email_key",
+        "dbpool_job_chunk_job_fkey",
+        "dbpool_job_chunk_pkey",
+        "dbpool_job_name_key",
+        "dbpool_job_reject_job_fkey",
+        "dbpool_job_reject_pkey",
+        "dbpool_job_state_check",
         "orders_amount_cents_check",
         "orders_customer_id_fkey",
         "orders_customer_id_placed_at_idx",

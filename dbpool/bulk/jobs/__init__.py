@@ -1,0 +1,1 @@
+"""Bulk work that can be killed, and goes on where it was."""

@@ -1,0 +1,162 @@
+"""Bulk work that can be killed at any moment, then goes on where it was: each item has its effect exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from dbpool.bulk.access import Access
+from dbpool.bulk.items import Source, source_of
+from dbpool.bulk.jobs.filling import Filling
+from dbpool.bulk.jobs.hold import Hold
+from dbpool.bulk.jobs.jobsettings import JobOptions, settings_of
+from dbpool.bulk.jobs.ledger import JobRow, add_job, done_of, hash_of
+from dbpool.bulk.jobs.retrying import retry_rejects
+from dbpool.bulk.jobs.storing import Stored, Storing, Target
+from dbpool.bulk.map import Reporting
+from dbpool.core.chunks import EVERYTHING
+from dbpool.errors import JobChanged
+from dbpool.finish import finish
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a run came to.
+
+    Args:
+        state: ``"done"``; of ``retry_rejects``, the one that the job is in.
+        items: how many it met; each is one of the next three.
+        done: stored by this run.
+        skipped: stored, or put aside, by an earlier one.
+        rejected: put aside by this run, see ``db.job_rejects``.
+    """
+
+    name: str
+    state: str
+    items: int
+    done: int
+    skipped: int
+    rejected: int
+    seconds: float
+
+
+class Job:
+    """What ``db.job`` returns."""
+
+    def __init__(
+        self,
+        access: Access,
+        name: str,
+        sql: str,
+        items: Iterable[Any] | AsyncIterable[Any],
+        **options: Unpack[JobOptions],
+    ) -> None:
+        self.name = name
+        self._access = access
+        self._sql = sql
+        self._items = items
+        self._settings = settings_of(access, name, sql, options)
+        source_of(items)  # refused now rather than later
+
+    async def prepare(self) -> int:
+        """Enter the job without running it; its id, for ``run_range`` in other processes.
+
+        Ranges keep to *on_error* and *one_by_one* as they were when the job was first entered.
+
+        Raises: as ``run``, but for JobBusy.
+        """
+        return (await self._entered(source_of(self._items).total)).id
+
+    async def run(self) -> JobResult:
+        """Store every chunk that is not stored yet.
+
+        Raises:
+            JobBusy: another run has this job.
+            JobChanged: it was begun with another statement, chunk size or other items. Nothing that differs is stored.
+            JobTablesMissing: run ``dbpool migrate up``.
+            asyncpg.PostgresError: of the first item that failed, with its number as a note, unless they are collected.
+            ConnectionLost, TransactionFailed and the like: when the last of *retry* tries of a chunk met it.
+        Cancelling: reads no more, lets nothing half-stored, keeps what is stored; the job's state is ``stopped``.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        source = source_of(self._items)
+        try:
+            job = await self._entered(source.total)
+            hold = self._hold(job)
+            await hold.take()
+            try:
+                stored = await self._fill(job, hold, source)
+            except BaseException as error:
+                await finish(hold.end_quietly("stopped" if isinstance(error, asyncio.CancelledError) else "failed"))
+                raise
+            items = stored.done + stored.skipped + stored.rejected
+            await finish(hold.end("done", items))
+        finally:
+            await source.aclose()
+        return JobResult(self.name, "done", items, stored.done, stored.skipped, stored.rejected, clock() - began)
+
+    async def retry_rejects(self) -> JobResult:
+        """Run the items that were put aside once more, in their order; those that fail again stay.
+
+        An item is run again, and is no reject any more, in one transaction. Their parameters come from the ledger; one
+        whose type JSON text cannot bring back stays as it is.
+
+        Raises, cancelling: as for ``run``.
+        """
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        job = await self._entered(None)
+        hold = self._hold(job)
+        await hold.take()
+        try:
+            stored = await retry_rejects(self._target(job), hold, hold.check)
+        finally:
+            await finish(hold.end_quietly(job.state))
+        items = stored.done + stored.skipped + stored.rejected
+        return JobResult(self.name, job.state, items, stored.done, stored.skipped, stored.rejected, clock() - began)
+
+    async def _fill(self, job: JobRow, hold: Hold, source: Source[Any]) -> Stored:
+        target = self._target(job)
+        async with hold.connection() as connection:
+            done = await done_of(connection, job.id, EVERYTHING)
+        filling = Filling(target, source, done, Storing(target, hold), within=EVERYTHING, trust=self._settings.trust)
+        progress = Reporting(self._settings.progress, source)
+        told, stored = 0, Stored()
+        async with aclosing(filling.results(self._settings.at_once, hold.check)) as results:
+            async for each in results:
+                stored += each
+                progress.add(each.done + each.skipped + each.rejected + filling.skipped - told, each.rejected)
+                told = filling.skipped
+        progress.add(filling.skipped - told, 0)
+        progress.end()
+        return stored + Stored(skipped=filling.skipped)
+
+    async def _entered(self, total: int | None) -> JobRow:
+        """The job's row, which fits what was asked for."""
+        settings = self._settings
+        async with self._access.lease() as connection:
+            job = await add_job(connection, self.name, self._sql, settings.chunk, total, settings.kept())
+        if job.sql_hash != hash_of(self._sql):
+            raise self._changed(f"another statement: {job.sql!r}")
+        if job.chunk_size != settings.chunk:
+            raise self._changed(f"chunk={job.chunk_size}, not {settings.chunk}")
+        if total is not None and job.total is not None and total != job.total:
+            raise self._changed(f"{job.total} items, not {total}")
+        return job
+
+    def _changed(self, what: str) -> JobChanged:
+        return JobChanged(
+            f"job {self.name!r} was begun with {what}. Go on as it was begun, give this work another name, or "
+            f"db.forget_job({self.name!r}) first.",
+            job=self.name,
+        )
+
+    def _hold(self, job: JobRow) -> Hold:
+        return Hold(self._access, job, at_once=self._settings.at_once, timeout=self._settings.timeout)
+
+    def _target(self, job: JobRow) -> Target:
+        return self._settings.target(job.id, self.name, self._sql, job.total)

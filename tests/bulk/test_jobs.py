@@ -1,0 +1,231 @@
+"""Jobs on a real server: each item once, whatever the statement; what is refused; what is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+
+import asyncpg
+import pytest
+
+from dbpool import JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
+from tests.support.databases import Database
+from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, job_of
+from tests.support.pools import becomes, pool_of, settled, witness_of
+
+INSERT = "insert into seen values ($1)"
+
+
+@pytest.mark.every_loop
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+async def test_every_item_has_its_effect_once_and_a_second_run_does_nothing(shop: Database, at_once: int) -> None:
+    async with pool_of(shop, 3) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        result = await job_of(db, at_once=at_once).run()
+        assert (result.name, result.state, result.items, result.done) == ("count", "done", COUNT, COUNT)
+        await assert_each_once(witness)
+        again = await job_of(db, at_once=at_once).run()
+        assert (again.items, again.done, again.skipped, again.rejected) == (COUNT, 0, COUNT, 0)
+        await assert_each_once(witness)
+
+
+async def test_a_pool_of_one_connection_is_enough_for_two_jobs_at_once(shop: Database) -> None:
+    async with pool_of(shop, 2) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        jobs = [db.job(name, INSERT, range(1000), chunk=10, at_once=2) for name in ("one", "two")]
+        await asyncio.gather(*(job.run() for job in jobs))
+        assert await witness.value("select count(*) from seen") == 2000
+    async with pool_of(shop, 1) as db:
+        assert (await db.job("three", INSERT, range(1000), chunk=10).run()).done == 1000
+
+
+@pytest.mark.parametrize("kind", ["list", "generator", "async generator"])
+async def test_items_may_come_from_any_iterable(shop: Database, kind: str) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(1, 1051)
+
+    async def async_numbers() -> AsyncIterator[int]:
+        for n in numbers():
+            yield n
+
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        for _ in range(2):
+            items: Iterable[int] | AsyncIterable[int] = list(numbers()) if kind == "list" else numbers()
+            if kind == "async generator":
+                items = async_numbers()
+            result = await db.job("count", SQL, items, chunk=CHUNK).run()
+            await assert_each_once(witness, 1050)
+        assert (result.done, result.skipped) == (0, 1050)
+        assert await witness.value("select total from dbpool_job") == 1050
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "insert into seen values ($1) returning n",
+        "with a as (insert into seen values ($1) returning n) select n from a",
+        "select put($1)",
+        "call put_too($1)",
+    ],
+)
+@pytest.mark.parametrize("one_by_one", [False, True])
+async def test_whatever_writes_can_be_a_job(shop: Database, sql: str, one_by_one: bool) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run(
+            "create function put(a int) returns int language sql as 'insert into seen values (a) returning n';"
+            "create procedure put_too(a int) language sql as 'insert into seen values (a)'"
+        )
+        await db.job("put", sql, range(1, 301), one_by_one=one_by_one).run()
+        await assert_each_once(witness, 300)
+
+
+async def test_a_job_without_items_is_done(shop: Database) -> None:
+    async with pool_of(shop) as db:
+        result = await db.job("none", INSERT, []).run()
+        assert (result.state, result.items) == ("done", 0)
+
+
+async def test_a_cancelled_run_keeps_whole_chunks_and_can_go_on(shop: Database) -> None:
+    async with pool_of(shop, 3) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run("insert into hold values (1250)")
+        async with witness.holding(1):
+            task = asyncio.create_task(job_of(db, at_once=2).run())
+            await witness.until_blocked()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        await settled(db)
+        stored = await witness.value("select sum(items) from dbpool_job_chunk")
+        assert await witness.value("select count(*) from seen") == stored
+        assert stored % CHUNK == 0
+        assert await witness.value("select state from dbpool_job where run is null") == "stopped"
+        assert (await job_of(db).run()).skipped == stored
+        await assert_each_once(witness)
+
+
+async def test_what_was_read_before_the_source_failed_is_kept(shop: Database) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(1, 251)
+        raise OSError("the file is gone")
+
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        with pytest.raises(OSError, match="the file is gone"):
+            await db.job("count", SQL, numbers(), chunk=CHUNK).run()
+        assert await witness.value("select state from dbpool_job") == "failed"
+        assert await witness.value("select count(*) from seen") % CHUNK in (0, 50)
+
+
+async def test_deadlocks_are_tried_again(shop: Database) -> None:
+    async with pool_of(shop, 6) as db, witness_of(shop) as witness:
+        await witness.run("create table counters (id int primary key, n int not null)")
+        await witness.run("insert into counters select id, 0 from generate_series(1, 40) as id")
+        ups = [n % 40 + 1 for n in range(400)]
+        sql = "update counters set n = n + 1 where id = $1"
+        jobs = [
+            db.job("up", sql, ups, chunk=40, at_once=2, retry=50),
+            db.job("down", sql, list(reversed(ups)), chunk=40, at_once=2, retry=50),
+        ]
+        await asyncio.gather(*(job.run() for job in jobs))
+        assert await witness.value("select sum(n) from counters") == 800
+
+
+async def test_it_holds_under_serializable_isolation_too(shop: Database) -> None:
+    settings = {"default_transaction_isolation": "serializable"}
+    async with pool_of(shop, 4, server_settings=settings) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        sql = "insert into seen select $1::int where (select count(*) from seen where n = $1) >= 0"
+        await db.job("count", sql, range(1, 401), chunk=20, retry=50).run()
+        await assert_each_once(witness, 400)
+
+
+async def test_progress_ends_with_all_of_it(shop: Database) -> None:
+    told: list[Progress] = []
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        for _ in range(2):
+            await db.job("count", SQL, range(1, 1001), progress=told.append).run()
+            assert (told[-1].items, told[-1].failed, told[-1].total) == (1000, 0, 1000)
+
+
+async def test_jobs_are_listed_and_forgotten(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        assert await db.jobs() == []
+        await job_of(db).run()
+        (info,) = await db.jobs()
+        assert (info.name, info.state, info.chunks, info.items) == ("count", "done", COUNT // CHUNK, COUNT)
+        assert (info.rejects, info.total, info.is_alive, info.owner) == (0, COUNT, False, "")
+        assert info.started <= info.updated
+        await db.forget_job("count")
+        assert await db.jobs() == []
+        for table in ("dbpool_job_chunk", "dbpool_job_reject"):
+            assert await witness.value(f"select count(*) from {table}") == 0
+        with pytest.raises(JobError, match="there is no job 'count'"):
+            await db.forget_job("count")
+        await job_of(db).run()
+        assert await witness.value("select count(*) from seen") == 2 * COUNT
+
+
+async def test_a_job_that_is_deleted_under_a_run_stores_nothing_more(shop: Database) -> None:
+    async with pool_of(shop, 3) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run("insert into hold values (150)")
+        async with witness.holding(1):
+            task = asyncio.create_task(job_of(db).run())
+            await witness.until_blocked()
+            async with witness_of(shop) as other:
+                deleting = asyncio.create_task(other.run("delete from dbpool_job"))
+                await becomes(lambda: not deleting.done())
+                await witness.run("select pg_advisory_unlock(1)")
+                await deleting
+                await witness.run("select pg_advisory_lock(1)")
+        with pytest.raises(JobError, match="was forgotten"):
+            await task
+
+
+async def test_without_its_tables_a_job_says_what_to_do(database: Database) -> None:
+    async with pool_of(database) as db:
+        for work in (job_of(db).run(), job_of(db).prepare(), db.jobs(), db.job_rejects("a"), db.forget_job("a")):
+            with pytest.raises(JobTablesMissing, match="run dbpool migrate up"):
+                await work
+
+
+async def test_a_missing_table_of_the_users_own_is_told_as_it_is(shop: Database) -> None:
+    async with pool_of(shop) as db:
+        with pytest.raises(asyncpg.UndefinedTableError) as raised:
+            await db.job("a", "insert into nowhere values ($1)", [1, 2], on_error="collect").run()
+        assert raised.value.__notes__ == ["job 'a', chunk 0: items 1 to 2"]
+
+
+@pytest.mark.parametrize("sql", ["select $1::int", "values ($1::int)", "table seen"])
+async def test_a_statement_that_only_reads_is_refused_with_the_reason(shop: Database, sql: str) -> None:
+    async with pool_of(shop) as db:
+        with pytest.raises(StatementError, match=r"only reads.*could be done twice.*db\.map"):
+            db.job("a", sql, [1])
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "options", "error"),
+    [
+        ("", [1], {}, UsageError),
+        ("a\0b", [1], {}, UsageError),
+        (5, [1], {}, UsageError),
+        ("a", "text", {}, UsageError),
+        ("a", 5, {}, UsageError),
+        ("a", [1], {"chunk": 0}, SettingsError),
+        ("a", [1], {"at_once": 0}, SettingsError),
+        ("a", [1], {"retry": 0}, SettingsError),
+        ("a", [1], {"timeout": 0}, SettingsError),
+        ("a", [1], {"on_error": "ignore"}, UsageError),
+    ],
+)
+async def test_what_means_nothing_is_refused(
+    shop: Database, name: str, items: list[int], options: dict[str, object], error: type[Exception]
+) -> None:
+    async with pool_of(shop) as db:
+        with pytest.raises(error):
+            db.job(name, INSERT, items, **options)  # type: ignore[arg-type]
