@@ -31,8 +31,9 @@ async def hears(db: DatabasePool, events: Subscription, text: str) -> bool:
 
 
 async def listeners(witness: Witness) -> list[int]:
-    """The pids of the sessions that listen."""
-    return [row["pid"] for row in await witness.backends() if row["query"].startswith("LISTEN")]
+    """The pids of the sessions that listen, and are not merely about to."""
+    backends = await witness.backends()
+    return [row["pid"] for row in backends if row["query"].startswith("LISTEN") and row["state"] == "idle"]
 
 
 async def nobody_listens(witness: Witness) -> bool:
