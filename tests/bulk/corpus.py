@@ -9,7 +9,7 @@ from typing import Any
 
 from dbpool.core.batches import Form
 
-COUNT = 16
+COUNT = 12
 LATERAL, UNFENCED, MANY, SINGLE = Form
 
 SCHEMA = """
@@ -25,6 +25,8 @@ create index on ord (acc, at);
 create index on ord (status);
 create table team (id int, league int, name text);
 insert into team select n, n % 7, 'team ' || n from generate_series(1, 60) n;
+create table few (id int, grp int);
+insert into few select n, n % 3 from generate_series(1, 12) n;
 create table part (id int not null, v text, primary key (id)) partition by range (id);
 create table part_1 partition of part for values from (0) to (1000);
 create table part_2 partition of part for values from (1000) to (2000);
@@ -75,6 +77,7 @@ class Case:
         fresh: what is run before each time that its items are.
         after: what must give the same afterwards.
         since: the server's version that knows it.
+        count: how many items it is asked with.
     """
 
     sql: str
@@ -83,10 +86,11 @@ class Case:
     fresh: str = ""
     after: str = ""
     since: int = 0
+    count: int = COUNT
 
     def items(self) -> list[object]:
         seeded = random.Random(self.sql)
-        return [self.item(seeded) for _ in range(COUNT)]
+        return [self.item(seeded) for _ in range(self.count)]
 
 
 def number(low: int, high: int, *others: object) -> Callable[[random.Random], object]:
@@ -160,6 +164,7 @@ QUERIES = [
         MANY,
     ),
     Case("select name from team where league = $1", SMALL, UNFENCED),
+    Case("select id from few where grp = $1", SMALL),
     Case("select t.name, u.name from team t join team u on u.id = t.league where t.id = $1", SMALL),
     Case("select id from acc where v = $1 order by id limit 3", SMALL),
     Case("select id, at from ord where status = $1 order by id limit 1", one_of("failed", "done", "other", None)),

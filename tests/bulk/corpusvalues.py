@@ -96,7 +96,7 @@ PLAIN: dict[str, list[Any]] = {
     "pg_lsn": ["0/1", "x"],
     "regclass": [1259, "pg_class", 5],
     "positive": [1, -1, 0, "x"],
-    "code": ["abc", "abcd", "", None],
+    "code": ["abc", "x", "abcd", ""],
 }
 """Of which there are arrays like themselves."""
 

@@ -7,16 +7,17 @@ import operator
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 
 from dbpool import DatabasePool, QueryTimeout, create_pool
+from dbpool.bulk.batchrow import BatchRow, by_item, first_by_item, values_by_item
 from dbpool.bulk.guard import BatchPlan
 from dbpool.core.batches import ARRAYS, Form
-from tests.bulk.corpus import COUNT, LATERAL, MANY, OTHERS, QUERIES, SCHEMA, Case
+from tests.bulk.corpus import LATERAL, MANY, OTHERS, QUERIES, SCHEMA, Case
 from tests.bulk.corpusvalues import OTHER, PLAIN, Text
 from tests.support.databases import Database, new_database
 from tests.support.pools import pool_of, role_in
@@ -93,9 +94,9 @@ async def check(db: DatabasePool, case: Case) -> None:
 
 
 def forms_of(plan: BatchPlan, how: str, expected: Sequence[object]) -> frozenset[Form]:
-    """Those to ask for: of ``map_row`` none, for it sends what ``map_val`` does."""
+    """Those to ask for besides the one that is found; of ``map_row`` none, for it sends what ``map_val`` does."""
     if how == "map":
-        return plan.correct
+        return plan.correct - {plan.form}
     has_no_columns = any(isinstance(each, tuple) and each[0] is IndexError for each in expected)
     return frozenset() if how == "map_row" or has_no_columns else plan.correct - {Form.UNFENCED}
 
@@ -108,13 +109,16 @@ async def test_a_statement_gives_what_it_gives_alone(db: DatabasePool, case: Cas
 
 
 def of_type(name: str, values: Sequence[object], form: Form) -> Case:
-    items = iter([(value,) for value in islice(cycle([None, *values]), COUNT)])
-    return Case(f"select $1::{name} as value, $1::{name} is null", lambda _: next(items), form)
+    items = [(value,) for value in (None, *values)]
+    given = cycle(items)
+    return Case(f"select $1::{name} as value, $1::{name} is null", lambda _: next(given), form, count=len(items))
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *OTHER])
 async def test_a_value_of_any_type_arrives_as_it_does_alone(db: DatabasePool, name: str) -> None:
     await check(db, of_type(name, *((PLAIN[name], LATERAL) if name in PLAIN else (OTHER[name], MANY))))
+    plan = await db.explain_map(f"select $1::{name}", [])
+    assert ("of which there are no plain arrays" in plan.why) == (name in OTHER), plan.why
 
 
 async def test_forms_over_arrays_are_proven_for_most() -> None:
@@ -173,7 +177,11 @@ async def test_lists_in_a_codec_of_the_users_are_single_values(database: Databas
             for form in (None, MANY):
                 assert await together(db, "map", "select $1::jsonb as a", items, form) == expected
         dicts = [({"n": n},) for n in range(20)]
-        assert (await db.explain_map("select $1::jsonb as a", dicts)).form is LATERAL
+        assert (await db.explain_map("select $1::jsonb as b", dicts)).form is LATERAL
+        await db.fetch_all("select $1::jsonb as b", dicts)
+        pairs = [([n, n],) for n in range(20)]  # the plan is there, made for no lists
+        assert await db.fetch_all("select $1::jsonb as b", pairs) == [[pair] for pair in pairs]
+        assert (await db.explain_map("select $1::jsonb as a", pairs)).why == "its values would be taken for arrays"
         mixed = [*dicts[:15], ([1, 2],), ([3, 4],), *dicts[15:]]
         assert [value async for _, value, _ in db.map_val("select $1::jsonb", mixed)] == [value for (value,) in mixed]
 
@@ -235,7 +243,16 @@ async def test_rows_compare_as_records_do(db: DatabasePool) -> None:
                 found = [compare(*both) for both in ((one, other), (one, like_other), (like_one, other))]
                 assert [*found, compare(one, tuple(other))] == [wanted] * 4, compare
     assert rows[0] != 5
-    assert rows[0][Text("id")] == 1
+    assert (rows[0][Text("id")], rows[0][-1], rows[0][True]) == (1, "name 1", "name 1")
+
+
+@pytest.mark.parametrize("number", [0, 4, -1])
+async def test_a_row_of_no_item_is_no_answer(db: DatabasePool, number: int) -> None:
+    async with db.acquire() as connection:
+        rows = await connection.fetch(f"select 5 as n, {number} as i", record_class=BatchRow)
+    for apart in (by_item, first_by_item, values_by_item):
+        with pytest.raises(AssertionError, match=f"a batch of 3 items was answered with a row of item {number}"):
+            apart(rows, 3)
 
 
 async def test_what_stops_a_batch_is_told_once_for_its_items(db: DatabasePool) -> None:
