@@ -41,6 +41,7 @@ class Coalescer:
         self.acquire_timeout = settings.acquire_timeout
         self.tasks = Cleanups()
         self.batches_total = self.coalesced_total = 0
+        self.in_flight = 0  # batches, of all texts
         self._plans = plans
         self._groups: dict[Want, dict[tuple[Line, str], Group]] = {Want.ROWS: {}, Want.ROW: {}}
         self._rows, self._first_row = self._groups[Want.ROWS], self._groups[Want.ROW]
@@ -61,7 +62,7 @@ class Coalescer:
         """
         groups = self._rows if want is Want.ROWS else self._first_row
         group = groups.get((line, sql))
-        if (group is None or not group.is_busy) and not self.gate.would_wait(line):
+        if (group is None or not (group.waiting or group.in_flight)) and not self.gate.would_wait(line):
             return None
         if not statement.reads_only or line.pace is not None or len(args) != statement.parameters:
             return None
@@ -71,7 +72,9 @@ class Coalescer:
         now = loop.time()
         if now >= group.until and not group.is_planning:
             self._find_out(group, args, now)
-        if group.plan is None or now < group.slow_until or self._holds_already():
+        if group.plan is None or now < group.slow_until:
+            return None
+        if self.in_flight != self.gate.held and self._holds_already():
             return None
         self.gate.join_beside(line)
         member = Member(group, args, timeout, now, loop.create_future())

@@ -131,6 +131,7 @@ class Group:
         owner.batches_total += 1
         owner.coalesced_total += calls
         self.in_flight -= 1
+        owner.in_flight -= 1
         now = owner.loop.time()
         if calls >= min(self._most, FIRST_BATCH):  # one alone takes a round trip, too
             self._call_s += ((now - batch.since) / calls - self._call_s) * 0.5
@@ -173,6 +174,7 @@ class Group:
     def _begin(self, batch: JointCall, now: float) -> None:
         """*batch* has a permit: fill it and send it."""
         self.in_flight += 1
+        self.owner.in_flight += 1
         share = min(self._most, MOST_IN_BATCH, max(LEAST_SHARE, -(-self.waiting // MOST_BATCHES)))
         batch.begin(self._take(share if self.plan is None else self.plan.most_of(share)), now)
         if self.waiting:
