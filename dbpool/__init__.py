@@ -1,5 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
+from dbpool.bulk.results import Loaded, Progress, Reject
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.mailbox import Gap, Notification
@@ -14,6 +15,7 @@ from dbpool.errors import (
     EmbeddedError,
     LeasesRemain,
     LineFull,
+    LoadFailed,
     MigrationError,
     NestedAcquire,
     Outcome,
@@ -25,6 +27,7 @@ from dbpool.errors import (
     ServerUnavailable,
     SettingsError,
     StatementError,
+    StoredPart,
     TransactionFailed,
     TransactionRolledBack,
     UsageError,
@@ -60,6 +63,8 @@ __all__ = [
     "LaneUse",
     "LeasesRemain",
     "LineFull",
+    "LoadFailed",
+    "Loaded",
     "MigrationError",
     "NestedAcquire",
     "Notification",
@@ -69,8 +74,10 @@ __all__ = [
     "PoolDeadlock",
     "PoolSettings",
     "PoolStats",
+    "Progress",
     "QueryTimeout",
     "Rate",
+    "Reject",
     "Report",
     "Reset",
     "RowMappingError",
@@ -78,6 +85,7 @@ __all__ = [
     "SettingsError",
     "SiteUse",
     "StatementError",
+    "StoredPart",
     "Subscription",
     "Transaction",
     "TransactionFailed",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
@@ -22,6 +22,13 @@ from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
 from dbpool.streaming import StreamedRows
 from dbpool.transaction import Transacting, Transaction, TransactionOptions
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from dbpool.bulk.options import LoadOptions
+    from dbpool.bulk.results import Loaded
+    from dbpool.bulk.sources import Source
 
 T = TypeVar("T")
 
@@ -163,6 +170,53 @@ class Lane(Queries):
             if outcome is not Outcome.IN_PROGRESS or asyncio.get_running_loop().time() > ends_at:
                 return outcome
             await asyncio.sleep(0.05)
+
+    # Bulk work
+
+    async def load(self, table: str, source: Source, **options: Unpack[LoadOptions]) -> Loaded:
+        """Store rows from files, records, frames or arrays in *table* through COPY, on several connections at once.
+
+        The source is cut into chunks. Each is stored in a transaction of its own, on a connection that is held no
+        longer than that, so a load that stops half-way has stored some of them: LoadFailed says which, and ``resume``
+        goes on with the others. With ``atomic`` all of it is one transaction, on one connection.
+
+        Args:
+            table: ``table`` or ``schema.table``, taken as it stands; a name with a dot in double quotes.
+            source: a path, a pattern (``"data/*.csv.gz"``) or a list of them: CSV, which goes to the server as it is,
+                or a JSON object on each line (``.ndjson``, ``.jsonl``, ``.json``); packed by gzip or not.
+                An iterable or async iterable of tuples, or of mappings. Anything with ``__arrow_c_stream__`` (takes
+                the extra ``arrow``). A mapping of column names to numpy arrays. Times without a zone are UTC there.
+            options:
+                columns: those that the values are for, in order. None: a CSV file's header, the keys of the first
+                    object or mapping (another one then may lack some, which are NULL, but have no other), a frame's
+                    or mapping's names; else the table's.
+                format: ``"csv"`` or ``"ndjson"``; None: by the file's name.
+                header: whether CSV files have one, which names the columns; ``"skip"``: one that is not looked at.
+                delimiter, quote, escape, null, encoding: as COPY has them; the delimiter of ``.tsv`` is a tab.
+                at_once: most connections; None: 4, or as many as the lane has.
+                atomic: all or nothing.
+                on_reject: what to do about a row that the server refuses (wrong values, too few or too many of them,
+                    duplicates, NULLs, checks): ``"raise"`` LoadFailed, ``"skip"`` it, or write it to ``reject_file``
+                    (``"file"``), which must not exist, and appears when the load ends, however it ends: with the
+                    rejects of all chunks that are stored.
+                most_rejects: how many may be refused before the load stops.
+                resume: ``stored`` of the LoadFailed of an earlier load of the same source, cut in the same way.
+                progress: called with a Progress, at most twice a second and at the end.
+                timeout: seconds for each chunk's statement; None: ``query_timeout``.
+                chunk_bytes, chunk_rows: of text, arrays and frames (8 MiB), and of records (20,000), that are stored
+                    together; about twice ``at_once`` chunks are in memory.
+        Returns: what was stored, and what was refused.
+        Raises:
+            LoadFailed: the load ended before the source did; its cause is the server's or the source's error.
+            UsageError, SettingsError: the options or the source can never work; nothing was sent.
+            asyncpg.UndefinedTableError: there is no such table.
+        Cancelling: stops reading, ends the statements under way and returns every lease; a COMMIT already sent is
+            waited for. What is stored stays stored.
+        """
+        access = self._access()
+        from dbpool.bulk.load import load  # only callers that load pay for its import
+
+        return await load(access, table, source, **options)
 
     # Connections
 
