@@ -114,8 +114,10 @@ class ApartChunk(Chunk, Protocol):
         """Copy numbered rows into the stage: all of them, or none and an error as ``put``'s."""
         ...
 
-    async def refused_on_stage(self, connection: PooledConnection, stage: Stage, timeout: float) -> list[Refusal]:
-        """Those that the stage took but the table must not get; they are no longer on the stage."""
+    async def refused_on_stage(
+        self, connection: PooledConnection, stage: Stage, rows: Sequence[tuple[int, Row]], timeout: float
+    ) -> list[Refusal]:
+        """Those of *rows* that did not get on the stage, or that must not leave it; they are not on it any more."""
         ...
 
     def move(self, stage: Stage, target: Target) -> str:

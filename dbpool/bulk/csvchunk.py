@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from dbpool.bulk.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, Stage, stream
 from dbpool.bulk.options import ENCODINGS
 from dbpool.bulk.target import Target, literal, quoted_list
-from dbpool.connection import PooledConnection
+from dbpool.bulk.unreadable import unreadable
+from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, count_values, is_left_open, rows, values
 
+IGNORES_ERRORS = 17  # the first PostgreSQL whose COPY can leave out what it cannot read
 END_OF_DATA = b"\\."  # a row of its own that ends a COPY, before PostgreSQL 18
 
 
@@ -44,9 +46,9 @@ class CsvChunk:
         words += [f"NULL {literal(self.text.null)}", f"ENCODING {literal(ENCODINGS[self.text.encoding])}"]
         return f"({', '.join(words)}{more})"
 
-    async def put(self, connection: PooledConnection, target: Target, timeout: float, more: str = "") -> int:
+    async def put(self, connection: PooledConnection, target: Target, timeout: float) -> int:
         columns = quoted_list(self._columns(target))
-        sql = f"COPY {target.sql} ({columns}) FROM STDIN {self.copy_options(more)}"
+        sql = f"COPY {target.sql} ({columns}) FROM STDIN {self.copy_options()}"
         connection.last_sql = sql
         status = await connection.copy_in(sql, stream(self._safe_pieces(target)), timeout)
         return int(status.split()[1])
@@ -88,7 +90,8 @@ class CsvChunk:
         timeout: float,
     ) -> None:
         columns = quoted_list(("dbpool_n", *self._columns(target)))
-        sql = f"COPY {stage.sql} ({columns}) FROM STDIN {self.copy_options()}"
+        more = ", ON_ERROR ignore" if target.version >= IGNORES_ERRORS else ""
+        sql = f"COPY {stage.sql} ({columns}) FROM STDIN {self.copy_options(more)}"
         await connection.copy_in(sql, stream(self.numbered(rows)), timeout)
 
     def numbered(self, rows: Sequence[tuple[int, Row]]) -> list[bytes]:
@@ -97,8 +100,18 @@ class CsvChunk:
         lines = [b"%d%b%b\n" % (number, delimiter, _bytes(row)) for number, row in rows]
         return [b"".join(lines[at : at + 1000]) for at in range(0, len(lines), 1000)]
 
-    async def refused_on_stage(self, connection: PooledConnection, stage: Stage, timeout: float) -> list[Refusal]:
-        return []
+    async def refused_on_stage(
+        self, connection: PooledConnection, stage: Stage, rows: Sequence[tuple[int, Row]], timeout: float
+    ) -> list[Refusal]:
+        found = await connection.run(
+            f"SELECT unnest($1::bigint[]) EXCEPT SELECT dbpool_n FROM {stage.sql}",
+            ([number for number, _ in rows],),
+            Want.ROWS,
+            timeout,
+        )
+        missing = {row[0] for row in found}
+        left_out = [(number, self._values(row)) for number, row in rows if number in missing]
+        return await unreadable(connection, stage, left_out, timeout) if left_out else []
 
     def move(self, stage: Stage, target: Target) -> str:
         columns = quoted_list(self._columns(target))
@@ -108,10 +121,13 @@ class CsvChunk:
         columns = self._columns(target)
         if column not in columns:
             return None
-        found = values(_bytes(row), self.text.dialect, self.text.null.encode())
+        found = self._values(row)
         index = columns.index(column)
-        value = found[index] if index < len(found) else None
-        return None if value is None else value.decode(self.text.encoding, "backslashreplace")
+        return found[index] if index < len(found) else None
+
+    def _values(self, row: Row) -> list[str | None]:
+        found = values(_bytes(row), self.text.dialect, self.text.null.encode())
+        return [None if value is None else value.decode(self.text.encoding, "backslashreplace") for value in found]
 
     def _columns(self, target: Target) -> tuple[str, ...]:
         return self.columns or target.columns

@@ -39,7 +39,7 @@ class JsonChunk:
         sql = f"COPY {stage.sql} (dbpool_j) FROM STDIN {OPTIONS}"
         connection.last_sql = sql
         await connection.copy_in(sql, stream(self._safe_pieces()), timeout)
-        for refusal in await self.refused_on_stage(connection, stage, timeout):
+        for refusal in await self.refused_on_stage(connection, stage, (), timeout):
             raise RowRefused(refusal.index, refusal.sqlstate, refusal.message)
         status = await connection.run(self.move(stage, target), (), Want.STATUS, timeout)
         await connection.run(f"DROP TABLE {stage.sql}", (), Want.STATUS, timeout)
@@ -70,7 +70,9 @@ class JsonChunk:
         pieces = [b"".join(lines[at : at + 1000]) for at in range(0, len(lines), 1000)]
         await connection.copy_in(f"COPY {stage.sql} (dbpool_n, dbpool_j) FROM STDIN {OPTIONS}", stream(pieces), timeout)
 
-    async def refused_on_stage(self, connection: PooledConnection, stage: Stage, timeout: float) -> list[Refusal]:
+    async def refused_on_stage(
+        self, connection: PooledConnection, stage: Stage, rows: Sequence[tuple[int, Row]], timeout: float
+    ) -> list[Refusal]:
         keys = "dbpool_j - $1::text[] <> '{}'" if self.is_strict else "$1::text[] IS NULL"
         found = await connection.run(
             f"DELETE FROM {stage.sql} WHERE CASE WHEN jsonb_typeof(dbpool_j) = 'object' THEN {keys} "

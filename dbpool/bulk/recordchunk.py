@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from operator import length_hint
 
 from dbpool.bulk.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
 from dbpool.bulk.target import Target, quoted_list
 from dbpool.connection import PooledConnection
 from dbpool.faults import one_line, sqlstate
 
-SLICE_S = 0.003  # of encoding, then others have their turn
+SLICE_S = 0.0003  # of encoding, then others have their turn: as many as there are connections may follow each other
 SLICE_ROWS = 128  # between two looks at the clock
 
 
@@ -69,7 +70,9 @@ class RecordChunk:
         records = [(number, *row.raw) for number, row in rows]
         await _copy(connection, stage.name, "pg_temp", records, columns, timeout)
 
-    async def refused_on_stage(self, connection: PooledConnection, stage: Stage, timeout: float) -> list[Refusal]:
+    async def refused_on_stage(
+        self, connection: PooledConnection, stage: Stage, rows: Sequence[tuple[int, Row]], timeout: float
+    ) -> list[Refusal]:
         return []
 
     def move(self, stage: Stage, target: Target) -> str:
@@ -83,25 +86,35 @@ class RecordChunk:
 
 
 class _Paced:
-    """Records for the driver, which takes them without a pause: gives others their turn every few milliseconds."""
+    """Records for the driver, which takes them without a pause: gives others their turn every now and then."""
 
     def __init__(self, records: Sequence[Sequence[object]], width: int) -> None:
         self._records, self._width = records, width
-        self.taken = 0  # by the driver; the last one is being encoded
+        self._slice: Iterator[Sequence[object]] = iter(())
+        self._end = 0  # of the slice
+
+    @property
+    def taken(self) -> int:
+        """How many the driver has taken; the last one is being encoded."""
+        return self._end - length_hint(self._slice)
 
     async def __aiter__(self) -> AsyncIterator[Sequence[object]]:
-        width, clock = self._width, time.perf_counter
+        clock = time.perf_counter
         pause_at = clock() + SLICE_S
         for start in range(0, len(self._records), SLICE_ROWS):
-            self.taken = start
-            for record in self._records[start : start + SLICE_ROWS]:
-                self.taken += 1
-                if len(record) != width:
-                    raise RowRefused(self.taken - 1, BAD_COPY_FILE_FORMAT, f"{len(record)} values for {width} columns")
+            part = self._records[start : start + SLICE_ROWS]
+            if set(map(len, part)) != {self._width}:
+                self._refuse(part, start)
+            self._slice, self._end = iter(part), start + len(part)
+            for record in self._slice:
                 yield record
             if clock() > pause_at:
                 await asyncio.sleep(0)
                 pause_at = clock() + SLICE_S
+
+    def _refuse(self, part: Sequence[Sequence[object]], start: int) -> None:
+        index, size = next((index, len(record)) for index, record in enumerate(part) if len(record) != self._width)
+        raise RowRefused(start + index, BAD_COPY_FILE_FORMAT, f"{size} values for {self._width} columns")
 
 
 async def _copy(

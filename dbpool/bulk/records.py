@@ -12,7 +12,7 @@ from dbpool.bulk.files import SourceFailed
 from dbpool.bulk.options import Load
 from dbpool.bulk.recordchunk import RecordChunk
 
-SLICE_S = 0.003  # of the caller's own work and ours, then others have their turn
+SLICE_S = 0.001  # of the caller's own work and ours, then others have their turn
 MOST_TAKEN = 512  # at once, from records that come quickly
 
 
@@ -84,10 +84,10 @@ def _in_order(part: list[object], columns: tuple[str, ...], number: int, *, is_s
 
 
 def _checked(part: list[object], number: int) -> list[Sequence[object]]:
+    if set(map(type, part)) == {tuple}:
+        return cast("list[Sequence[object]]", part)
     for index, record in enumerate(part):
-        if record.__class__ is not tuple and (
-            isinstance(record, (str, bytes, Mapping)) or not hasattr(record, "__getitem__")
-        ):
+        if isinstance(record, (str, bytes, Mapping)) or not hasattr(record, "__getitem__"):
             raise SourceFailed(
                 f"record {number + index} is neither a sequence nor, as the first one, a mapping: {record!r:.100}",
                 *("", number + index),

@@ -62,7 +62,9 @@ async def rescue(
     stage = Stage.new()
     await run(f"CREATE TEMP TABLE {quoted(stage.name)} {chunk.stage_columns(target)}", (), Want.STATUS, timeout)
     refused |= await _fill(connection, target, chunk, stage, numbered, timeout)
-    refused |= {refusal.index: refusal for refusal in await chunk.refused_on_stage(connection, stage, timeout)}
+    numbered = [(index, row) for index, row in numbered if index not in refused]
+    for refusal in await chunk.refused_on_stage(connection, stage, numbered, timeout):
+        refused[refusal.index] = refusal
     refusals = replace(stage, name=f"{stage.name}_refused")
     await run(
         f"CREATE INDEX ON {stage.sql} (dbpool_n); ANALYZE {stage.sql}; SET CONSTRAINTS ALL IMMEDIATE; "
@@ -153,4 +155,4 @@ def _place(error: PostgresError | RowRefused, part: list[tuple[int, Row]]) -> in
 def _refusal(index: int, error: PostgresError | RowRefused) -> Refusal:
     if isinstance(error, RowRefused):
         return Refusal(index, error.sqlstate, error.message)
-    return Refusal(index, error.sqlstate or "", str(error), copy_place(error)[1])
+    return Refusal(index, error.sqlstate or "", str(error).replace("\n", " "), copy_place(error)[1])
