@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from dbpool.bulk.csvchunk import CsvChunk, CsvText
 from dbpool.bulk.jsonchunk import LINES, JsonChunk
 from dbpool.bulk.options import Format, Load
-from dbpool.core.csvtext import Dialect, first_end, values
+from dbpool.core.csvtext import Dialect, first_end, is_mixed, values, with_feeds
 from dbpool.core.cutting import Cut, Cutter, RowTooLong
 from dbpool.errors import UsageError
 
@@ -86,9 +86,9 @@ class Reader:
     def _csv(self, path: Path, text: _Text) -> Generator[CsvChunk, None, None]:
         load = self.load
         dialect = load.dialect(load.delimiter or ("\t" if ".tsv" in path.suffixes else ","))
-        size = PIECE if dialect.quote == dialect.escape else SLOW_PIECE
+        size = min(PIECE if dialect.quote == dialect.escape else SLOW_PIECE, load.chunk_bytes)
         skipped = self._skip_mark(path, text, size)
-        start, end = self._first_row(path, text, dialect)
+        start, end = self._first_row(path, text, dialect, size)
         head, line, columns = bytes(text.kept), 1, load.columns
         if load.header:
             row, head = head[:start].rstrip(b"\r\n"), head[start:]
@@ -96,24 +96,29 @@ class Reader:
             line += row.count(end[-1:]) + 1
             skipped += start
         cutter = Cutter(dialect, end, cut_size=load.chunk_bytes, longest_row=LONGEST_ROW, line=line, offset=skipped)
-        described = CsvText(dialect, end, load.null, load.encoding)
         for cut, read in self._cuts(path, text, cutter, head, size):
-            yield CsvChunk(str(path), cut.offset, cut.size, cut.line, read, cut.pieces, described, columns)
+            pieces, cut_end = cut.pieces, end
+            if is_mixed(pieces, end):  # COPY would refuse that
+                pieces, cut_end = (with_feeds(b"".join(pieces), dialect, end),), b"\n"
+            described = CsvText(dialect, cut_end, load.null, load.encoding)
+            yield CsvChunk(str(path), cut.offset, cut.size, cut.line, read, pieces, described, columns)
 
     def _json(self, path: Path, text: _Text, columns: tuple[str, ...] | None) -> Generator[JsonChunk, None, None]:
         load = self.load
-        skipped = self._skip_mark(path, text, PIECE)
+        size = min(PIECE, load.chunk_bytes)
+        skipped = self._skip_mark(path, text, size)
         if load.columns is None and columns is None:
-            end, _ = self._first_row(path, text, LINES)
+            end, _ = self._first_row(path, text, LINES, size)
             columns = _keys(path, bytes(text.kept[:end]))
         cutter = Cutter(LINES, b"\n", cut_size=load.chunk_bytes, longest_row=LONGEST_ROW, line=1, offset=skipped)
-        for cut, read in self._cuts(path, text, cutter, bytes(text.kept), PIECE):
+        for cut, read in self._cuts(path, text, cutter, bytes(text.kept), size):
             names, is_strict = load.columns or columns or (), load.columns is None
-            yield JsonChunk(str(path), cut.offset, cut.size, cut.line, read, cut.pieces, names, is_strict)
+            pieces = (with_feeds(b"".join(cut.pieces), LINES, b"\n"),) if is_mixed(cut.pieces, b"\n") else cut.pieces
+            yield JsonChunk(str(path), cut.offset, cut.size, cut.line, read, pieces, names, is_strict)
 
     def _skip_mark(self, path: Path, text: _Text, size: int) -> int:
         """Read the begin of a text; the bytes of its byte order mark, which are no part of it."""
-        head = text.read(size)
+        head = text.read(max(size, len(BOM)))
         is_utf_8 = self.load.encoding in ("utf-8", "utf-8-sig")
         if is_utf_8 and head.startswith(UTF_16_BOMS):
             raise SourceFailed(f"{path} is UTF-16, which COPY does not know: convert it to UTF-8", str(path), 1)
@@ -121,13 +126,13 @@ class Reader:
         text.kept = bytearray(head[skipped:])
         return skipped
 
-    def _first_row(self, path: Path, text: _Text, dialect: Dialect) -> tuple[int, bytes]:
+    def _first_row(self, path: Path, text: _Text, dialect: Dialect, size: int) -> tuple[int, bytes]:
         """Where the first row ends, and with what; reads on until that is known, or the text is over."""
         while (found := first_end(bytes(text.kept), dialect, is_all=text.is_all)) is None and not text.is_all:
             if len(text.kept) > LONGEST_ROW:
                 raise SourceFailed(f"{path}: its first row does not end: is a quote left open?", str(path), 1)
             self._check_stopped()
-            text.kept += text.read(max(PIECE, len(text.kept)))  # twice as much each time, for all is looked at again
+            text.kept += text.read(max(size, len(text.kept)))  # twice as much each time, for all is looked at again
         return found or (len(text.kept), b"\n")
 
     def _header(self, path: Path, row: bytes, dialect: Dialect) -> tuple[str, ...] | None:

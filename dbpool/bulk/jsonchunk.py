@@ -76,16 +76,15 @@ class JsonChunk:
         keys = "dbpool_j - $1::text[] <> '{}'" if self.is_strict else "$1::text[] IS NULL"
         found = await connection.run(
             f"DELETE FROM {stage.sql} WHERE CASE WHEN jsonb_typeof(dbpool_j) = 'object' THEN {keys} "
-            f"ELSE dbpool_j IS NOT NULL END RETURNING dbpool_n, jsonb_typeof(dbpool_j), "
+            f"ELSE TRUE END RETURNING dbpool_n, jsonb_typeof(dbpool_j), "
             f"CASE WHEN jsonb_typeof(dbpool_j) = 'object' THEN (dbpool_j - $1::text[])::text END",
             (list(self.columns),),
             Want.ROWS,
             timeout,
         )
-        return sorted(
-            (Refusal(number, INVALID_PARAMETER, _reason(kind, rest)) for number, kind, rest in found),
-            key=lambda refusal: refusal.index,
-        )
+        # an empty line has no kind: it is nothing, and no row either
+        odd = sorted((number, kind, rest) for number, kind, rest in found if kind is not None)
+        return [Refusal(number, INVALID_PARAMETER, _reason(kind, rest)) for number, kind, rest in odd]
 
     def move(self, stage: Stage, target: Target) -> str:
         columns = quoted_list(self.columns)

@@ -128,7 +128,7 @@ def _check_words(load: Load) -> None:
     for name, value in (("quote", load.quote), ("escape", load.escape), ("delimiter", load.delimiter)):
         if value is not None and not (len(value) == 1 and value.isascii() and value not in "\r\n\0"):
             raise UsageError(f"{name} must be one ASCII character, no line end, not {value!r}")
-    if load.delimiter == load.quote:
+    if (load.delimiter or ",") == load.quote:
         raise UsageError(f"delimiter and quote are both {load.quote!r}: COPY could not tell them apart")
     if not load.null.isascii() or "\r" in load.null or "\n" in load.null:
         raise UsageError(f"null must be ASCII without line ends, not {load.null!r}")

@@ -26,7 +26,7 @@ class RejectFile:
             raise UsageError(f"reject_file {path} is there already: move it away, it may hold what is nowhere else")
         self.path = path
         self._part = path.with_name(path.name + ".part")
-        self._file = self._part.open("xb")
+        self._file = self._part.open("xb", buffering=0)  # what cannot be written must not be tried again later
         self._is_empty = True
 
     def add(self, rejects: Sequence[Reject]) -> int:
@@ -41,9 +41,10 @@ class RejectFile:
         if not before:
             writer.writerow(FIELDS)
         writer.writerows([getattr(reject, field) for field in FIELDS] for reject in rejects)
+        left = memoryview(text.getvalue().encode("utf-8", "surrogateescape"))
         try:
-            self._file.write(text.getvalue().encode("utf-8", "surrogateescape"))
-            self._file.flush()
+            while left:
+                left = left[self._file.write(left) :]
         except OSError:
             self.take_back(before)
             raise

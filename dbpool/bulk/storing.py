@@ -83,7 +83,7 @@ class Store:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._try(chunk)
-                return
+                break
             except ChunkFailed:
                 raise
             except Exception as error:
@@ -92,6 +92,7 @@ class Store:
                 if attempt == ATTEMPTS or not _is_worth_another(error):
                     raise ChunkFailed(one_line(error), chunk) from error
             await asyncio.sleep(RETRY.delay_s(attempt, random.random()))
+        self.tally.tell_if_due()  # not before: what the caller's function raises must not look like a failed attempt
 
     async def store_all(self, chunks: Callable[[], Awaitable[Chunk | None]]) -> None:
         """Store every chunk in one transaction.
@@ -99,21 +100,38 @@ class Store:
         Raises:
             ChunkFailed: one of them cannot be stored; then nothing is.
         """
-        chunk: Chunk | None = None
+        chunk, is_stored = None, False
         try:
             async with self._transaction() as (connection, tx):
                 while (chunk := await chunks()) is not None:
                     rows, rejects = await self.put(connection, chunk)
-                    async with self._keeping(_Attempt(rejects=rejects, is_kept=True)):
+                    async with self._keeping(chunk, _Attempt(rejects=rejects, is_kept=True)):
                         self.tally.add(chunk, rows, rejects)
-                await tx.commit()
+                    self.tally.tell_if_due()
+                try:
+                    await tx.commit()
+                finally:
+                    is_stored = tx.state.name == "COMMITTED"
         except BaseException as error:
-            self.tally.forget()
-            if (file := self.reject_file) is not None:
-                await self.threads.call(lambda: file.take_back(0))
+            is_stored = is_stored or await self._is_stored_after_all(error)
+            if not is_stored:
+                self.tally.forget()
+                if (file := self.reject_file) is not None:
+                    await self.threads.call(lambda: file.take_back(0))
+            elif isinstance(error, CommitOutcomeUnknown):
+                return
             if chunk is None or isinstance(error, ChunkFailed) or not isinstance(error, Exception):
                 raise
             raise ChunkFailed(one_line(error), chunk) from error
+
+    async def _is_stored_after_all(self, error: BaseException) -> bool:
+        """Whether a transaction is stored whose COMMIT was not answered; what nobody can say is doubtful."""
+        if not isinstance(error, CommitOutcomeUnknown):
+            return False
+        outcome = await self._outcome(error)
+        if outcome is Outcome.UNKNOWN:
+            self.tally.doubtful += self.tally.stored
+        return outcome is Outcome.COMMITTED
 
     async def _try(self, chunk: Chunk) -> None:
         attempt = _Attempt()
@@ -121,7 +139,7 @@ class Store:
             try:
                 async with self._transaction() as (connection, tx):
                     attempt.rows, attempt.rejects = await self.put(connection, chunk)
-                    await kept.enter_async_context(self._keeping(attempt))
+                    await kept.enter_async_context(self._keeping(chunk, attempt))
                     try:
                         await tx.commit()
                     finally:
@@ -141,17 +159,16 @@ class Store:
     async def _transaction(self) -> AsyncIterator[tuple[PooledConnection, OpenTransaction]]:
         """A lease in a transaction, to be committed in the block."""
         async with self.access.lease() as connection:
-            with told_as_ours(connection, connection.held_by, self.timeout):
-                tx = connection.transaction(traceable=True)
-                await tx.start()
-                try:
-                    yield connection, tx
-                except BaseException as error:
-                    if is_impatient(error):
-                        tx.leave_to_cleanup()
-                    else:
-                        await tx.__aexit__(type(error), error, None)
-                    raise
+            tx = connection.transaction(traceable=True)
+            await tx.start()
+            try:
+                yield connection, tx
+            except BaseException as error:
+                if is_impatient(error):
+                    tx.leave_to_cleanup()
+                else:
+                    await tx.__aexit__(type(error), error, None)
+                raise
 
     def _note(self, chunk: Chunk, attempt: _Attempt) -> None:
         attempt.is_kept = True
@@ -162,7 +179,12 @@ class Store:
 
         Raises:
             ChunkFailed: a row was refused, and may not be; or more than may be.
+            ConnectionLost, QueryTimeout: nothing of it is stored.
         """
+        with told_as_ours(connection, connection.held_by, self.timeout):
+            return await self._put(connection, chunk)
+
+    async def _put(self, connection: PooledConnection, chunk: Chunk) -> tuple[int, list[Reject]]:
         try:
             if self.load.on_reject == "raise":
                 return await chunk.put(connection, self.target, self.timeout), []
@@ -201,7 +223,7 @@ class Store:
             raise ChunkFailed(f"more than {most:,} rows are refused, the next one with {reason}", chunk, over.line)
 
     @asynccontextmanager
-    async def _keeping(self, attempt: _Attempt) -> AsyncIterator[None]:
+    async def _keeping(self, chunk: Chunk, attempt: _Attempt) -> AsyncIterator[None]:
         """Write rejects to their file, and take them back after the block unless they are to be kept."""
         file = self.reject_file
         if file is None or not attempt.rejects:
@@ -211,7 +233,7 @@ class Store:
             try:
                 before = await self.threads.call(lambda: file.add(attempt.rejects))
             except OSError as error:
-                raise OSError(f"rejects cannot be written to {file.path}: {error}") from error
+                raise ChunkFailed(f"rejects cannot be written to {file.path}: {error}", chunk) from error
             try:
                 yield
             finally:

@@ -67,6 +67,9 @@ class Tally:
         self.rejected += len(rejects)
         self.bytes += chunk.read
         self.rejects += rejects[: MOST_SHOWN - len(self.rejects)]
+
+    def tell_if_due(self) -> None:
+        """Tell how far the load is, if it was not told just now."""
         if self._clock() - self._told >= TELL_EVERY_S:
             self.tell()
 

@@ -7,7 +7,7 @@ inside one does the escape mean anything. A row end inside a quoted part is data
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -54,7 +54,7 @@ def _whole_rows(dialect: Dialect, end: bytes) -> re.Pattern[bytes]:
 @cache
 def _quoted_or_end(dialect: Dialect) -> re.Pattern[bytes]:
     """The same, or what ends a line."""
-    ends = rb"\r\n?|\n"
+    ends = rb"\r+\n|\r|\n"  # files that were translated twice have \r\r\n
     return re.compile(_quoted(dialect).pattern + b"|" + ends if dialect.quote else ends, re.DOTALL)
 
 
@@ -69,7 +69,7 @@ def first_end(text: bytes, dialect: Dialect, *, is_all: bool) -> tuple[int, byte
         if token[:1] in (b"\r", b"\n"):
             if token == b"\r" and found.end() == len(text) and not is_all:
                 return None
-            return found.end(), token
+            return found.end(), token[-2:]
     return None
 
 
@@ -155,11 +155,39 @@ def rows(text: bytes, dialect: Dialect, end: bytes = b"\n") -> Iterator[bytes]:
     start = 0
     for found in _quoted_or_end(dialect).finditer(text):
         token = found.group()
-        if token[:1] in (b"\r", b"\n") and (token != b"\r" or end == b"\r"):
+        if _ends_row(token, end):
             yield text[start : found.start()]
             start = found.end()
     if start < len(text):
         yield text[start:]
+
+
+def _ends_row(token: bytes, end: bytes) -> bool:
+    return token[:1] in (b"\r", b"\n") and (token != b"\r" or end == b"\r")
+
+
+def is_mixed(pieces: Iterable[bytes | memoryview], end: bytes) -> bool:
+    """Whether a text may have row ends of another kind than its first; those in quotes count, too."""
+    feeds = pairs = returns = 0
+    ends_with_return = False
+    for text in map(bytes, pieces):
+        if end == b"\n" and not ends_with_return and b"\r" not in text:
+            continue
+        feeds += text.count(b"\n")
+        returns += text.count(b"\r")
+        pairs += text.count(b"\r\n") + (ends_with_return and text[:1] == b"\n")
+        ends_with_return = text[-1:] == b"\r"
+    return {b"\n": pairs > 0, b"\r\n": not pairs == feeds == returns, b"\r": feeds > 0}[end]
+
+
+def with_feeds(text: bytes, dialect: Dialect, end: bytes) -> bytes:
+    """*text* with LF at the end of each row; see ``rows`` for what ends one."""
+
+    def replaced(found: re.Match[bytes]) -> bytes:
+        token = found.group()
+        return b"\n" if _ends_row(token, end) else token
+
+    return _quoted_or_end(dialect).sub(replaced, text)
 
 
 def count_values(row: bytes, dialect: Dialect) -> int:
