@@ -127,6 +127,11 @@ def _method(settings: dict[str, Any]) -> str:
   `adaptive=True` may use {MOST} connections. "Of best fixed" is its calls of all three phases over those of the fixed
   size that made most, which nobody knows beforehand. "Service" is from a connection in hand to the answer.
   `python -m bench.adaptive` measures this alone, and for longer.
+- "Rows into an empty table without an index": {settings["load_rows"]:,} rows of four columns, in
+  {settings["load_rounds"]} rounds after one that does not count, all of them in one process; the table is emptied
+  before each. `psql` reads the same file; the figures of numpy are for the three columns that are no text. "Longest
+  stall" is the most processor time that the thread of the event loop took between two turns of another task: what the
+  system gave to others in between is not the loader's fault. "Faster than its peer": the median of the rounds' ratios.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -52,12 +52,14 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
     everyone = {**rounds, "contenders": options.contenders, "tasks": options.tasks}
     of_process = {"processes": options.lane_processes, "rounds": options.lane_rounds, "lookups": options.lane_lookups}
     fair_rounds = {**rounds, "rounds": options.fair_rounds, "seconds": options.fair_s}
+    loads = {**rounds, "rounds": options.load_rounds, "rows": options.load_rows}
     return {
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
         "dropin": partial(dropin.measure, rounds, loop=loop),
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
+        "load": partial(measure, "loads", loads, loop=loop),
     }
 
 

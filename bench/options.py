@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness"),  # on each loop
+    *("lookups", "idle", "dropin", "lanes", "fairness", "load"),  # on each loop
     *("recording", "adaptive", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -36,6 +36,8 @@ class Options:
     lane_lookups: int  # of each block: enough for two reports or three
     fair_rounds: int
     fair_s: float  # of each way to wait in a round
+    load_rounds: int
+    load_rows: int
     recording_blocks: int
     adaptive: Plan
     waiters: int
@@ -62,6 +64,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
         lane_lookups=4000 if quick else 8000,
         fair_rounds=1 if quick else 3,
         fair_s=0.5 if quick else 1.0,
+        load_rounds=3 if quick else 5,
+        load_rows=100_000 if quick else 500_000,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         waiters=100_000,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isnan, nan
 from typing import Any
 
-from bench import adaptive, dropin, fairness, lanes, recording
+from bench import adaptive, dropin, fairness, lanes, loads, recording
 from bench.contenders import LABELS
 from bench.ratios import OURS, as_table, lines
 from bench.tables import Table
@@ -44,8 +44,8 @@ def judged(results: Results) -> list[Judged]:
 
 def _parts(results: Results) -> Iterator[tuple[Any, Any]]:
     """The modules that show and judge what they measure themselves, each with that."""
-    for part in (dropin, lanes, fairness, recording, adaptive):
-        if measured := results.get(part.__name__.removeprefix("bench.")):
+    for part in (dropin, lanes, fairness, loads, recording, adaptive):
+        if measured := results.get("load" if part is loads else part.__name__.removeprefix("bench.")):
             yield part, measured
 
 
