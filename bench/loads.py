@@ -30,14 +30,14 @@ PGPQ: Final = "Arrow: pgpq, then asyncpg's copy_to_table"
 CSV_1: Final = "CSV: db.load, one connection"
 CSV_4: Final = "CSV: db.load, four connections"
 RECORDS_1: Final = "records: db.load, one connection"
-RECORDS_4: Final = "records: db.load, four connections"
+RECORDS: Final = "records: db.load"
 ARROW: Final = "Arrow: db.load, four connections"
 ARRAYS: Final = "numpy: db.load, four connections"
 
 BESIDE: Final = {  # whose seconds ours are compared with
     CSV_1: (PSQL, Target(at_least=0.95, unit=" x")),
     CSV_4: (PSQL, Target(at_least=1.8, unit=" x")),
-    RECORDS_4: (COPY_RECORDS, Target(at_least=1.0, unit=" x")),
+    RECORDS: (COPY_RECORDS, Target(at_least=1.0, unit=" x")),
 }
 STALL: Final = Target(at_most=10.0, unit=" ms")
 TABLE: Final = "loads_here"
@@ -116,7 +116,7 @@ def _ways(db: DatabasePool, dsn: str, rows: int, folder: Path) -> dict[str, Way]
         CSV_4: lambda: db.load(TABLE, file, header=False),
         COPY_RECORDS: copy_records,
         RECORDS_1: lambda: db.load(TABLE, records, at_once=1),
-        RECORDS_4: lambda: db.load(TABLE, records),
+        RECORDS: lambda: db.load(TABLE, records),
         PSYCOPG: lambda: _by_psycopg(dsn, records),
         PGPQ: lambda: _by_pgpq(db, arrow),
         ARROW: lambda: db.load(TABLE, arrow),
@@ -183,8 +183,8 @@ def judged(results: Mapping[str, Any]) -> Iterator[Judged]:
         for name, (peer, target) in BESIDE.items():
             if peer in measured["runs"]:
                 yield judge(f"{loop}, {name}, over {peer}", _ratio(measured, name, peer), target)
-        stall_ms = median(run["stall_ms"] for run in measured["runs"][RECORDS_4])
-        yield judge(f"{loop}, {RECORDS_4}: longest stall of the loop", stall_ms, STALL)
+        stall_ms = median(run["stall_ms"] for run in measured["runs"][RECORDS])
+        yield judge(f"{loop}, {RECORDS}: longest stall of the loop", stall_ms, STALL)
 
 
 def _ratio(measured: Mapping[str, Any], name: str, peer: str) -> float:

@@ -193,7 +193,7 @@ class Lane(Queries):
                 format: ``"csv"`` or ``"ndjson"``; None: by the file's name.
                 header: whether CSV files have one, which names the columns; ``"skip"``: one that is not looked at.
                 delimiter, quote, escape, null, encoding: as COPY has them; the delimiter of ``.tsv`` is a tab.
-                at_once: most connections; None: 4, or as many as the lane has.
+                at_once: most connections; None: 4 (for records 2, as one thread encodes them), if there are as many.
                 atomic: all or nothing.
                 on_reject: what to do about a row that the server refuses (wrong values, too few or too many of them,
                     duplicates, NULLs, checks): ``"raise"`` LoadFailed, ``"skip"`` it, or write it to ``reject_file``
@@ -203,8 +203,9 @@ class Lane(Queries):
                 resume: ``stored`` of the LoadFailed of an earlier load of the same source, cut in the same way.
                 progress: called with a Progress, at most twice a second and at the end.
                 timeout: seconds for each chunk's statement; None: ``query_timeout``.
-                chunk_bytes, chunk_rows: of text, arrays and frames (8 MiB), and of records (20,000), that are stored
-                    together; about twice ``at_once`` chunks are in memory.
+                chunk_bytes, chunk_rows: what is stored together: bytes of text, arrays and frames (None: an eighth of
+                    a file, 1 to 8 MiB), or records (None: 5,000 at first, later 50,000). In memory are two chunks more
+                    than connections.
         Returns: what was stored, and what was refused.
         Raises:
             LoadFailed: the load ended before the source did; its cause is the server's or the source's error.

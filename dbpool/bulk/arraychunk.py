@@ -52,7 +52,8 @@ class Arrays:
         for name, array in arrays.items():
             _check(name, array, target.types[name])
         size = sum(array.nbytes for array in arrays.values())
-        return cls(arrays, {name: target.types[name] for name in names}, len(arrays[names[0]]), size, load.chunk_bytes)
+        types = {name: target.types[name] for name in names}
+        return cls(arrays, types, len(arrays[names[0]]), size, load.cut_size(size))
 
     def chunks(self) -> Generator[BinaryChunk, None, None]:
         """Chunks of about ``chunk_bytes``, as they are sent."""

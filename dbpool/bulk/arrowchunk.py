@@ -66,7 +66,7 @@ class Frame:
         if unknown := [name for name in names if name not in target.types]:
             raise UsageError(f"table {target.sql} has no column {', '.join(unknown)} that can be written to")
         fields = [_fitting(reader.schema.field(name), target.types[name]) for name in names]
-        return cls(reader, names, pa.schema(fields), load.chunk_bytes)
+        return cls(reader, names, pa.schema(fields), load.cut_size(None))
 
     def chunks(self) -> Generator[BinaryChunk, None, None]:
         """Chunks of about ``chunk_bytes``, as they are sent."""

@@ -24,7 +24,7 @@ class BinaryChunk:
     read: int
     pieces: Sequence[bytes | memoryview]
     columns: tuple[str, ...]
-    records: Callable[[], list[tuple[object, ...]]]
+    records: Callable[[], Sequence[Sequence[object]]]
     file: None = None
 
     @property

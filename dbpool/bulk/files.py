@@ -86,7 +86,8 @@ class Reader:
     def _csv(self, path: Path, text: _Text) -> Generator[CsvChunk, None, None]:
         load = self.load
         dialect = load.dialect(load.delimiter or ("\t" if ".tsv" in path.suffixes else ","))
-        size = min(PIECE if dialect.quote == dialect.escape else SLOW_PIECE, load.chunk_bytes)
+        cut_size = load.cut_size(path.stat().st_size)
+        size = min(PIECE if dialect.quote == dialect.escape else SLOW_PIECE, cut_size)
         skipped = self._skip_mark(path, text, size)
         start, end = self._first_row(path, text, dialect, size)
         head, line, columns = bytes(text.kept), 1, load.columns
@@ -95,7 +96,7 @@ class Reader:
             columns = self._header(path, row, dialect)
             line += row.count(end[-1:]) + 1
             skipped += start
-        cutter = Cutter(dialect, end, cut_size=load.chunk_bytes, longest_row=LONGEST_ROW, line=line, offset=skipped)
+        cutter = Cutter(dialect, end, cut_size=cut_size, longest_row=LONGEST_ROW, line=line, offset=skipped)
         for cut, read in self._cuts(path, text, cutter, head, size):
             pieces, cut_end = cut.pieces, end
             if is_mixed(pieces, end):  # COPY would refuse that
@@ -105,12 +106,13 @@ class Reader:
 
     def _json(self, path: Path, text: _Text, columns: tuple[str, ...] | None) -> Generator[JsonChunk, None, None]:
         load = self.load
-        size = min(PIECE, load.chunk_bytes)
+        cut_size = load.cut_size(path.stat().st_size)
+        size = min(PIECE, cut_size)
         skipped = self._skip_mark(path, text, size)
         if load.columns is None and columns is None:
             end, _ = self._first_row(path, text, LINES, size)
             columns = _keys(path, bytes(text.kept[:end]))
-        cutter = Cutter(LINES, b"\n", cut_size=load.chunk_bytes, longest_row=LONGEST_ROW, line=1, offset=skipped)
+        cutter = Cutter(LINES, b"\n", cut_size=cut_size, longest_row=LONGEST_ROW, line=1, offset=skipped)
         for cut, read in self._cuts(path, text, cutter, bytes(text.kept), size):
             names, is_strict = load.columns or columns or (), load.columns is None
             pieces = (with_feeds(b"".join(cut.pieces), LINES, b"\n"),) if is_mixed(cut.pieces, b"\n") else cut.pieces

@@ -12,7 +12,7 @@ from dbpool.bulk.files import SourceFailed
 from dbpool.bulk.options import Load, LoadOptions, checked
 from dbpool.bulk.rejects import RejectFile
 from dbpool.bulk.results import Loaded
-from dbpool.bulk.sources import Source, opened
+from dbpool.bulk.sources import Source, opened, usual_at_once
 from dbpool.bulk.storing import ChunkFailed, Store
 from dbpool.bulk.tally import Tally
 from dbpool.bulk.target import Target, describe, parse_table
@@ -23,7 +23,7 @@ from dbpool.faults import one_line, told_as_ours
 
 async def load(access: Access, table: str, source: Source, **options: Unpack[LoadOptions]) -> Loaded:
     """See ``Lane.load``."""
-    asked = checked(options, access.most)
+    asked = checked(options, most=access.most, usual_at_once=usual_at_once(source))
     parse_table(table)
     async with access.lease() as connection:
         with told_as_ours(connection, connection.held_by, access.settings.query_timeout):

@@ -36,7 +36,11 @@ ENCODINGS = {
     "euc_jp": "EUC_JP",
     "euc_kr": "EUC_KR",
 }
-MOST_AT_ONCE = 4  # connections, unless more are asked for: beyond that the server has hardly more to give
+# Connections, unless others are asked for: beyond that the server has hardly more to give.
+USUAL_AT_ONCE = 4
+AT_ONCE_FOR_RECORDS = 2  # which one thread encodes; the second one is served while the first one commits
+FIRST_ROWS, MOST_ROWS = 5_000, 50_000  # of a chunk of records
+LEAST_BYTES, MOST_BYTES = 1 << 20, 8 << 20  # of a chunk; below, its transaction costs more than can be overlooked
 
 
 class LoadOptions(TypedDict, total=False):
@@ -58,8 +62,8 @@ class LoadOptions(TypedDict, total=False):
     resume: Iterable[StoredPart]
     progress: Callable[[Progress], object] | None
     timeout: float | None
-    chunk_bytes: int
-    chunk_rows: int
+    chunk_bytes: int | None
+    chunk_rows: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +86,29 @@ class Load:
     resume: tuple[StoredPart, ...]
     progress: Callable[[Progress], object] | None
     timeout: float | None
-    chunk_bytes: int
-    chunk_rows: int
+    chunk_bytes: int | None
+    chunk_rows: int | None
+
+    def cut_size(self, total: int | None) -> int:
+        """Bytes of a chunk of a source that has so many: several chunks for each connection, but none that is tiny.
+
+        It depends on nothing else, and is a power of two: what is resumed must be cut in the same places again.
+        """
+        if self.chunk_bytes is not None:
+            return self.chunk_bytes
+        if total is None:
+            return MOST_BYTES
+        return min(max(1 << (total // 8).bit_length() >> 1, LEAST_BYTES), MOST_BYTES)
+
+    def cut_rows(self, offset: int) -> int:
+        """Records of the chunk that begins with this one: few of the first ones, for which the server waits."""
+        return self.chunk_rows or min(FIRST_ROWS + offset, MOST_ROWS)
 
     def dialect(self, delimiter: str) -> Dialect:
         return Dialect(delimiter.encode(), self.quote.encode(), self.escape.encode())
 
 
-def checked(options: LoadOptions, most: int) -> Load:
+def checked(options: LoadOptions, *, most: int, usual_at_once: int) -> Load:
     """The options with their defaults, *most* being the connections that there can be.
 
     Raises:
@@ -97,6 +116,7 @@ def checked(options: LoadOptions, most: int) -> Load:
     """
     quote, columns, file = options.get("quote", '"'), options.get("columns"), options.get("reject_file")
     at_once = options.get("at_once")
+    chunk_bytes, chunk_rows = options.get("chunk_bytes"), options.get("chunk_rows")
     load = Load(
         columns=None if columns is None else tuple(columns),
         format=options.get("format"),
@@ -106,7 +126,7 @@ def checked(options: LoadOptions, most: int) -> Load:
         escape=options.get("escape") or quote,
         null=options.get("null", ""),
         encoding=_encoding(options.get("encoding", "utf-8")),
-        at_once=min(MOST_AT_ONCE if at_once is None else whole_number(at_once, "at_once", 1), most),
+        at_once=min(usual_at_once if at_once is None else whole_number(at_once, "at_once", 1), most),
         atomic=options.get("atomic", False),
         on_reject=options.get("on_reject", "raise"),
         reject_file=None if file is None else Path(file),
@@ -114,8 +134,8 @@ def checked(options: LoadOptions, most: int) -> Load:
         resume=tuple(options.get("resume", ())),
         progress=options.get("progress"),
         timeout=options.get("timeout"),
-        chunk_bytes=whole_number(options.get("chunk_bytes", 8 << 20), "chunk_bytes", 1),
-        chunk_rows=whole_number(options.get("chunk_rows", 20_000), "chunk_rows", 1),
+        chunk_bytes=None if chunk_bytes is None else whole_number(chunk_bytes, "chunk_bytes", 1),
+        chunk_rows=None if chunk_rows is None else whole_number(chunk_rows, "chunk_rows", 1),
     )
     _check_words(load)
     _check_rejects(load)

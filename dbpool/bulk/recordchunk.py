@@ -13,7 +13,7 @@ from dbpool.bulk.target import Target, quoted_list
 from dbpool.connection import PooledConnection
 from dbpool.faults import one_line, sqlstate
 
-SLICE_S = 0.0003  # of encoding, then others have their turn: as many as there are connections may follow each other
+SLICE_S = 0.001  # of encoding, then others have their turn: as many as there are connections may follow each other
 SLICE_ROWS = 128  # between two looks at the clock
 
 

@@ -8,16 +8,22 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from itertools import islice
 from typing import cast
 
+from dbpool.bulk.binarychunk import PIECE, SIGNATURE, TRAILER, BinaryChunk
 from dbpool.bulk.files import SourceFailed
 from dbpool.bulk.options import Load
 from dbpool.bulk.recordchunk import RecordChunk
+from dbpool.bulk.target import Target
+from dbpool.core.recordcodec import NotEncodable, encoder_of
 
 SLICE_S = 0.001  # of the caller's own work and ours, then others have their turn
 MOST_TAKEN = 512  # at once, from records that come quickly
+ENCODED_AT_ONCE = 256
 
 
-async def chunks(source: Iterable[object] | AsyncIterable[object], load: Load) -> AsyncGenerator[RecordChunk, None]:
-    """Chunks of ``chunk_rows`` records, tuples or mappings.
+async def chunks(
+    source: Iterable[object] | AsyncIterable[object], load: Load, target: Target
+) -> AsyncGenerator[RecordChunk | BinaryChunk, None]:
+    """Chunks of records, tuples or mappings.
 
     Raises:
         SourceFailed: a record is neither, or a mapping has keys for which there is no column.
@@ -30,12 +36,37 @@ async def chunks(source: Iterable[object] | AsyncIterable[object], load: Load) -
             taken += _in_order(part, columns, offset + len(taken) + 1, is_strict=load.columns is None)
         else:
             taken += _checked(part, offset + len(taken) + 1)
-        while len(taken) >= load.chunk_rows:
-            yield RecordChunk(offset, taken[: load.chunk_rows], columns)
-            offset += load.chunk_rows
-            taken = taken[load.chunk_rows :]
+        while len(taken) >= (count := load.cut_rows(offset)):
+            yield await _chunk(offset, taken[:count], columns, target)
+            offset += count
+            taken = taken[count:]
     if taken:
-        yield RecordChunk(offset, taken, columns)
+        yield await _chunk(offset, taken, columns, target)
+
+
+async def _chunk(
+    offset: int, records: Sequence[Sequence[object]], columns: tuple[str, ...] | None, target: Target
+) -> RecordChunk | BinaryChunk:
+    """Records, encoded if that can be done here."""
+    names = columns or target.columns
+    as_records = RecordChunk(offset, records, columns)
+    encode = encoder_of([target.types.get(name) for name in names])
+    if encode is None:
+        return as_records
+    pieces, piece, clock = [SIGNATURE], bytearray(), time.perf_counter
+    pause_at = clock() + SLICE_S
+    for start in range(0, len(records), ENCODED_AT_ONCE):
+        try:
+            piece += encode(records[start : start + ENCODED_AT_ONCE])
+        except NotEncodable:
+            return as_records  # the driver finds out why
+        if len(piece) >= PIECE:
+            pieces.append(bytes(piece))
+            piece.clear()
+        if clock() > pause_at:
+            await asyncio.sleep(0)
+            pause_at = clock() + SLICE_S
+    return BinaryChunk(offset, len(records), 0, [*pieces, bytes(piece), TRAILER], names, lambda: as_records.records)
 
 
 async def _parts(source: Iterable[object] | AsyncIterable[object]) -> AsyncIterator[list[object]]:
@@ -54,8 +85,15 @@ async def _parts(source: Iterable[object] | AsyncIterable[object]) -> AsyncItera
         if part:
             yield part
         return
-    records, count = iter(source), 1
     pause_at = clock() + SLICE_S
+    if isinstance(source, (list, tuple)):
+        for at in range(0, len(source), MOST_TAKEN):
+            yield list(source[at : at + MOST_TAKEN])
+            if clock() > pause_at:
+                await asyncio.sleep(0)
+                pause_at = clock() + SLICE_S
+        return
+    records, count = iter(source), 1
     while part := list(islice(records, count)):
         yield part
         if clock() > pause_at:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeGuard, runtime_checkable
 from dbpool.bulk import arraychunk, arrowchunk, files, records
 from dbpool.bulk.chunks import Chunk
 from dbpool.bulk.feed import in_thread
-from dbpool.bulk.options import Load
+from dbpool.bulk.options import AT_ONCE_FOR_RECORDS, USUAL_AT_ONCE, Load
 from dbpool.bulk.target import Target
 from dbpool.bulk.threads import Threads
 from dbpool.errors import UsageError
@@ -54,11 +54,17 @@ async def opened(source: Source, load: Load, target: Target, threads: Threads) -
         columns = arraychunk.Arrays.of(arrays, load, target)
         return Opened(in_thread(threads, lambda _: columns.chunks()), columns.size)
     if _are_records(source):
-        return Opened(records.chunks(source, load), None)
+        return Opened(records.chunks(source, load, target), None)
     raise UsageError(
         f"cannot load from {type(source).__name__}: pass a path, a pattern, a list of paths, an iterable of records, "
         f"a frame or a dict of numpy arrays"
     )
+
+
+def usual_at_once(source: Source) -> int:
+    """How many connections are worth it."""
+    is_cheap = isinstance(source, (str, os.PathLike, ArrowStream)) or _are_paths(source) or bool(_arrays(source))
+    return USUAL_AT_ONCE if is_cheap else AT_ONCE_FOR_RECORDS
 
 
 def _are_records(source: object) -> TypeGuard[AsyncIterable[object] | Iterable[object]]:

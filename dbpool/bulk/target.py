@@ -10,7 +10,8 @@ from dbpool.connection import PooledConnection, Want
 from dbpool.errors import UsageError
 
 _COLUMNS = """
-SELECT a.attname, t.typname
+SELECT a.attname, CASE WHEN t.typnamespace = 'pg_catalog'::regnamespace THEN t.typname::text
+    ELSE format_type(t.oid, -1) END
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attnum
@@ -20,12 +21,17 @@ _PART = re.compile(r'"(?:[^"]|"")+"(?=\.|$)|[^.]+')
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A table; *types* has the type of each column that can be written to, by ``pg_type.typname``, in order."""
+    """A table.
+
+    Args:
+        types: of each column that can be written to, in order: ``pg_type.typname``, a user's own with its schema.
+        version: the server's major one.
+    """
 
     schema: str | None
     name: str
     types: dict[str, str]
-    version: int  # the server's major one
+    version: int
 
     @property
     def sql(self) -> str:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import polars as pl
@@ -289,3 +291,40 @@ def test_without_extras_everything_but_frames_works() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "pip install 'dbpool[arrow]'" in done.stdout
+
+
+KINDS: dict[str, list[object]] = {
+    "int2": [1, None, -32768],
+    "int4": [1, None, 2**31 - 1],
+    "int8": [2**62, 0, -1],
+    "float4": [0.5, float("inf"), None],
+    "float8": [0.1, 3, None],
+    "bool": [True, False, None],
+    "text": ["\u00e9", "", None],
+    "varchar(3)": ["abc", "", None],
+    "char(3)": ["ab ", "abc", None],
+    "bytea": [b"\0", b"", None],
+    "date": [date(2024, 2, 29), date(1, 1, 1), date.max],
+    "timestamp": [NEW_YEAR, datetime.max, datetime.min],  # noqa: DTZ901 - infinities, to the driver
+    "timestamptz": [NEW_YEAR.replace(tzinfo=UTC), NEW_YEAR, None],
+    "uuid": [UUID(int=7), "00000000-0000-0000-0000-000000000007", None],
+    "numeric": [Decimal("1.50"), 7, None],
+    "jsonb": ['{"a": 1}', "null", None],
+    "int[]": [[1, None], [], None],
+    "email": ["x@y", "", None],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_records_of_every_kind_are_stored_as_the_drivers_own_inserts_are(database: Database, kind: str) -> None:
+    async with pool_of(database) as db:
+        await db.execute("create domain email as text")
+        await db.execute(f"create table a (n int, v {kind}); create table b (n int, v {kind})")
+        records = list(enumerate(KINDS[kind]))
+        for record in records:  # each by itself: one that the driver must see takes its chunk with it
+            await db.load("a", [record])
+        await db.load("a", records)
+        await db.executemany("insert into b values ($1, $2)", records + records)
+        assert await db.fetch("select n, v::text from a order by n") == await db.fetch(
+            "select n, v::text from b order by n"
+        )
