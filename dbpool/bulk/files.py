@@ -162,8 +162,9 @@ class Reader:
 
     def _cuts(self, path: Path, text: _Text, cutter: Cutter, head: bytes, size: int) -> Iterator[tuple[Cut, int]]:
         """The cuts of a text, each with the bytes that were read for it."""
-        told, piece = 0, head
+        told = 0
         try:
+            piece = head or text.read(size)
             while piece:
                 if (cut := cutter.feed(piece)) is not None:
                     yield cut, text.position - told

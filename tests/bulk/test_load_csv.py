@@ -110,6 +110,14 @@ async def test_mixed_line_ends_are_all_line_ends(
         ]
 
 
+@pytest.mark.parametrize("chunk_bytes", range(1, 20))
+async def test_a_header_ends_wherever_a_piece_does(database: Database, tmp_path: Path, chunk_bytes: int) -> None:
+    async with pool_of(database) as db:
+        await db.execute(PEOPLE)
+        done = await loaded(db, b"\xef\xbb\xbfid,name\r\n1,Ada\r\n2,Grace\r\n", tmp_path, chunk_bytes=chunk_bytes)
+        assert (done.rows, done.bytes) == (2, 29)
+
+
 async def test_an_empty_file_and_one_with_a_header_only_have_no_rows(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db:
         await db.execute(PEOPLE)

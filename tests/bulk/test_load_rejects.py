@@ -76,6 +76,18 @@ async def test_every_kind_of_refusal_costs_only_its_row(database: Database, tmp_
     assert all(row["sqlstate"] and row["message"] for row in rows)
 
 
+async def test_what_a_deferred_constraint_refuses_costs_only_its_row(database: Database) -> None:
+    async with pool_of(database) as db:
+        await db.execute(ITEMS)
+        records = [(1, 1, "a", "x"), (2, 1, "c", "x"), (3, 1, "b", "x")]
+        with pytest.raises(LoadFailed, match="foreign key") as caught:
+            await db.load("items", records)
+        assert caught.value.rows_stored == 0
+        done = await db.load("items", records, on_reject="skip")
+        assert [(each.line, each.sqlstate) for each in done.rejects] == [(2, "23503")]
+        assert await db.fetchval("select array_agg(id order by id) from items") == [1, 3]
+
+
 async def test_the_first_of_rows_that_exclude_each_other_stays(database: Database) -> None:
     async with pool_of(database) as db:
         await db.execute("create table t (id int primary key, name text)")

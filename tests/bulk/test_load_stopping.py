@@ -71,6 +71,19 @@ async def test_a_source_that_is_cut_in_other_places_is_not_resumed(database: Dat
             assert again.value.rows_stored == await db.fetchval("select count(*) from t") == 50
 
 
+async def test_a_file_that_begins_elsewhere_is_not_resumed(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("1,a\n2,b\nbad,c\n")
+    async with pool_of(database) as db:
+        await db.execute(TABLE)
+        with pytest.raises(LoadFailed) as caught:
+            await db.load("t", file, header=False, chunk_bytes=8, at_once=1)
+        assert caught.value.rows_stored == 2
+        with pytest.raises(LoadFailed, match="other places"):
+            await db.load("t", file, header="skip", chunk_bytes=4, at_once=1, resume=caught.value.stored)
+        assert await db.fetchval("select count(*) from t") == 2
+
+
 @pytest.mark.parametrize("on_reject", ["raise", "skip"])
 async def test_an_atomic_load_stores_all_or_nothing(database: Database, tmp_path: Path, on_reject: str) -> None:
     good, bad = tmp_path / "1.csv", tmp_path / "2.csv"
@@ -172,7 +185,7 @@ async def test_a_commit_that_is_lost_is_asked_about_so_that_its_rows_are_stored_
         if kind == "the answer":
             is_it = message.way is Way.TO_CLIENT and message.kind == "C" and message.body.startswith(b"COMMIT")
         else:
-            is_it = message.says("Q", b"COMMIT")
+            is_it = message.says("Q") and message.body == b"COMMIT\0"
         lost += is_it
         return Do.RESET if is_it and lost == 1 else Do.PASS
 
@@ -195,7 +208,8 @@ async def test_a_commit_that_is_lost_is_asked_about_so_that_its_rows_are_stored_
 
 async def test_a_commit_that_nobody_can_say_more_about_is_doubtful(database: Database) -> None:
     def lose_all(message: Message) -> Do:
-        return Do.RESET if message.says("Q", b"COMMIT") or message.says("P", b"pg_xact_status") else Do.PASS
+        is_it = message.says("P", b"pg_xact_status") or (message.says("Q") and message.body == b"COMMIT\0")
+        return Do.RESET if is_it else Do.PASS
 
     async with proxy_before(database.dsn) as proxy, pool_of(proxy.dsn(database.dsn), 1) as db:
         await db.execute(TABLE)
