@@ -127,7 +127,7 @@ async def _try_stage(
     timeout: float,
 ) -> PostgresError | RowRefused | None:
     try:
-        async with connection.transaction():
+        async with PooledConnection.make_transaction(connection):
             await chunk.stage(connection, stage, rows, target, timeout)
     except RowRefused as error:
         return error

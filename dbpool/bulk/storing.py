@@ -159,7 +159,7 @@ class Store:
     async def _transaction(self) -> AsyncIterator[tuple[PooledConnection, OpenTransaction]]:
         """A lease in a transaction, to be committed in the block."""
         async with self.access.lease() as connection:
-            tx = connection.transaction(traceable=True)
+            tx = PooledConnection.make_transaction(connection, traceable=True)
             await tx.start()
             try:
                 yield connection, tx
@@ -188,7 +188,7 @@ class Store:
         try:
             if self.load.on_reject == "raise":
                 return await chunk.put(connection, self.target, self.timeout), []
-            async with connection.transaction():
+            async with PooledConnection.make_transaction(connection):
                 rows = await chunk.put(connection, self.target, self.timeout)
                 await connection.run("SET CONSTRAINTS ALL IMMEDIATE", (), Want.STATUS, self.timeout)
                 return rows, []

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from dbpool import LoadFailed, UsageError
+from dbpool import LoadFailed, UsageError, create_pool
 from tests.support.databases import Database
 from tests.support.pools import pool_of
 
@@ -335,3 +335,15 @@ async def test_records_of_every_kind_are_stored_as_the_drivers_own_inserts_are(d
         assert await db.fetch("select n, v::text from a order by n") == await db.fetch(
             "select n, v::text from b order by n"
         )
+
+
+async def test_a_pool_in_the_place_of_the_drivers_loads_too(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("id\n1\nx\n2\n")
+    async with create_pool(database.dsn, min_size=1, max_size=2) as pool:
+        await pool.execute("create table t (id int)")
+        done = await pool.load("t", file, on_reject="skip")
+        assert (done.rows, done.rejected) == (2, 1)
+        assert (await pool.load("t", [(3,), (Decimal(4),)], on_reject="skip")).rows == 2
+        assert (await pool.load("t", {"id": np.array([5])}, atomic=True)).rows == 1
+        assert await pool.fetchval("select sum(id) from t") == 15
