@@ -1,6 +1,6 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
-from dbpool.bulk.results import Loaded, Progress, Reject
+from dbpool.bulk.loading.results import Loaded, Progress, Reject
 from dbpool.compat.create import create_pool
 from dbpool.compat.pool import AsyncpgPool
 from dbpool.core.mailbox import Gap, Notification

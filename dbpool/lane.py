@@ -26,9 +26,9 @@ from dbpool.transaction import Transacting, Transaction, TransactionOptions
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from dbpool.bulk.options import LoadOptions
-    from dbpool.bulk.results import Loaded
-    from dbpool.bulk.sources import Source
+    from dbpool.bulk.loading.options import LoadOptions
+    from dbpool.bulk.loading.results import Loaded
+    from dbpool.bulk.loading.sources import Source
 
 T = TypeVar("T")
 
@@ -215,7 +215,7 @@ class Lane(Queries):
             waited for. What is stored stays stored.
         """
         access = self._access()
-        from dbpool.bulk.load import load  # only callers that load pay for its import
+        from dbpool.bulk.loading.load import load  # only callers that load pay for its import
 
         return await load(access, table, source, **options)
 

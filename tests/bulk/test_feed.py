@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from dbpool.bulk.feed import Feed, in_thread
-from dbpool.bulk.threads import Threads
+from dbpool.bulk.loading.feed import Feed, in_thread
+from dbpool.bulk.loading.threads import Threads
 
 
 async def test_what_is_being_made_ends_when_the_feed_is_closed() -> None:

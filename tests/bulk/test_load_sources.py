@@ -291,8 +291,8 @@ def test_without_extras_everything_but_frames_works() -> None:
     program = (
         "import sys\n"
         "for name in ('numpy', 'pyarrow', 'pgpq'): sys.modules[name] = None\n"
-        "import dbpool.bulk.load\n"
-        "from dbpool.bulk.arrowchunk import Frame\n"
+        "import dbpool.bulk.loading.load\n"
+        "from dbpool.bulk.loading.arrowchunk import Frame\n"
         "try: Frame.of(None, None, None)\n"
         "except ImportError as error: print(error)\n"
     )

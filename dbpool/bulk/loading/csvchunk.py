@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbpool.bulk.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, Stage, stream
-from dbpool.bulk.options import ENCODINGS
-from dbpool.bulk.target import Target, literal, quoted_list
-from dbpool.bulk.unreadable import unreadable
+from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, Stage, stream
+from dbpool.bulk.loading.options import ENCODINGS
+from dbpool.bulk.loading.target import Target, literal, quoted_list
+from dbpool.bulk.loading.unreadable import unreadable
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, count_values, is_left_open, rows, values
 

@@ -6,9 +6,9 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from dbpool.bulk.binarychunk import SIGNATURE, TRAILER, BinaryChunk
-from dbpool.bulk.options import Load
-from dbpool.bulk.target import Target
+from dbpool.bulk.loading.binarychunk import SIGNATURE, TRAILER, BinaryChunk
+from dbpool.bulk.loading.options import Load
+from dbpool.bulk.loading.target import Target
 from dbpool.errors import UsageError
 
 if TYPE_CHECKING:

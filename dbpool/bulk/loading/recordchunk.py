@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from operator import length_hint
 
-from dbpool.bulk.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
-from dbpool.bulk.target import Target, quoted_list
+from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
+from dbpool.bulk.loading.target import Target, quoted_list
 from dbpool.connection import PooledConnection
 from dbpool.faults import one_line, sqlstate
 

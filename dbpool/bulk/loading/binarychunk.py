@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dbpool.bulk.chunks import stream
-from dbpool.bulk.recordchunk import RecordChunk
-from dbpool.bulk.target import Target, quoted_list
+from dbpool.bulk.loading.chunks import stream
+from dbpool.bulk.loading.recordchunk import RecordChunk
+from dbpool.bulk.loading.target import Target, quoted_list
 from dbpool.connection import PooledConnection
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # with no flags, and no extension

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from dbpool.bulk.binarychunk import BinaryChunk
-from dbpool.bulk.options import Load
-from dbpool.bulk.target import Target
+from dbpool.bulk.loading.binarychunk import BinaryChunk
+from dbpool.bulk.loading.options import Load
+from dbpool.bulk.loading.target import Target
 from dbpool.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping, Se
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard, runtime_checkable
 
-from dbpool.bulk import arraychunk, arrowchunk, files, records
-from dbpool.bulk.chunks import Chunk
-from dbpool.bulk.feed import in_thread
-from dbpool.bulk.options import AT_ONCE_FOR_RECORDS, USUAL_AT_ONCE, Load
-from dbpool.bulk.target import Target
-from dbpool.bulk.threads import Threads
+from dbpool.bulk.loading import arraychunk, arrowchunk, files, records
+from dbpool.bulk.loading.chunks import Chunk
+from dbpool.bulk.loading.feed import in_thread
+from dbpool.bulk.loading.options import AT_ONCE_FOR_RECORDS, USUAL_AT_ONCE, Load
+from dbpool.bulk.loading.target import Target
+from dbpool.bulk.loading.threads import Threads
 from dbpool.errors import UsageError
 
 

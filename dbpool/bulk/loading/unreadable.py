@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dbpool.bulk.chunks import Refusal, Stage
+from dbpool.bulk.loading.chunks import Refusal, Stage
 from dbpool.connection import PooledConnection, Want
 
 DATA_EXCEPTION = "22000"

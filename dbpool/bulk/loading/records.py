@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from itertools import islice
 from typing import cast
 
-from dbpool.bulk.binarychunk import PIECE, SIGNATURE, TRAILER, BinaryChunk
-from dbpool.bulk.files import SourceFailed
-from dbpool.bulk.options import Load
-from dbpool.bulk.recordchunk import RecordChunk
-from dbpool.bulk.target import Target
+from dbpool.bulk.loading.binarychunk import PIECE, SIGNATURE, TRAILER, BinaryChunk
+from dbpool.bulk.loading.files import SourceFailed
+from dbpool.bulk.loading.options import Load
+from dbpool.bulk.loading.recordchunk import RecordChunk
+from dbpool.bulk.loading.target import Target
 from dbpool.core.recordcodec import NotEncodable, encoder_of
 
 SLICE_S = 0.001  # of the caller's own work and ours, then others have their turn

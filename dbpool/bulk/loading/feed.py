@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
 
-from dbpool.bulk.threads import Threads
+from dbpool.bulk.loading.threads import Threads
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dbpool.bulk.chunks import ApartChunk, Refusal, Row, RowRefused, Stage
-from dbpool.bulk.target import Target, literal, quoted
+from dbpool.bulk.loading.chunks import ApartChunk, Refusal, Row, RowRefused, Stage
+from dbpool.bulk.loading.target import Target, literal, quoted
 from dbpool.connection import PooledConnection, PostgresError, Want
 from dbpool.faults import REFUSED_DATA, copy_place, is_refused_data
 

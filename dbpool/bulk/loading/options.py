@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from dbpool.bulk.results import Progress
+from dbpool.bulk.loading.results import Progress
 from dbpool.core.csvtext import Dialect
 from dbpool.errors import StoredPart, UsageError
 from dbpool.settings import positive_seconds, whole_number

@@ -6,17 +6,17 @@ import asyncio
 from typing import Unpack
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.chunks import Chunk
-from dbpool.bulk.feed import Feed
-from dbpool.bulk.files import SourceFailed
-from dbpool.bulk.options import Load, LoadOptions, checked
-from dbpool.bulk.rejects import RejectFile
-from dbpool.bulk.results import Loaded
-from dbpool.bulk.sources import Source, opened, usual_at_once
-from dbpool.bulk.storing import ChunkFailed, Store
-from dbpool.bulk.tally import Tally
-from dbpool.bulk.target import Target, describe, parse_table
-from dbpool.bulk.threads import Threads
+from dbpool.bulk.loading.chunks import Chunk
+from dbpool.bulk.loading.feed import Feed
+from dbpool.bulk.loading.files import SourceFailed
+from dbpool.bulk.loading.options import Load, LoadOptions, checked
+from dbpool.bulk.loading.rejects import RejectFile
+from dbpool.bulk.loading.results import Loaded
+from dbpool.bulk.loading.sources import Source, opened, usual_at_once
+from dbpool.bulk.loading.storing import ChunkFailed, Store
+from dbpool.bulk.loading.tally import Tally
+from dbpool.bulk.loading.target import Target, describe, parse_table
+from dbpool.bulk.loading.threads import Threads
 from dbpool.errors import LoadFailed
 from dbpool.faults import one_line, told_as_ours
 

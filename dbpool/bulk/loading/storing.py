@@ -11,14 +11,14 @@ from enum import Enum
 from typing import Protocol
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.chunks import ApartChunk, Chunk, Refusal, Row, RowRefused
-from dbpool.bulk.options import Load
-from dbpool.bulk.rejects import RejectFile
-from dbpool.bulk.rescue import rescue
-from dbpool.bulk.results import Reject
-from dbpool.bulk.tally import Tally, part_of
-from dbpool.bulk.target import Target
-from dbpool.bulk.threads import Threads
+from dbpool.bulk.loading.chunks import ApartChunk, Chunk, Refusal, Row, RowRefused
+from dbpool.bulk.loading.options import Load
+from dbpool.bulk.loading.rejects import RejectFile
+from dbpool.bulk.loading.rescue import rescue
+from dbpool.bulk.loading.results import Reject
+from dbpool.bulk.loading.tally import Tally, part_of
+from dbpool.bulk.loading.target import Target
+from dbpool.bulk.loading.threads import Threads
 from dbpool.connection import PooledConnection, PostgresError, Want
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, Outcome

@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dbpool.bulk.chunks import Chunk
-from dbpool.bulk.results import Loaded, Progress, Reject
+from dbpool.bulk.loading.chunks import Chunk
+from dbpool.bulk.loading.results import Loaded, Progress, Reject
 from dbpool.errors import StoredPart
 
 TELL_EVERY_S = 0.5

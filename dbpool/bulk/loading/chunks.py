@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbpool.bulk.target import Target, quoted
+from dbpool.bulk.loading.target import Target, quoted
 from dbpool.connection import PooledConnection
 
 BAD_COPY_FILE_FORMAT = "22P04"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from dbpool.bulk.results import Reject
+from dbpool.bulk.loading.results import Reject
 from dbpool.errors import UsageError
 
 FIELDS = ("file", "line", "column", "value", "sqlstate", "message", "row")

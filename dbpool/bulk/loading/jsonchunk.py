@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbpool.bulk.chunks import Refusal, Row, RowRefused, Stage, stream
-from dbpool.bulk.target import Target, quoted, quoted_list
+from dbpool.bulk.loading.chunks import Refusal, Row, RowRefused, Stage, stream
+from dbpool.bulk.loading.target import Target, quoted, quoted_list
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, rows
 

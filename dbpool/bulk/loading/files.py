@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dbpool.bulk.csvchunk import CsvChunk, CsvText
-from dbpool.bulk.jsonchunk import LINES, JsonChunk
-from dbpool.bulk.options import Format, Load
+from dbpool.bulk.loading.csvchunk import CsvChunk, CsvText
+from dbpool.bulk.loading.jsonchunk import LINES, JsonChunk
+from dbpool.bulk.loading.options import Format, Load
 from dbpool.core.csvtext import Dialect, first_end, is_mixed, values, with_feeds
 from dbpool.core.cutting import Cut, Cutter, RowTooLong
 from dbpool.errors import UsageError
