@@ -140,6 +140,11 @@ def _method(settings: dict[str, Any]) -> str:
   other one (upsert), written by one call on one connection: {OURS} in transactions of its default size, the others in
   one. {settings["write_rounds"]} rounds, each contender in a process of its own, the order changes; the table is made
   anew before each. "Keeps the loop" is the longest time for which another task did not have its turn.
+- "Rows into an empty table without an index": {settings["load_rows"]:,} rows of four columns, in
+  {settings["load_rounds"]} rounds after one that does not count, all of them in one process; the table is emptied
+  before each. `psql` reads the same file; the figures of numpy are for the three columns that are no text. "Longest
+  stall" is the most processor time that the thread of the event loop took between two turns of another task: what the
+  system gave to others in between is not the loader's fault. "Faster than its peer": the median of the rounds' ratios.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -53,6 +53,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
     of_process = {"processes": options.lane_processes, "rounds": options.lane_rounds, "lookups": options.lane_lookups}
     fair_rounds = {**rounds, "rounds": options.fair_rounds, "seconds": options.fair_s}
     job_rounds = {**rounds, "rounds": options.job_rounds, "items": options.job_items, "again": options.job_again}
+    loads = {**rounds, "rounds": options.load_rounds, "rows": options.load_rows}
     return {
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
@@ -61,6 +62,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
         "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),
         "jobs": partial(jobs.measure_rounds, job_rounds, loop=loop),
+        "load": partial(measure, "loads", loads, loop=loop),
     }
 
 

@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness", "export", "jobs"),  # on each loop
+    *("lookups", "idle", "dropin", "lanes", "fairness", "export", "jobs", "load"),  # on each loop
     *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -40,6 +40,8 @@ class Options:
     job_rounds: int
     job_items: int  # that are written, by each way in each round
     job_again: int  # that are passed over
+    load_rounds: int
+    load_rows: int
     recording_blocks: int
     adaptive: Plan
     written_rows: int
@@ -72,6 +74,8 @@ def parse(words: Sequence[str] | None = None) -> Options:
         job_rounds=3 if quick else 7,
         job_items=50_000 if quick else 100_000,
         job_again=200_000 if quick else 1_000_000,
+        load_rounds=3 if quick else 5,
+        load_rows=100_000 if quick else 500_000,
         recording_blocks=20 if quick else 60,
         adaptive=BESIDE_QUICK if quick else BESIDE_OTHERS,
         written_rows=50_000 if quick else 200_000,

@@ -6,6 +6,8 @@ from dbpool.bulk.files import CsvRows, NdjsonRows
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.jobs.joblist import JobInfo, JobReject
 from dbpool.bulk.jobs.jobs import Job, JobResult
+from dbpool.bulk.loading.results import Loaded, Reject
+from dbpool.bulk.loading.results import Progress as LoadProgress
 from dbpool.bulk.map import Progress, Row, Rows, Value
 from dbpool.bulk.writing.written import Written
 from dbpool.compat.create import create_pool
@@ -30,6 +32,7 @@ from dbpool.errors import (
     JobTablesMissing,
     LeasesRemain,
     LineFull,
+    LoadFailed,
     MigrationError,
     NestedAcquire,
     Outcome,
@@ -42,6 +45,7 @@ from dbpool.errors import (
     SettingsError,
     SourceFailed,
     StatementError,
+    StoredPart,
     TransactionFailed,
     TransactionRolledBack,
     UsageError,
@@ -95,6 +99,9 @@ __all__ = [
     "LaneUse",
     "LeasesRemain",
     "LineFull",
+    "LoadFailed",
+    "LoadProgress",
+    "Loaded",
     "MigrationError",
     "NdjsonRows",
     "NestedAcquire",
@@ -108,6 +115,7 @@ __all__ = [
     "Progress",
     "QueryTimeout",
     "Rate",
+    "Reject",
     "Report",
     "Reset",
     "Row",
@@ -118,6 +126,7 @@ __all__ = [
     "SiteUse",
     "SourceFailed",
     "StatementError",
+    "StoredPart",
     "Subscription",
     "Transaction",
     "TransactionFailed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 Handle = PoolConnectionProxy
 PlainConnection = asyncpg.Connection  # one that no pool has
 PostgresError = asyncpg.PostgresError
-Answer: TypeAlias = (
-    Any  # what asyncpg returns for a Want: records, or a status (with records, where there are arguments)
-)
+# What asyncpg returns for a Want: records, or a status (with records, where there are arguments).
+Answer: TypeAlias = Any
 
 # Beyond what asyncpg's own reset does: role, session authorization, sequences and temporary tables. One message, one
 # round trip; prepared statements are kept.
@@ -194,13 +193,17 @@ class PooledConnection(SharingConnection):
 
     async def copy_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
         """As asyncpg's, but time limit and loss of the connection end it also while the server does not read."""
-        return await self._copy_in(super().copy_to_table(table_name, timeout=timeout, **options), timeout)
+        return await self._ending(super().copy_to_table(table_name, timeout=timeout, **options), timeout)
 
     async def copy_records_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
         """The same."""
-        return await self._copy_in(super().copy_records_to_table(table_name, timeout=timeout, **options), timeout)
+        return await self._ending(super().copy_records_to_table(table_name, timeout=timeout, **options), timeout)
 
-    async def _copy_in(self, copy: Coroutine[Any, Any, str], timeout: float | None) -> str:
+    async def copy_in(self, sql: str, source: AsyncIterable[bytes | memoryview], timeout: float) -> str:
+        """The same by a COPY statement of one's own, for options that ``copy_to_table`` does not have."""
+        return await self._ending(super()._copy_in(sql, source, timeout), timeout)  # type: ignore[misc]
+
+    async def _ending(self, copy: Coroutine[Any, Any, str], timeout: float | None) -> str:
         copying = self._sending = asyncio.ensure_future(copy)
         try:
             async with asyncio.timeout(self.settings.query_timeout if timeout is None else timeout):
@@ -396,6 +399,6 @@ class PooledConnection(SharingConnection):
 
 for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany", "copy_from_query"]:
     setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=True))
-for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table"]:
+for _name in ["copy_from_table", "copy_to_table", "copy_records_to_table", "copy_in"]:
     setattr(PooledConnection, _name, watched(getattr(PooledConnection, _name), takes_sql=False))
 PooledConnection._do_execute = prepared_again(PooledConnection._do_execute)  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ the numbers are attributes too.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -223,6 +224,50 @@ class JobChanged(JobError):
 
 class JobTablesMissing(JobError):
     """The tables that jobs are kept in are not in this database: ``dbpool migrate up`` makes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part of a load's source whose rows are stored.
+
+    Args:
+        file: where it is from; None: from an iterable, a frame or arrays.
+        offset, size: in bytes of the file, unpacked; without a file, in rows.
+        line: of its first row, from 1; without a file, that row's number.
+        rows, rejected: how many of its rows are in the table, and how many were refused.
+    """
+
+    file: str | None
+    offset: int
+    size: int
+    line: int
+    rows: int
+    rejected: int
+
+
+class LoadFailed(DbPoolError):
+    """A load ended before its source did; what it had stored by then stays stored, unless it was atomic.
+
+    Args:
+        rows_stored: rows in the table that are from this load (and from the one that it resumed).
+        stored: the parts that they are from: ``db.load(..., resume=error.stored)`` goes on with the rest.
+        doubtful: parts whose COMMIT was not answered, nor could be asked about: look before going on.
+        file, line: the row that was refused, where it is known; without a file the line is the row's number, from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        rows_stored: int,
+        stored: tuple[StoredPart, ...],
+        doubtful: tuple[StoredPart, ...] = (),
+        file: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.rows_stored, self.stored, self.doubtful = rows_stored, stored, doubtful
+        self.file, self.line = file, line
 
 
 class RowMappingError(DbPoolError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -10,6 +11,10 @@ import asyncpg
 
 from dbpool.core.retry import Verdict, verdict
 from dbpool.errors import ConnectionLost, QueryTimeout
+
+# SQLSTATE classes: data exceptions, integrity constraints, views with a check, limits (of an index entry, say), what
+# triggers raise.
+REFUSED_DATA = frozenset({"22", "23", "44", "54", "P0"})
 
 
 class Breakable(Protocol):
@@ -48,6 +53,24 @@ def is_unfinished(error: BaseException) -> bool:
 def is_impatient(error: BaseException) -> bool:
     """Whether a caller that ends with *error* must not be kept for a cleanup: cancelled, or no answer came."""
     return not isinstance(error, Exception) or isinstance(error, (TimeoutError, OSError))
+
+
+def is_refused_data(error: BaseException) -> bool:
+    """Whether the server refused what a row holds, so that other rows may be welcome."""
+    state = sqlstate(error)
+    return state is not None and state[:2] in REFUSED_DATA
+
+
+def copy_place(error: BaseException) -> tuple[int | None, str | None]:
+    """The line of a COPY, from 1, and the column that *error* is about, as far as its context tells.
+
+    The context is in the server's language: the line is its first number behind the table's name.
+    """
+    if not isinstance(error, asyncpg.PostgresError):
+        return None, None
+    found = re.match(r"COPY (?:[^,]*),\D*(\d+)(?:, \S+ ([^:]+):)?", error.context or "")
+    column = error.column_name or (found[2] if found else None)
+    return (int(found[1]) if found else None), column
 
 
 def is_failed_transaction(error: BaseException) -> bool:

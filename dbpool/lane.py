@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, LiteralString, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
 from dbpool.bulk.access import Access
@@ -27,6 +27,10 @@ from dbpool.streaming import StreamedRows
 from dbpool.transacting import Transacting
 from dbpool.transaction import Transaction, TransactionOptions
 from dbpool.wholetables import WholeTables
+
+if TYPE_CHECKING:
+    pass
+
 
 T = TypeVar("T")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 from dbpool.bulk.exporting.export import export
 from dbpool.bulk.exporting.exported import Exported, ExportProgress
 from dbpool.bulk.exporting.requests import ExportOptions
 from dbpool.bulk.exporting.targets import Target
+from dbpool.bulk.loading.options import LoadOptions
+from dbpool.bulk.loading.results import Loaded
+from dbpool.bulk.loading.sources import Source
 from dbpool.bulk.writing.asked import insert_plan, update_plan, upsert_plan
 from dbpool.bulk.writing.reading import Rows
 from dbpool.bulk.writing.writes import Writing
@@ -165,3 +168,49 @@ class WholeTables(ManyItems):
             timeout=timeout,
         )
         return await export(self._access(), source, target, options)
+
+    async def load(self, table: str, source: Source, **options: Unpack[LoadOptions]) -> Loaded:
+        """Store rows from files, records, frames or arrays in *table* through COPY, on several connections at once.
+
+        The source is cut into chunks. Each is stored in a transaction of its own, on a connection that is held no
+        longer than that, so a load that stops half-way has stored some of them: LoadFailed says which, and ``resume``
+        goes on with the others. With ``atomic`` all of it is one transaction, on one connection.
+
+        Args:
+            table: ``table`` or ``schema.table``, taken as it stands; a name with a dot in double quotes.
+            source: a path, a pattern (``"data/*.csv.gz"``) or a list of them: CSV, which goes to the server as it is,
+                or a JSON object on each line (``.ndjson``, ``.jsonl``, ``.json``); packed by gzip or not.
+                An iterable or async iterable of tuples, or of mappings. Anything with ``__arrow_c_stream__`` (takes
+                the extra ``arrow``). A mapping of column names to numpy arrays. Times without a zone are UTC there.
+            options:
+                columns: those that the values are for, in order. None: a CSV file's header, the keys of the first
+                    object or mapping (another one then may lack some, which are NULL, but have no other), a frame's
+                    or mapping's names; else the table's.
+                format: ``"csv"`` or ``"ndjson"``; None: by the file's name.
+                header: whether CSV files have one, which names the columns; ``"skip"``: one that is not looked at.
+                delimiter, quote, escape, null, encoding: as COPY has them; the delimiter of ``.tsv`` is a tab.
+                at_once: most connections; None: 4 (for records 2, as one thread encodes them), if there are as many.
+                atomic: all or nothing.
+                on_reject: what to do about a row that the server refuses (wrong values, too few or too many of them,
+                    duplicates, NULLs, checks): ``"raise"`` LoadFailed, ``"skip"`` it, or write it to ``reject_file``
+                    (``"file"``), which must not exist, and appears when the load ends, however it ends: with the
+                    rejects of all chunks that are stored.
+                most_rejects: how many may be refused before the load stops.
+                resume: ``stored`` of the LoadFailed of an earlier load of the same source, cut in the same way.
+                progress: called with a Progress, at most twice a second and at the end.
+                timeout: seconds for each chunk's statement; None: ``query_timeout``.
+                chunk_bytes, chunk_rows: what is stored together: bytes of text, arrays and frames (None: an eighth of
+                    a file, 1 to 8 MiB), or records (None: 5,000 at first, later 50,000). In memory are two chunks more
+                    than connections.
+        Returns: what was stored, and what was refused.
+        Raises:
+            LoadFailed: the load ended before the source did; its cause is the server's or the source's error.
+            UsageError, SettingsError: the options or the source can never work; nothing was sent.
+            asyncpg.UndefinedTableError: there is no such table.
+        Cancelling: stops reading, ends the statements under way and returns every lease; a COMMIT already sent is
+            waited for. What is stored stays stored.
+        """
+        access = self._access()
+        from dbpool.bulk.loading.load import load  # only callers that load pay for its import
+
+        return await load(access, table, source, **options)

@@ -148,6 +148,11 @@ class Borrowed:
         self.keeps_session = False
         await self._con.executemany(sql, args, timeout=timeout)
 
+    async def copy_in(self, sql: str, source: Any, timeout: float) -> str:
+        """As PooledConnection has it."""
+        status: str = await self._con._copy_in(sql, source, timeout)
+        return status
+
     def cursor(self, sql: str, *args: Any, **options: Any) -> Any:
         self.keeps_session = False
         return self._con.cursor(sql, *args, **options)

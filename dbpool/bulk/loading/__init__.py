@@ -1,0 +1,1 @@
+"""Loads: files, records, frames and arrays into a table."""

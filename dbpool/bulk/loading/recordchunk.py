@@ -1,0 +1,141 @@
+"""Records of a program, which the driver encodes for a binary COPY."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from operator import length_hint
+
+from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
+from dbpool.bulk.loading.target import Target, quoted_list
+from dbpool.connection import PooledConnection
+from dbpool.faults import one_line, sqlstate
+
+SLICE_S = 0.001  # of encoding, then others have their turn: as many as there are connections may follow each other
+SLICE_ROWS = 128  # between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChunk:
+    """See ``Chunk``; *columns* None: those of the table."""
+
+    offset: int
+    records: Sequence[Sequence[object]]
+    columns: tuple[str, ...] | None
+    file: str | None = None
+    read: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.records)
+
+    @property
+    def line(self) -> int:
+        return self.offset + 1
+
+    async def put(self, connection: PooledConnection, target: Target, timeout: float) -> int:
+        columns = self.columns or target.columns
+        await _copy(connection, target.name, target.schema, self.records, columns, timeout)
+        return len(self.records)
+
+    def apart(self) -> RecordChunk:
+        return self
+
+    def rows(self) -> list[Row]:
+        return [Row(self.line + index, record) for index, record in enumerate(self.records)]
+
+    def refused(self, rows: Sequence[Row], target: Target) -> list[Refusal]:
+        count = len(self.columns or target.columns)
+        return [
+            Refusal(index, BAD_COPY_FILE_FORMAT, f"{len(row.raw)} values for {count} columns")
+            for index, row in enumerate(rows)
+            if len(row.raw) != count
+        ]
+
+    def stage_columns(self, target: Target) -> str:
+        columns = quoted_list(self.columns or target.columns)
+        return f"ON COMMIT DROP AS SELECT 0::bigint AS dbpool_n, {columns} FROM {target.sql} WITH NO DATA"
+
+    async def stage(
+        self,
+        connection: PooledConnection,
+        stage: Stage,
+        rows: Sequence[tuple[int, Row]],
+        target: Target,
+        timeout: float,
+    ) -> None:
+        columns = ("dbpool_n", *(self.columns or target.columns))
+        records = [(number, *row.raw) for number, row in rows]
+        await _copy(connection, stage.name, "pg_temp", records, columns, timeout)
+
+    async def refused_on_stage(
+        self, connection: PooledConnection, stage: Stage, rows: Sequence[tuple[int, Row]], timeout: float
+    ) -> list[Refusal]:
+        return []
+
+    def move(self, stage: Stage, target: Target) -> str:
+        columns = quoted_list(self.columns or target.columns)
+        return f"INSERT INTO {target.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {stage.sql} AS s"
+
+    def value(self, row: Row, column: str | None, target: Target) -> str | None:
+        columns = self.columns or target.columns
+        index = columns.index(column) if column in columns else len(row.raw)
+        return repr(row.raw[index]) if index < len(row.raw) else None
+
+
+class _Paced:
+    """Records for the driver, which takes them without a pause: gives others their turn every now and then."""
+
+    def __init__(self, records: Sequence[Sequence[object]], width: int) -> None:
+        self._records, self._width = records, width
+        self._slice: Iterator[Sequence[object]] = iter(())
+        self._end = 0  # of the slice
+
+    @property
+    def taken(self) -> int:
+        """How many the driver has taken; the last one is being encoded."""
+        return self._end - length_hint(self._slice)
+
+    async def __aiter__(self) -> AsyncIterator[Sequence[object]]:
+        clock = time.perf_counter
+        pause_at = clock() + SLICE_S
+        for start in range(0, len(self._records), SLICE_ROWS):
+            part = self._records[start : start + SLICE_ROWS]
+            if set(map(len, part)) != {self._width}:
+                self._refuse(part, start)
+            self._slice, self._end = iter(part), start + len(part)
+            for record in self._slice:
+                yield record
+            if clock() > pause_at:
+                await asyncio.sleep(0)
+                pause_at = clock() + SLICE_S
+
+    def _refuse(self, part: Sequence[Sequence[object]], start: int) -> None:
+        index, size = next((index, len(record)) for index, record in enumerate(part) if len(record) != self._width)
+        raise RowRefused(start + index, BAD_COPY_FILE_FORMAT, f"{size} values for {self._width} columns")
+
+
+async def _copy(
+    connection: PooledConnection,
+    table: str,
+    schema: str | None,
+    records: Sequence[Sequence[object]],
+    columns: Sequence[str],
+    timeout: float,
+) -> None:
+    """COPY records.
+
+    Raises:
+        RowRefused: one of them cannot be encoded for its column's type.
+    """
+    paced = _Paced(records, len(columns))
+    try:
+        await connection.copy_records_to_table(
+            table, schema_name=schema, records=paced, columns=list(columns), timeout=timeout
+        )
+    except (TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, LookupError) as error:
+        if sqlstate(error) is not None or not paced.taken:
+            raise
+        raise RowRefused(paced.taken - 1, "22000", f"cannot be encoded: {one_line(error)}") from error
