@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
-from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -15,6 +14,7 @@ from asyncpg.protocol import NO_TIMEOUT
 
 from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
+from dbpool.core.want import Want as Want  # noqa: PLC0414 - for the other files
 from dbpool.events import Reason
 from dbpool.introspection import SharingConnection
 from dbpool.loan import Loan, nobody
@@ -39,18 +39,6 @@ STRONG_RESET = (
     "SELECT setseed(hashtext(gen_random_uuid()::text) / 2147483648.0)"  # not even DISCARD ALL undoes a setseed
 )
 MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
-
-
-class Want(Enum):
-    """What the caller of a statement wants back: the most rows (0: all), and whether its status."""
-
-    ROWS = (0, False)
-    ROW = (1, False)
-    STATUS = (0, True)
-
-    def __init__(self, limit: int, status: bool) -> None:  # noqa: FBT001 - an enum's members are made above
-        self.limit = limit
-        self.status = status
 
 
 class PooledConnection(SharingConnection):
