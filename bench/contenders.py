@@ -32,6 +32,8 @@ class Access:
 
     lookups: tuple[Lookup, ...]
     is_shared: bool = True
+    of_all: Callable[[list[int]], Awaitable[object]] | None = None
+    """Looks all keys up by one call, instead of tasks."""
 
 
 class Unavailable(Exception):
@@ -45,6 +47,23 @@ Opening = Callable[[str], AbstractAsyncContextManager[Access]]
 async def dbpool(dsn: str) -> AsyncIterator[Access]:
     async with DatabasePool(dsn, max_connections=CONNECTIONS, min_connections=CONNECTIONS) as db:
         yield Access((partial(db.fetchrow, SQL),))
+
+
+@asynccontextmanager
+async def coalescing(dsn: str) -> AsyncIterator[Access]:
+    async with DatabasePool(dsn, CONNECTIONS, min_connections=CONNECTIONS, coalesce=True) as db:
+        yield Access((partial(db.fetchrow, SQL),))
+
+
+@asynccontextmanager
+async def mapping(dsn: str) -> AsyncIterator[Access]:
+    async with DatabasePool(dsn, max_connections=CONNECTIONS, min_connections=CONNECTIONS) as db:
+
+        async def of_all(keys: list[int]) -> None:
+            async for key, row, _ in db.map_row(SQL, keys):
+                assert row["id"] == key
+
+        yield Access((), of_all=of_all)
 
 
 @asynccontextmanager
@@ -147,6 +166,7 @@ async def sqlalchemy(dsn: str, *, isolation_level: str | None = None) -> AsyncIt
         await engine.dispose()
 
 
+TOGETHER: Final[dict[str, Opening]] = {"dbpool-map": mapping, "dbpool-coalesce": coalescing}
 OPENINGS: Final[dict[str, Opening]] = {
     "dbpool": dbpool,
     "bare": bare,
@@ -169,6 +189,8 @@ NAMES: Final = (*OPENINGS, PGBENCH)
 
 LABELS: Final = {
     "dbpool": "dbpool, db.fetchrow()",
+    "dbpool-map": "dbpool, db.map_row() over all keys",
+    "dbpool-coalesce": "dbpool, db.fetchrow(), coalesced",
     "dbpool-lanes": "the same by three lanes, with reports and events",
     "bare": "bare asyncpg connections, one a worker",
     "bare-tuned": "the same, reading 64 KiB at a time",

@@ -122,6 +122,8 @@ def _method(settings: dict[str, Any]) -> str:
   {fairness.WARM_UP_S:g} s that do not count. "To a connection of its own" ends when `acquire()` has one; "to the
   answer" when a one-shot call returns. `gc.freeze()` keeps what was there before out of garbage collections, for every
   pool. The figures are medians of the rounds, but for the worst.
+- "map", "coalesced calls": blocks of {settings["together_lookups"]:,} lookups. `map_row` gets all keys in one
+  call, with its defaults; the others are as many tasks as the table says, on the same number of connections.
 - "A table into a file": everybody's connections are open; {settings["export_rounds"]} rounds after one that does not
   count, one way after the other in each, the order changing. Only a tenth of the rows go through the cursor, and its
   time is multiplied. psycopg writes on the event loop. "Loop away" is by how much a task that sleeps for 1 ms at a time

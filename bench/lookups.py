@@ -6,12 +6,12 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.contenders import CONNECTIONS, DROP_INS, OPENINGS, PGBENCH, Access, Lookup, Unavailable
+from bench.contenders import CONNECTIONS, DROP_INS, OPENINGS, PGBENCH, TOGETHER, Access, Lookup, Unavailable
 from bench.database import ROWS
 from bench.order import order_of_round
 from bench.pgbench import find_pgbench, run_pgbench
@@ -111,7 +111,7 @@ async def take_turns(request: dict[str, Any], turns: Asked) -> None:
     """What a contender's process does."""
     async with AsyncExitStack() as stack:
         try:
-            opening = (OPENINGS | DROP_INS)[request["contender"]]
+            opening = (OPENINGS | DROP_INS | TOGETHER)[request["contender"]]
             access = await stack.enter_async_context(opening(request["dsn"]))
             await run_block(access, 5 * CONNECTIONS, random_keys(50 * CONNECTIONS))
         except ImportError as error:
@@ -131,8 +131,10 @@ def random_keys(count: int) -> list[int]:
     return random.choices(range(1, ROWS + 1), k=count)
 
 
-async def run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float, float, float]:
-    """Seconds, CPU seconds, and the 99th percentile of one call's seconds."""
+async def run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float, float, float | None]:
+    """Seconds, CPU seconds, and the 99th percentile of one call's seconds, if there are several."""
+    if access.of_all is not None:
+        return await _run_whole(access.of_all, keys)
     workers = min(tasks, len(keys)) if access.is_shared else min(tasks, len(access.lookups))
     shares = [keys[worker::workers] for worker in range(workers)]
     latencies: list[float] = []
@@ -144,6 +146,13 @@ async def run_block(access: Access, tasks: int, keys: list[int]) -> tuple[float,
     elapsed_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_from
     latencies.sort()
     return elapsed_s, cpu_s, latencies[len(latencies) * 99 // 100]
+
+
+async def _run_whole(of_all: Callable[[list[int]], Awaitable[object]], keys: list[int]) -> tuple[float, float, None]:
+    gc.collect()
+    cpu_from, started = time.process_time(), time.perf_counter()
+    await of_all(keys)
+    return time.perf_counter() - started, time.process_time() - cpu_from, None
 
 
 async def _work(lookup: Lookup, keys: list[int], latencies: list[float]) -> None:

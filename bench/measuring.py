@@ -11,7 +11,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench import adaptive, dropin, fairness, idle, jobs, lanes, lookups, writes
+from bench import adaptive, dropin, fairness, idle, jobs, lanes, lookups, together, writes
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -58,6 +58,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
         "dropin": partial(dropin.measure, rounds, loop=loop),
+        "together": partial(together.measure, {**rounds, "lookups": options.together_lookups}, loop=loop),
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
         "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),

@@ -14,7 +14,7 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "lanes", "fairness", "export", "jobs", "load"),  # on each loop
+    *("lookups", "idle", "dropin", "together", "lanes", "fairness", "export", "jobs", "load"),  # on each loop
     *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -30,6 +30,7 @@ class Options:
     loops: list[str]
     rounds: int
     lookups: int  # of each contender in each round
+    together_lookups: int  # the same for those that go together
     idle_blocks: int
     lane_processes: int
     lane_rounds: int  # of each process
@@ -64,6 +65,7 @@ def parse(words: Sequence[str] | None = None) -> Options:
         loops=list(LOOPS) if given.loop == "both" else [given.loop],
         rounds=given.rounds or (4 if quick else 10),
         lookups=given.lookups or (1000 if quick else 4000),
+        together_lookups=10_000 if quick else 20_000,
         idle_blocks=20 if quick else 60,
         lane_processes=2 if quick else 5,
         lane_rounds=2 if quick else 4,

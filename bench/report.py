@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from math import isnan, nan
 from typing import Any
 
-from bench import adaptive, dropin, exports, fairness, jobs, lanes, loads, recording, writes
+from bench import adaptive, dropin, exports, fairness, jobs, lanes, loads, recording, together, writes
 from bench.contenders import LABELS
 from bench.ratios import OURS, as_table, lines
 from bench.tables import Table
@@ -44,7 +44,7 @@ def judged(results: Results) -> list[Judged]:
 
 def _parts(results: Results) -> Iterator[tuple[Any, Any]]:
     """The modules that show and judge what they measure themselves, each with that."""
-    for part in (dropin, lanes, fairness, exports, jobs, loads, recording, adaptive, writes):
+    for part in (dropin, together, lanes, fairness, exports, jobs, loads, recording, adaptive, writes):
         figure = {exports: "export", loads: "load"}.get(part) or part.__name__.removeprefix("bench.")
         if measured := results.get(figure):
             yield part, measured
