@@ -48,7 +48,7 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
 
     def holder() -> None:
         waiter = Waiter(gate.line, None)
-        waiter.task = asyncio.current_task(loop)
+        waiter.asker = asyncio.current_task(loop)
         holding[waiter] = None
         del holding[waiter]
 

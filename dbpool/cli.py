@@ -6,13 +6,11 @@ import asyncio
 import math
 import sys
 from collections.abc import Coroutine
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NoReturn, TypeVar
 
-from dbpool import DbPoolError, SettingsError, __version__
-from dbpool.demo.needs import INSTALL, sentence_about_missing
-from dbpool.settings import Dsn
+from dbpool import DbPoolError, __version__
+from dbpool.tool.needs import INSTALL, sentence_about_missing
 
 T = TypeVar("T")
 
@@ -25,17 +23,8 @@ except ImportError:  # the console script imports this file and nothing else, so
     print(f"dbpool: the command line needs click: {INSTALL}", file=sys.stderr)
     raise SystemExit(NOT_INSTALLED) from None
 
-
-class Address(click.ParamType[str]):
-    """A ``postgresql://`` address; what is said of a malformed one does not quote it."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            return Dsn(str(value)).reveal()
-        except SettingsError as error:
-            self.fail(str(error), param, ctx)
+from dbpool.tool.arguments import Address, database  # noqa: E402 - they need click, too
+from dbpool.tool.commands import COMMANDS  # noqa: E402
 
 
 class Seconds(click.FloatRange):
@@ -98,53 +87,8 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
-_database = click.option("--dsn", type=Address(), envvar="DATABASE_URL", required=True, help="[default: DATABASE_URL]")
-_file = click.Path(path_type=Path, dir_okay=False)
-
-
-@main.command()
-@click.argument("sql")
-@_database
-@click.option(
-    "--params",
-    type=_file,
-    help="A file whose rows are $1, $2, ...: .csv, .ndjson or .jsonl, also .gz.  [default: lines of JSON on stdin]",
-)
-@click.option("--out", type=_file, help="Where the rows go, a line of JSON for each item.  [default: stdout]")
-@click.option("--columns", metavar="A,B", help="The columns of the file that are $1, $2, ...  [default: all]")
-@click.option("--header/--no-header", default=True, help="Whether the first row of a CSV file names its columns.")
-@click.option("--delimiter", metavar="C", default=",", help="Between the fields of a CSV file.")
-@click.option("--null", metavar="TEXT", default="", show_default="nothing", help="What stands for NULL in a CSV file.")
-@click.option("--connections", metavar="N", type=click.IntRange(1, 1_000), default=4, help="Most connections.")
-@click.option(
-    "--form",
-    type=click.Choice(["lateral", "unfenced", "many", "single"]),
-    help="How to send the statement.  [default: the quickest that is proven to give the same]",
-)
-@click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="Items a second at the most.")
-@click.option("--ordered/--unordered", default=True, help="In the order of the file, or as they come.")
-@click.option("--keep-going", is_flag=True, help="Write the error of an item that fails, and go on.")
-@click.option("--explain", is_flag=True, help="Say how the statement would be sent, and why; send nothing.")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="End with the figures as one line of JSON (on stderr if the rows go to stdout).",
-)
-def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
-    r"""Run SQL once for each row of a file, in batches where that gives the same.
-
-    \b
-    Example:  dbpool bulk 'select name from users where id = $1' --params ids.csv --out names.ndjson
-    Exit codes: 0 all went well, 1 it was given up, 3 some items failed, 130 stopped by a signal.
-    """
-    if sentence := sentence_about_missing("rich"):
-        _leave(sentence, NOT_INSTALLED)
-    from dbpool.tool.bulk import Plan, run
-    from dbpool.tool.running import run as run_command
-
-    plan = Plan(columns=None if columns is None else columns.split(","), **options)
-    run_command("bulk", lambda stop: run(plan, stop))
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.group()
@@ -153,7 +97,7 @@ def migrate() -> None:
 
 
 @migrate.command()
-@_database
+@database
 @click.argument("revision", default="head")
 def up(dsn: str, revision: str) -> None:
     """Apply the steps up to REVISION, or all of them."""
@@ -163,7 +107,7 @@ def up(dsn: str, revision: str) -> None:
 
 
 @migrate.command()
-@_database
+@database
 @click.argument("revision")
 def down(dsn: str, revision: str) -> None:
     """Take the steps after REVISION back; "base" takes back all of them."""
@@ -173,7 +117,7 @@ def down(dsn: str, revision: str) -> None:
 
 
 @migrate.command()
-@_database
+@database
 def current(dsn: str) -> None:
     """Print the revision that the database is at."""
     from dbpool.migrate import current as current_revision

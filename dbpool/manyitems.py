@@ -14,7 +14,7 @@ from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.jobs.joblist import JobInfo, JobReject, forget_in, jobs_in, rejects_in
 from dbpool.bulk.jobs.jobs import Job
 from dbpool.bulk.jobs.jobsettings import JobOptions
-from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped
+from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped, text_statement
 from dbpool.queries import Queries
 
 
@@ -90,6 +90,13 @@ class ManyItems(Queries):
     async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
         """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
         return await explained(self._access(), sql, sample)
+
+    async def taking_text(self, sql: LiteralString) -> str:
+        """The same statement for parameters that are all text, cast to what they were: for the rows of files.
+
+        ``map`` does this by itself for ``CsvRows`` and ``NdjsonRows``.
+        """
+        return await text_statement(self._access(), sql)
 
     # Work that can be killed and goes on where it was
 

@@ -186,6 +186,12 @@ async def all_rows(
     return [item.rows for item in found]
 
 
+async def text_statement(access: Access, sql: str) -> str:
+    """What ``Lane.taking_text`` returns."""
+    async with access.lease() as connection:
+        return from_text(read(sql), await types_of(connection, sql))
+
+
 async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take = Take.ROWS) -> BatchPlan:
     """What ``Lane.explain_map`` returns."""
     check_statement(sql, (), access.settings.trusted_functions)

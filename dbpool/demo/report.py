@@ -62,6 +62,18 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Speeds:
+    """Lookups of single orders by their keys, on the same connections."""
+
+    lookups_alone_per_s: float
+    """By all callers, a statement each."""
+    lookups_coalesced_per_s: float
+    """By all callers, those that wait answered together."""
+    lookups_mapped_per_s: float
+    """By one ``db.map_row``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """What the pool needed for all of it."""
 
@@ -110,6 +122,7 @@ class Report:
     setting: Setting
     data: DataSet
     work: Work
+    speeds: Speeds
     pool: Pool
     money: Money
     refusals: Refusals
@@ -130,7 +143,7 @@ class Report:
 
     def as_json(self) -> str:
         """One document; no number has more than six decimal places."""
-        parts = (self.setting, self.data, self.work, self.pool, self.money, self.refusals)
+        parts = (self.setting, self.data, self.work, self.speeds, self.pool, self.money, self.refusals)
         numbers = {name: value for part in parts for name, value in asdict(part).items()}
         rounded = {name: round(value, 6) if isinstance(value, float) else value for name, value in numbers.items()}
         problems = self.problems()

@@ -16,8 +16,9 @@ from dbpool.demo.exhaustion import CONNECTIONS, MAX_WAITING, exhaust
 from dbpool.demo.loading import Facts, Loading
 from dbpool.demo.pictures import LoadingPicture, WorkloadPicture
 from dbpool.demo.plan import Plan
-from dbpool.demo.report import DataSet, Money, Pool, Refusals, Report, Setting, Work
+from dbpool.demo.report import DataSet, Money, Pool, Refusals, Report, Setting, Speeds, Work
 from dbpool.demo.screen import Screen
+from dbpool.demo.speeds import Racing
 from dbpool.demo.transfers import TELLERS, TRANSFERS, Transfers
 from dbpool.demo.watch import ServerCount, watching
 from dbpool.demo.words import count, milliseconds, money, percent, seconds
@@ -66,6 +67,7 @@ class Story:
         async with watching(own.watcher, own.name) as server_count, pool as db:
             data = await self._load(db)
             work = await self._serve(db, server_count)
+            speeds = await self._race(db)
             money_moved = await self._transfer(db)
             refusals = await self._exhaust(own)
             needed = _needed(db, server_count)
@@ -79,7 +81,7 @@ class Story:
             first_result_s=self._first_result_s,
             total_s=self._clock_s(),
         )
-        return Report(setting, data, work, needed, money_moved, refusals)
+        return Report(setting, data, work, speeds, needed, money_moved, refusals)
 
     async def _load(self, db: DatabasePool) -> DataSet:
         plan, screen = self._plan, self._screen
@@ -139,9 +141,29 @@ class Story:
         )
         return work
 
+    async def _race(self, db: DatabasePool) -> Speeds:
+        screen = self._screen
+        screen.act("4  The same lookups, one by one and together")
+        with screen.busy("looking single orders up, in three ways"):
+            started_at = perf_counter()
+            speeds = await Racing(db, self._plan).run()
+            took_s = perf_counter() - started_at
+        alone = speeds.lookups_alone_per_s
+        ways = [
+            ("each a statement", f"{count(self._plan.callers, 'caller')}: db.fetchrow()", alone),
+            ("coalesced", "the same, coalesce=True", speeds.lookups_coalesced_per_s),
+            ("mapped", "one db.map_row()", speeds.lookups_mapped_per_s),
+        ]
+        screen.table(
+            ("", "", "lookups a second", ""),
+            [(name, how, f"{per_s:,.0f}", f"{per_s / alone:.1f} x") for name, how, per_s in ways],
+        )
+        screen.done(f"on the same {count(self._plan.connections, 'connection')}", took_s)
+        return speeds
+
     async def _transfer(self, db: DatabasePool) -> Money:
         screen = self._screen
-        screen.act("4  Transactions that conflict are run again")
+        screen.act("5  Transactions that conflict are run again")
         transfers = Transfers(db, self._plan)
         before = await transfers.open_accounts()
         with screen.busy(f"{TRANSFERS} transfers between two accounts, {TELLERS} at a time"):
@@ -163,7 +185,7 @@ class Story:
 
     async def _exhaust(self, own: OwnDatabase) -> Refusals:
         screen = self._screen
-        screen.act(f"5  An exhausted pool: {CONNECTIONS} connections, both held, a line for {MAX_WAITING}")
+        screen.act(f"6  An exhausted pool: {CONNECTIONS} connections, both held, a line for {MAX_WAITING}")
         with screen.busy("asking it all the same"):
             refusals = await exhaust(own.dsn, f"{own.name} small")
         screen.done("AcquireTimeout, for a caller with a time limit", refusals.acquire_timeout_s)

@@ -12,6 +12,7 @@ from typing import IO, Any, TypedDict
 
 from dbpool import CsvRows, DatabasePool, NdjsonRows, Progress, Rate, Rows
 from dbpool.bulk.files import TextRow, TextRows, rows_of
+from dbpool.tool.jobs import run as run_job
 from dbpool.tool.progress import Shown
 from dbpool.tool.running import DONE, SOME_FAILED, Stop
 
@@ -29,6 +30,7 @@ class Plan:
     delimiter: str
     null: str
     connections: int
+    job: str | None
     form: str | None
     rate: float | None
     ordered: bool
@@ -45,7 +47,10 @@ class _Options(TypedDict, total=False):
 async def run(plan: Plan, stop: Stop) -> int:
     """Run the statement for each item; return the exit code."""
     async with DatabasePool(plan.dsn, plan.connections, name="bulk") as db:
-        source = _source(plan)
+        source = source_of(plan.params, plan.columns, header=plan.header, delimiter=plan.delimiter, null=plan.null)
+        if plan.job is not None:
+            sql = await db.taking_text(plan.sql)
+            return await run_job(db, plan.job, sql, source, stop, keep_going=plan.keep_going, as_json=plan.as_json)
         if plan.explain:
             sys.stdout.write(f"{await db.explain_map(plan.sql, _sample(source))}\n")
             return DONE
@@ -107,13 +112,13 @@ class _Until(TextRows):
             yield row
 
 
-def _source(plan: Plan) -> TextRows:
-    if plan.params is None:
-        return NdjsonRows(Path("/dev/stdin"), columns=plan.columns)
-    rows = rows_of(plan.params)
-    if isinstance(rows, NdjsonRows):
-        return NdjsonRows(plan.params, columns=plan.columns)
-    return CsvRows(plan.params, header=plan.header, columns=plan.columns, delimiter=plan.delimiter, null=plan.null)
+def source_of(path: Path | None, columns: list[str] | None, *, header: bool, delimiter: str, null: str) -> TextRows:
+    """The rows of a file, or of stdin."""
+    if path is None:
+        return NdjsonRows(Path("/dev/stdin"), columns=columns)
+    if isinstance(rows_of(path), NdjsonRows):
+        return NdjsonRows(path, columns=columns)
+    return CsvRows(path, header=header, columns=columns, delimiter=delimiter, null=null)
 
 
 def _sample(rows: Iterable[TextRow]) -> list[TextRow]:

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dbpool.connection import PostgresError
 from dbpool.errors import DbPoolError
@@ -24,19 +24,30 @@ class Stop:
 
     def __init__(self) -> None:
         self.is_asked = False
+        self._work: asyncio.Future[Any] | None = None
         self._task = asyncio.current_task()
         for name in ("SIGINT", "SIGTERM"):
             with suppress(NotImplementedError):  # on Windows, where Ctrl-C raises
                 asyncio.get_running_loop().add_signal_handler(getattr(signal, name), self._ask)
 
+    def cancels(self, work: asyncio.Future[Any]) -> None:
+        """Cancel *work* at the first signal: it cleans up by itself, and keeps what is stored."""
+        self._work = work
+
     def _ask(self) -> None:
-        if self.is_asked and self._task is not None:
+        if self._work is not None:
+            self._work.cancel()
+        elif self.is_asked and self._task is not None:
             self._task.cancel()
         self.is_asked = True
 
 
-def run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
-    """Run *work* and leave with the exit code that it returns; what goes wrong is one sentence on stderr."""
+def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "stopped") -> NoReturn:
+    """Run *work* and leave with the exit code that it returns; what goes wrong is one sentence on stderr.
+
+    Args:
+        stopped: what to say where a signal cut it short.
+    """
     logging.getLogger("dbpool").addHandler(logging.NullHandler())  # what matters is said once, below
 
     async def main() -> int:
@@ -51,7 +62,7 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must Python's last flush complain
         sys.exit(DONE)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _leave(command, "stopped before what was under way had ended", INTERRUPTED)
+        _leave(command, stopped, INTERRUPTED)
     except (DbPoolError, ImportError) as error:
         _leave(command, str(error), FAILED)
     except (PostgresError, OSError) as error:

@@ -10,7 +10,7 @@ import pytest
 
 from dbpool.demo.orders import OrderRow, Skew, batches
 from dbpool.demo.people import customers
-from dbpool.demo.report import DataSet, Money, Pool, Refusals, Report, Setting, Work
+from dbpool.demo.report import DataSet, Money, Pool, Refusals, Report, Setting, Speeds, Work
 from dbpool.demo.workload import Latency
 
 
@@ -71,6 +71,7 @@ REPORT = Report(
         queries=1, queries_s=1.0, throughput_per_s=1.0, p50_ms=1.0, p90_ms=1.0, p99_ms=1.0, longest_ms=1.0,
         waited=0, waited_share=0.0,
     ),
+    Speeds(lookups_alone_per_s=1.0, lookups_coalesced_per_s=4.0, lookups_mapped_per_s=8.0),
     Pool(server_connections_max=10, server_connections_looks=9, handed_on=0, resets=0, connects=10, discarded=0),
     Money(transfers=1, transfer_retries=0, balance_before_cents=5, balance_after_cents=5),
     Refusals(

@@ -30,6 +30,9 @@ class JobInfo:
         total: how many items there are in all; None where nobody knows yet.
         is_alive: a run has it now; where that is False and the state ``running``, its run was killed.
         owner: that run: its process, host and application_name.
+        sql: the statement.
+        chunk: items in a transaction.
+        collects: items whose data the server refuses are put aside.
     """
 
     name: str
@@ -42,6 +45,9 @@ class JobInfo:
     updated: datetime
     is_alive: bool
     owner: str
+    sql: str
+    chunk: int
+    collects: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,9 @@ async def jobs_in(access: Access) -> list[JobInfo]:
             updated=job.updated_at,
             is_alive=is_alive(seen_of(job, lock_is_free=lock_key(job.name) not in keys)),
             owner="" if process is None else f"{process.pid} on {process.host} ({job.run_application})",
+            sql=job.sql,
+            chunk=job.chunk_size,
+            collects=job.settings.get("on_error") == "collect",
         )
         found.append(info)
     return found

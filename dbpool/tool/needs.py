@@ -1,4 +1,4 @@
-"""Which of the demo's optional packages are missing."""
+"""Which of the optional packages that a command needs are missing."""
 
 from __future__ import annotations
 

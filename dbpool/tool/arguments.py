@@ -1,0 +1,26 @@
+"""What several commands take."""
+
+from __future__ import annotations
+
+import click
+
+from dbpool.errors import SettingsError
+from dbpool.settings import Dsn
+
+
+class Address(click.ParamType[str]):
+    """A ``postgresql://`` address; what is said of a malformed one does not quote it."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return Dsn(str(value)).reveal()
+        except SettingsError as error:
+            self.fail(str(error), param, ctx)
+
+
+database = click.option("--dsn", type=Address(), envvar="DATABASE_URL", required=True, help="[default: DATABASE_URL]")
+connections = click.option(
+    "--connections", metavar="N", type=click.IntRange(1, 1_000), default=4, help="Most connections."
+)
