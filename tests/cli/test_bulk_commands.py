@@ -129,7 +129,7 @@ async def test_a_reader_that_has_had_enough_is_no_error(database: Database, tmp_
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["selec $1"], 1, 'dbpool bulk: PostgresSyntaxError: syntax error at or near "selec"'),
+        (["selec $1", "--explain"], 1, 'dbpool bulk: PostgresSyntaxError: syntax error at or near "selec"'),
         (["select 1; select $1"], 1, "dbpool bulk: 2 statements in one call"),
         (["select $1::int", "--params", "gone.csv"], 1, "dbpool bulk: gone.csv cannot be read: No such file"),
         (["select $1::int", "--params", "x.txt"], 1, "dbpool bulk: x.txt ends in neither .csv"),
