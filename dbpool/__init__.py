@@ -1,20 +1,8 @@
 """A fair, bounded, honest pool of PostgreSQL connections."""
 
-from dbpool.bulk.each import for_each
-from dbpool.bulk.exporting.exported import Exported, ExportProgress
-from dbpool.bulk.files import CsvRows, NdjsonRows
-from dbpool.bulk.guard import BatchPlan
-from dbpool.bulk.jobs.joblist import JobInfo, JobReject
-from dbpool.bulk.jobs.jobs import Job, JobResult
-from dbpool.bulk.loading.results import Loaded, Reject
-from dbpool.bulk.loading.results import Progress as LoadProgress
-from dbpool.bulk.map import Progress, Row, Rows, Value
-from dbpool.bulk.writing.written import Written
-from dbpool.compat.create import create_pool
-from dbpool.compat.pool import AsyncpgPool
-from dbpool.core.batches import Form
-from dbpool.core.copyformats import Csv
-from dbpool.core.mailbox import Gap, Notification
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from dbpool.core.pacing import Rate
 from dbpool.entering import GateLane
 from dbpool.errors import (
@@ -54,13 +42,30 @@ from dbpool.errors import (
 )
 from dbpool.gate import Gate
 from dbpool.lane import Lane
-from dbpool.listening import Subscription
 from dbpool.pool import DatabasePool
 from dbpool.report import Caller, LaneUse, Report
 from dbpool.settings import Dsn, PoolSettings, Reset
 from dbpool.sites import SiteUse
-from dbpool.stats import LaneStats, PoolStats
 from dbpool.transaction import Transaction
+
+if TYPE_CHECKING:
+    from dbpool.bulk.each import for_each
+    from dbpool.bulk.exporting.exported import Exported, ExportProgress
+    from dbpool.bulk.files import CsvRows, NdjsonRows
+    from dbpool.bulk.guard import BatchPlan
+    from dbpool.bulk.jobs.joblist import JobInfo, JobReject
+    from dbpool.bulk.jobs.jobs import Job, JobResult
+    from dbpool.bulk.loading.results import Loaded, Reject
+    from dbpool.bulk.loading.results import Progress as LoadProgress
+    from dbpool.bulk.map import Progress, Row, Rows, Value
+    from dbpool.bulk.writing.written import Written
+    from dbpool.compat.create import create_pool
+    from dbpool.compat.pool import AsyncpgPool
+    from dbpool.core.batches import Form
+    from dbpool.core.copyformats import Csv
+    from dbpool.core.mailbox import Gap, Notification
+    from dbpool.listening import Subscription
+    from dbpool.stats import LaneStats, PoolStats
 
 __version__ = "0.1.0"
 
@@ -139,3 +144,41 @@ __all__ = [
     "create_pool",
     "for_each",
 ]
+
+# Loaded by those only who use it: to import bulk work alone takes longer than all the rest.
+_LATER = {
+    "PoolStats": ("dbpool.stats", "PoolStats"),
+    "LaneStats": ("dbpool.stats", "LaneStats"),
+    "Subscription": ("dbpool.listening", "Subscription"),
+    "Notification": ("dbpool.core.mailbox", "Notification"),
+    "Gap": ("dbpool.core.mailbox", "Gap"),
+    "AsyncpgPool": ("dbpool.compat.pool", "AsyncpgPool"),
+    "create_pool": ("dbpool.compat.create", "create_pool"),
+    "BatchPlan": ("dbpool.bulk.guard", "BatchPlan"),
+    "Csv": ("dbpool.core.copyformats", "Csv"),
+    "CsvRows": ("dbpool.bulk.files", "CsvRows"),
+    "ExportProgress": ("dbpool.bulk.exporting.exported", "ExportProgress"),
+    "Exported": ("dbpool.bulk.exporting.exported", "Exported"),
+    "Form": ("dbpool.core.batches", "Form"),
+    "Job": ("dbpool.bulk.jobs.jobs", "Job"),
+    "JobInfo": ("dbpool.bulk.jobs.joblist", "JobInfo"),
+    "JobReject": ("dbpool.bulk.jobs.joblist", "JobReject"),
+    "JobResult": ("dbpool.bulk.jobs.jobs", "JobResult"),
+    "LoadProgress": ("dbpool.bulk.loading.results", "Progress"),
+    "Loaded": ("dbpool.bulk.loading.results", "Loaded"),
+    "NdjsonRows": ("dbpool.bulk.files", "NdjsonRows"),
+    "Progress": ("dbpool.bulk.map", "Progress"),
+    "Reject": ("dbpool.bulk.loading.results", "Reject"),
+    "Row": ("dbpool.bulk.map", "Row"),
+    "Rows": ("dbpool.bulk.map", "Rows"),
+    "Value": ("dbpool.bulk.map", "Value"),
+    "Written": ("dbpool.bulk.writing.written", "Written"),
+    "for_each": ("dbpool.bulk.each", "for_each"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'dbpool' has no attribute {name!r}")
+    module, real_name = _LATER[name]
+    return getattr(import_module(module), real_name)

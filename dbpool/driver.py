@@ -13,12 +13,12 @@ import asyncpg
 from asyncpg.pool import PoolConnectionHolder
 
 from dbpool.connection import PlainConnection, PooledConnection
-from dbpool.credentials import Credentials, Secret
 from dbpool.dialing import dial
 from dbpool.introspection import SharedTypes
 from dbpool.remains import Remains
 
 if TYPE_CHECKING:
+    from dbpool.credentials import Credentials, Secret
     from dbpool.settings import PoolSettings
 
 # asyncio's own loop allocates this much for every read. Its default of 256 KiB is above malloc's threshold for mapping
@@ -46,6 +46,8 @@ class Driver:
         self._types = SharedTypes()
         self._credentials: Credentials | None = None
         if settings.credentials is not None:
+            from dbpool.credentials import Credentials
+
             self._credentials = Credentials(settings.credentials, settings.credentials_ttl)
 
     async def open(self, max_connections: int) -> None:

@@ -8,10 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
-from dbpool.bulk.access import Access
-from dbpool.bulk.coalesce import Coalescer
-from dbpool.bulk.plans import Plans
-from dbpool.bulk.writing.sorting import SortBy, in_order
 from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -29,7 +25,10 @@ from dbpool.transaction import Transaction, TransactionOptions
 from dbpool.wholetables import WholeTables
 
 if TYPE_CHECKING:
-    pass
+    from dbpool.bulk.access import Access
+    from dbpool.bulk.coalesce import Coalescer
+    from dbpool.bulk.plans import Plans
+    from dbpool.bulk.writing.sorting import SortBy
 
 
 T = TypeVar("T")
@@ -43,8 +42,12 @@ class Machinery(Protocol):
     _settings: PoolSettings
     _leases: Leases
     _calls: Calls
-    _plans: Plans
-    _coalescer: Coalescer
+
+    @property
+    def _plans(self) -> Plans: ...
+
+    @property
+    def _coalescer(self) -> Coalescer: ...
 
     def _check_usable(self, line: Line | None = None) -> None: ...
 
@@ -83,6 +86,8 @@ class Lane(WholeTables):
             sort_by: the index of the parameter, from 0, by which they are sorted first, or a function of each of *args*
                 that returns what to sort by: writers that all go in one order do not deadlock. They are kept in memory.
         """
+        from dbpool.bulk.writing.sorting import in_order
+
         pool = self._pool
         pool._check_usable(self._line)
         check_statement(sql, (), pool._settings.trusted_functions)
@@ -246,6 +251,8 @@ class Lane(WholeTables):
 
     def _access(self) -> Access:
         """For bulk work; to be called by the method that the user calls."""
+        from dbpool.bulk.access import Access
+
         pool = self._pool
         pool._check_usable(self._line)
         return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3), pool._plans)

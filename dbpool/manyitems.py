@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, LiteralString, Unpack
+from typing import TYPE_CHECKING, Any, LiteralString, Unpack
 
-from dbpool.bulk.access import Access
-from dbpool.bulk.batch import Take
-from dbpool.bulk.each import EachOptions, for_each
-from dbpool.bulk.guard import BatchPlan
-from dbpool.bulk.jobs.joblist import JobInfo, JobReject, forget_in, jobs_in, rejects_in
-from dbpool.bulk.jobs.jobs import Job
-from dbpool.bulk.jobs.jobsettings import JobOptions
-from dbpool.bulk.map import MapOptions, Row, Rows, Value, all_rows, explained, mapped, text_statement
 from dbpool.queries import Queries
+
+if TYPE_CHECKING:
+    from dbpool.bulk.access import Access
+    from dbpool.bulk.each import EachOptions
+    from dbpool.bulk.guard import BatchPlan
+    from dbpool.bulk.jobs.joblist import JobInfo, JobReject
+    from dbpool.bulk.jobs.jobs import Job
+    from dbpool.bulk.jobs.jobsettings import JobOptions
+    from dbpool.bulk.map import MapOptions, Row, Rows, Value
 
 
 class ManyItems(Queries):
@@ -50,18 +51,27 @@ class ManyItems(Queries):
                 *progress*: called with a ``Progress`` twice a second, and at the end. *into*: as for ``fetch``.
         Raises: the error of an item, with its number as a note; what ``fetch`` raises.
         """
+        from dbpool.bulk.batch import Take
+        from dbpool.bulk.map import mapped
+
         return mapped(self._access(), sql, items, Take.ROWS, **options)
 
     def map_row(
         self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> AsyncIterator[Row]:
         """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
+        from dbpool.bulk.batch import Take
+        from dbpool.bulk.map import mapped
+
         return mapped(self._access(), sql, items, Take.ROW, **options)
 
     def map_val(
         self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
     ) -> AsyncIterator[Value]:
         """The same with the first column of the first row, or None."""
+        from dbpool.bulk.batch import Take
+        from dbpool.bulk.map import mapped
+
         return mapped(self._access(), sql, items, Take.VALUE, **options)
 
     async def fetch_all(
@@ -72,6 +82,8 @@ class ManyItems(Queries):
         Raises:
             BulkFailed: some items failed; it has the rows of the others.
         """
+        from dbpool.bulk.map import all_rows
+
         return await all_rows(self._access(), sql, items, **options)
 
     def for_each(
@@ -84,11 +96,15 @@ class ManyItems(Queries):
 
         *source* as SQL is read through a cursor, which holds one connection of this lane until the end.
         """
+        from dbpool.bulk.each import for_each
+
         items = self.stream(source) if isinstance(source, str) else source
         return for_each(items, function, **options)
 
     async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
         """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
+        from dbpool.bulk.map import explained
+
         return await explained(self._access(), sql, sample)
 
     async def taking_text(self, sql: LiteralString) -> str:
@@ -96,6 +112,8 @@ class ManyItems(Queries):
 
         ``map`` does this by itself for ``CsvRows`` and ``NdjsonRows``.
         """
+        from dbpool.bulk.map import text_statement
+
         return await text_statement(self._access(), sql)
 
     # Work that can be killed and goes on where it was
@@ -127,10 +145,14 @@ class ManyItems(Queries):
                 digests. *progress*: called with a ``Progress`` twice a second, and at the end.
         Raises: StatementError, UsageError; the rest when it is run.
         """
+        from dbpool.bulk.jobs.jobs import Job
+
         return Job(self._access(), name, sql, items, **options)
 
     async def jobs(self) -> list[JobInfo]:
         """The jobs in this database, by name: how far they are, who runs them."""
+        from dbpool.bulk.jobs.joblist import jobs_in
+
         return await jobs_in(self._access())
 
     async def job_rejects(self, name: str) -> list[JobReject]:
@@ -139,6 +161,8 @@ class ManyItems(Queries):
         Raises:
             JobError: there is no such job.
         """
+        from dbpool.bulk.jobs.joblist import rejects_in
+
         return await rejects_in(self._access(), name)
 
     async def forget_job(self, name: str) -> None:
@@ -148,4 +172,6 @@ class ManyItems(Queries):
             JobBusy: it is being run.
             JobError: there is no such job.
         """
+        from dbpool.bulk.jobs.joblist import forget_in
+
         await forget_in(self._access(), name)

@@ -8,11 +8,10 @@ import os
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from enum import Enum
+from functools import cached_property
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from dbpool.bulk.coalesce import Coalescer
-from dbpool.bulk.plans import Plans
 from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
 from dbpool.errors import PoolClosed, SettingsError, UsageError
@@ -20,17 +19,19 @@ from dbpool.events import Events, Listener, Resized
 from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Leases
-from dbpool.listening import Listeners, Subscription, checked_channels
 from dbpool.oneshot import Calls
-from dbpool.pausing import Pauses
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
 from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
-from dbpool.stats import LaneStats, PoolStats
 from dbpool.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    from dbpool.bulk.coalesce import Coalescer
+    from dbpool.bulk.plans import Plans
+    from dbpool.listening import Listeners, Subscription
     from dbpool.options import Options
+    from dbpool.pausing import Pauses
+    from dbpool.stats import PoolStats
 
 _pools: weakref.WeakSet[DatabasePool] = weakref.WeakSet()
 
@@ -79,7 +80,6 @@ class DatabasePool(Lane):
         self._loop: asyncio.AbstractEventLoop | None = None  # set only while the pool can be used
         self._thread = 0
         self._events = Events()
-        self._plans = Plans()
         self._run_on(Leases(settings, events=self._events))
         self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
@@ -91,7 +91,21 @@ class DatabasePool(Lane):
     def _run_on(self, leases: Leases) -> None:
         self._leases = leases
         self._calls = Calls(leases, self._settings)
-        self._coalescer = Coalescer(leases, self._settings, self._plans)
+        vars(self).pop("_coalescer", None)
+
+    # What bulk work needs, loaded by those only who do some: to import it takes longer than all the rest
+
+    @cached_property
+    def _plans(self) -> Plans:
+        from dbpool.bulk.plans import Plans
+
+        return Plans()
+
+    @cached_property
+    def _coalescer(self) -> Coalescer:
+        from dbpool.bulk.coalesce import Coalescer
+
+        return Coalescer(self._leases, self._settings, self._plans)
 
     # Opening and closing
 
@@ -125,6 +139,9 @@ class DatabasePool(Lane):
 
     def _equip(self) -> Upkeep:
         """Make what an open pool has besides its leases; return what looks after them."""
+        from dbpool.listening import Listeners
+        from dbpool.pausing import Pauses
+
         self._upkeep = Upkeep(self._leases, self._settings)
         self._listeners = Listeners(self._leases.driver, self._settings)
         self._pauses = Pauses(self._leases, self._upkeep, self._listeners)
@@ -143,7 +160,10 @@ class DatabasePool(Lane):
             self._check_usable()
             assert self._pauses is not None
             self._loop, self._phase = None, Phase.CLOSED
-            self._coalescer.close(PoolClosed(f"{self._leases.gate.name} was closed while this caller waited in line"))
+            if "_coalescer" in vars(self):
+                self._coalescer.close(
+                    PoolClosed(f"{self._leases.gate.name} was closed while this caller waited in line")
+                )
             self._pauses.end()
             self._closing = asyncio.get_running_loop().create_task(self._end(timeout))
         elif self._phase is Phase.NEW:
@@ -182,6 +202,8 @@ class DatabasePool(Lane):
             ServerUnavailable: the server cannot be reached, when the block begins; later it is tried until it can.
             PoolClosed: the pool was closed, once all that came before is read.
         """
+        from dbpool.listening import Subscription, checked_channels
+
         self._check_usable()
         names = checked_channels(channels)
         whole_number(buffer, "buffer", 1)
@@ -314,6 +336,8 @@ class DatabasePool(Lane):
 
     def stats(self) -> PoolStats:
         """The numbers of this moment."""
+        from dbpool.stats import LaneStats, PoolStats
+
         leases, gate, connector = self._leases, self._leases.gate, self._leases.connector
         lines, counters = gate.lines, leases.counters
         error = connector.last_error
@@ -334,8 +358,8 @@ class DatabasePool(Lane):
             timeouts_total=sum(line.timeouts_total for line in lines),
             refused_total=sum(line.refused_total for line in lines),
             handed_on_total=counters.handed_on_total,
-            coalesced_total=self._coalescer.coalesced_total,
-            batches_total=self._coalescer.batches_total,
+            coalesced_total=self._coalescer.coalesced_total if "_coalescer" in vars(self) else 0,
+            batches_total=self._coalescer.batches_total if "_coalescer" in vars(self) else 0,
             resets_total=counters.resets_total,
             discarded_total=counters.discarded_total,
             connects_total=connector.connects_total,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
-from dbpool.bulk.exporting.export import export
-from dbpool.bulk.exporting.exported import Exported, ExportProgress
-from dbpool.bulk.exporting.requests import ExportOptions
-from dbpool.bulk.exporting.targets import Target
-from dbpool.bulk.loading.options import LoadOptions
-from dbpool.bulk.loading.results import Loaded
-from dbpool.bulk.loading.sources import Source
-from dbpool.bulk.writing.asked import insert_plan, update_plan, upsert_plan
-from dbpool.bulk.writing.reading import Rows
-from dbpool.bulk.writing.writes import Writing
-from dbpool.bulk.writing.written import ROWS_PER_TRANSACTION, Pacing, Progress, Written
-from dbpool.core.copyformats import Csv
+from dbpool.core.usual import ROWS_PER_TRANSACTION
 from dbpool.manyitems import ManyItems
+
+if TYPE_CHECKING:
+    from dbpool.bulk.exporting.exported import Exported, ExportProgress
+    from dbpool.bulk.exporting.targets import Target
+    from dbpool.bulk.loading.options import LoadOptions
+    from dbpool.bulk.loading.results import Loaded
+    from dbpool.bulk.loading.sources import Source
+    from dbpool.bulk.writing.reading import Rows
+    from dbpool.bulk.writing.written import Progress, Written
+    from dbpool.core.copyformats import Csv
 
 
 class WholeTables(ManyItems):
@@ -57,6 +56,10 @@ class WholeTables(ManyItems):
         Cancelling: nothing of the transaction under way is stored, unless its COMMIT had been sent; see Transaction.
         Example: ``await db.insert("users", [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}])``
         """
+        from dbpool.bulk.writing.asked import insert_plan
+        from dbpool.bulk.writing.writes import Writing
+        from dbpool.bulk.writing.written import Pacing
+
         plan = insert_plan(columns, returning, on_conflict)
         pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
         return await Writing(self._access(), plan, pacing).run(table, rows)
@@ -85,6 +88,10 @@ class WholeTables(ManyItems):
         The rest is as for ``insert``.
         Example: ``await db.upsert("users", [(1, "Ada"), (2, "Grace")], key="id", columns=["id", "name"])``
         """
+        from dbpool.bulk.writing.asked import upsert_plan
+        from dbpool.bulk.writing.writes import Writing
+        from dbpool.bulk.writing.written import Pacing
+
         plan = upsert_plan(key, columns, update, on_repeat)
         pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
         return await Writing(self._access(), plan, pacing).run(table, rows)
@@ -108,6 +115,10 @@ class WholeTables(ManyItems):
 
         Example: ``await db.update_from("users", [{"id": 1, "name": "Ada L."}], key="id")``
         """
+        from dbpool.bulk.writing.asked import update_plan
+        from dbpool.bulk.writing.writes import Writing
+        from dbpool.bulk.writing.written import Pacing
+
         plan = update_plan(key, columns, on_repeat)
         pacing = Pacing(rows_per_transaction=rows_per_transaction, timeout=timeout, progress=progress)
         return await Writing(self._access(), plan, pacing).run(table, rows)
@@ -157,6 +168,9 @@ class WholeTables(ManyItems):
             COMMIT was sent, it is delivered when the files have their names.
         Example: ``await db.export("orders", "orders.csv.gz", at_once=2)``
         """
+        from dbpool.bulk.exporting.export import export
+        from dbpool.bulk.exporting.requests import ExportOptions
+
         options = ExportOptions(
             args=args,
             format=format,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from dbpool.bulk.writing.sorting import SortBy, in_order
 from dbpool.compat.inside import READ
 from dbpool.compat.lane import AsyncpgLane
 from dbpool.compat.leases import HookedLeases
@@ -35,6 +34,7 @@ _STATES = {
 
 
 if TYPE_CHECKING:
+    from dbpool.bulk.writing.sorting import SortBy
     from dbpool.core.permits import Line
 
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -275,6 +275,8 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
     async def executemany(
         self, command: str, args: Any, *, timeout: float | None = None, sort_by: SortBy | None = None
     ) -> None:
+        from dbpool.bulk.writing.sorting import in_order
+
         self._shortcut(command, timeout)
         if sort_by is not None:
             args = await in_order(args, sort_by)
