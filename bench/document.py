@@ -84,7 +84,7 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   is faster by half, and `map` is not.
 - **Import.** A frozen dataclass costs 0.5 to 1 ms, and there are 30: events, reports, statistics. Bulk work,
   `create_pool`, listening and statistics are loaded at their first use (152 ms before).
-- **A Gate's line, cancelled in random order.** The same tasks that wait for bare futures take as long: what is cancelled
+- **A Gate's line, cancelled in random order.** Tasks that wait for bare futures take half of that: what is cancelled
   is no longer in the processor's caches. On a machine that is faster by a third it was 0.94 s.
 - **Exports by two connections.** The server's two processes and the client share two processors; with four connections
   the ratio was the same or better. Under load from elsewhere it was 1.3 to 1.4.
