@@ -86,8 +86,8 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   `create_pool`, listening and statistics are loaded at their first use (152 ms before).
 - **A Gate's line, cancelled in random order.** Tasks that wait for bare futures take half of that: what is cancelled
   is no longer in the processor's caches. On a machine that is faster by a third it was 0.94 s.
-- **Exports by two connections.** The server's two processes and the client share two processors; with four connections
-  the ratio was the same or better. Under load from elsewhere it was 1.3 to 1.4.
+- **Exports by two connections.** The server's two processes and the client share two processors, which one COPY fills
+  already; four connections take more of them, 1.13 to 1.15. Beside other work the same made 1.3 to 1.4, and 1.7 to 2.4.
 - **Records by `load`.** What it takes more than `copy_records_to_table` buys that the event loop is never away for more
   than 6 ms, and that a chunk can be stored again.
 - **Jobs.** A chunk takes two more round trips than an `executemany` of the same rows, and about 0.2 ms to digest its
