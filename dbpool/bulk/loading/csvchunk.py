@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, Stage, stream
 from dbpool.bulk.loading.options import ENCODINGS
-from dbpool.bulk.loading.target import Target, literal, quoted_list
+from dbpool.bulk.loading.target import Target, literal, quoted_list, stage_of
 from dbpool.bulk.loading.unreadable import unreadable
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, count_values, is_left_open, rows, values
@@ -77,9 +77,7 @@ class CsvChunk:
         return found
 
     def stage_columns(self, target: Target) -> str:
-        # of the table's own types, so that values are read as a COPY into the table itself reads them
-        columns = quoted_list(self._columns(target))
-        return f"ON COMMIT DROP AS SELECT 0::bigint AS dbpool_n, {columns} FROM {target.sql} WITH NO DATA"
+        return stage_of(target, self._columns(target))
 
     async def stage(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import length_hint
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
-from dbpool.bulk.loading.target import Target, quoted_list
+from dbpool.bulk.loading.target import Target, quoted_list, stage_of
 from dbpool.connection import PooledConnection
 from dbpool.faults import one_line, sqlstate
 
@@ -55,8 +55,7 @@ class RecordChunk:
         ]
 
     def stage_columns(self, target: Target) -> str:
-        columns = quoted_list(self.columns or target.columns)
-        return f"ON COMMIT DROP AS SELECT 0::bigint AS dbpool_n, {columns} FROM {target.sql} WITH NO DATA"
+        return stage_of(target, self.columns or target.columns)
 
     async def stage(
         self,

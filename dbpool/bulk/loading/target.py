@@ -54,6 +54,11 @@ def quoted_list(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names))
 
 
+def stage_of(target: Target, columns: Sequence[str]) -> str:
+    """A stage's columns: of the table's own types, so that values are read as a COPY into it reads them."""
+    return f"ON COMMIT DROP AS SELECT 0::bigint AS dbpool_n, {quoted_list(columns)} FROM {target.sql} WITH NO DATA"
+
+
 def literal(text: str) -> str:
     """A string constant, whatever ``standard_conforming_strings`` says."""
     return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
