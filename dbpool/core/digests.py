@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
+from operator import itemgetter
 from struct import pack
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -56,10 +57,11 @@ def _columns(keys: Sequence[object]) -> Sequence[Collection[object]] | None:
     if not any(issubclass(kind, tuple) for kind in kinds):
         return [keys]
     items = keys if kinds == {tuple} else [args_of(key) for key in keys]
-    try:
-        return list(zip(*items, strict=True))
-    except ValueError:
+    lengths = set(map(len, items))  # type: ignore[arg-type]
+    if len(lengths) > 1:
         return None
+    # zip(*items) would make an iterator of each item, and so many objects have Python collect its garbage
+    return [list(map(itemgetter(at), items)) for at in range(lengths.pop())]  # type: ignore[arg-type]
 
 
 def _column(values: Collection[object]) -> bytes:
