@@ -13,7 +13,17 @@ from typing import Any
 
 
 class DbPoolError(Exception):
-    """Something that this package, not the server, refuses or reports."""
+    """Something that this package, not the server, refuses or reports; can be pickled, to come from other processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(kind: type[DbPoolError], args: tuple[Any, ...]) -> DbPoolError:
+    """Not by calling *kind*, which may want more than *args*: that is in the instance's dictionary."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class SettingsError(DbPoolError, ValueError):

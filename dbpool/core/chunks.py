@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dbpool.core.digests import SIZE
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Chunks *first* to *last*, both of them in it; chunks are counted from 0."""
-
-    first: int
-    last: int
-
-
-EVERYTHING = Span(0, 2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +47,6 @@ class Done:
         start = (chunk - span.first) * SIZE
         return span.digests[start : start + SIZE]
 
-    def missing(self, within: Span, *, most: int) -> Iterator[Span]:
-        """The chunks in *within* that are not done, as spans of at most *most* chunks."""
-        at = within.first
-        for span in self._spans:
-            if span.first > within.last:
-                break
-            yield from _cut(at, span.first - 1, most)
-            at = max(at, span.last + 1)
-        yield from _cut(at, within.last, most)
-
-
-def chunks_in(items: int, chunk_size: int) -> int:
-    """How many chunks so many items make; the last one may be shorter."""
-    return -(-items // chunk_size)
-
 
 def items_in(chunk: int, total: int, chunk_size: int) -> int:
     """How many of *total* items are in *chunk*; 0 beyond the last."""
@@ -82,7 +56,3 @@ def items_in(chunk: int, total: int, chunk_size: int) -> int:
 def first_item(chunk: int, chunk_size: int) -> int:
     """The number, from 1, of the first item of *chunk*."""
     return chunk * chunk_size + 1
-
-
-def _cut(first: int, last: int, most: int) -> Iterator[Span]:
-    return (Span(at, min(at + most - 1, last)) for at in range(first, last + 1, most))

@@ -10,7 +10,7 @@ import pytest
 
 from dbpool import JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
 from tests.support.databases import Database
-from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, job_of
+from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, entered, job_of
 from tests.support.pools import becomes, pool_of, settled, witness_of
 
 INSERT = "insert into seen values ($1)"
@@ -189,7 +189,7 @@ async def test_a_job_that_is_deleted_under_a_run_stores_nothing_more(shop: Datab
 
 async def test_without_its_tables_a_job_says_what_to_do(database: Database) -> None:
     async with pool_of(database) as db:
-        for work in (job_of(db).run(), job_of(db).prepare(), db.jobs(), db.job_rejects("a"), db.forget_job("a")):
+        for work in (job_of(db).run(), entered(job_of(db)), db.jobs(), db.job_rejects("a"), db.forget_job("a")):
             with pytest.raises(JobTablesMissing, match="run dbpool migrate up"):
                 await work
 

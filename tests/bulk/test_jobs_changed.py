@@ -9,7 +9,7 @@ import pytest
 
 from dbpool import DatabasePool, JobChanged, UsageError
 from tests.support.databases import Database
-from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, job_of
+from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, entered, job_of
 from tests.support.pools import Witness, pool_of, witness_of
 
 ITEMS = list(range(1, 1001))
@@ -123,7 +123,7 @@ async def test_a_chunk_that_another_run_has_stored_meanwhile_is_compared_too(sho
     async with pool_of(shop) as db, witness_of(shop) as witness:
         await half_done(db, witness)
         await witness.run("update dbpool_job set total = 1000")
-        job_id = await job_of(db, 1000).prepare()
+        job_id = await entered(job_of(db, 1000))
         async with witness_of(shop) as other:
             await other.run("begin")
             await other.run(

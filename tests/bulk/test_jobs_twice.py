@@ -1,19 +1,17 @@
-"""Two runs of one job, connections that are lost, ranges that are run twice: never twice, never lost."""
+"""Two runs of one job, connections that are lost: never twice, never lost."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-from itertools import islice
 
 import pytest
 
-from dbpool import CommitOutcomeUnknown, DatabasePool, JobBusy, JobChanged, JobError, UsageError
-from dbpool.bulk.jobs.ranges import missing_ranges, run_range
+from dbpool import CommitOutcomeUnknown, JobBusy
 from tests.support.databases import Database
-from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, at_commit, job_of, resumed, running
-from tests.support.pools import becomes, pool_of, settled, until, witness_of
+from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, at_commit, entered, job_of, resumed, running
+from tests.support.pools import pool_of, settled, until, witness_of
 from tests.support.proxy import Do, Way, proxy_before
 
 pytestmark = pytest.mark.timeout(120)
@@ -83,7 +81,7 @@ async def test_a_run_whose_lease_was_taken_over_stops_and_says_so(
 async def test_a_job_whose_owner_came_by_a_pooler_is_free_when_its_lease_expires(shop: Database) -> None:
     async with pool_of(shop) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
-        await job_of(db).prepare()
+        await entered(job_of(db))
         await witness.run(
             "update dbpool_job set state = 'running', run = gen_random_uuid(), run_pid = 4711, run_host = 'elsewhere', "
             "run_process = '', run_has_lock = false, run_started_at = now(), run_expires_at = now() + interval '1 hour'"
@@ -167,55 +165,3 @@ async def test_sessions_that_are_ended_in_the_middle_cost_nothing(shop: Database
         await task
         await assert_each_once(witness, 10_000)
         await settled(db)
-
-
-async def ranges_of(db: DatabasePool, job_id: int, most: int = 7) -> list[tuple[int, int]]:
-    return await missing_ranges(db._access(), job_id, most=most)  # noqa: SLF001 - as an extra does
-
-
-async def store(db: DatabasePool, job_id: int, first: int, last: int) -> tuple[int, int]:
-    items = islice(range(1, COUNT + 1), first * CHUNK, None)
-    stored = await run_range(db._access(), job_id, first, last, items, at_once=2)  # noqa: SLF001
-    return stored.done, stored.skipped
-
-
-async def test_ranges_may_be_run_anywhere_twice_and_at_the_same_time(shop: Database) -> None:
-    async with pool_of(shop, 4) as one, pool_of(shop, 4) as other, witness_of(shop) as witness:
-        await witness.run(TABLES)
-        job_id = await job_of(one).prepare()
-        ranges = await ranges_of(one, job_id)
-        assert ranges == [(0, 6), (7, 13), (14, 19)]
-        stored = await asyncio.gather(*(store(db, job_id, *each) for each in ranges for db in (one, other, one)))
-        assert sum(done for done, _ in stored) == COUNT
-        assert sum(skipped for _, skipped in stored) == 2 * COUNT
-        assert await ranges_of(one, job_id) == []
-        await assert_each_once(witness)
-        assert (await job_of(other).run()).skipped == COUNT
-
-
-async def test_a_range_does_what_is_missing_of_it_and_nothing_else(shop: Database) -> None:
-    async with pool_of(shop) as db, witness_of(shop) as witness:
-        await witness.run(TABLES)
-        job_id = await job_of(db).prepare()
-        assert await store(db, job_id, 3, 5) == (300, 0)
-        assert await store(db, job_id, 4, 8) == (300, 200)
-        assert await ranges_of(db, job_id, most=10) == [(0, 2), (9, 18), (19, 19)]
-        assert await witness.rows("select min(n), max(n), count(*) from seen") == [(301, 900, 600)]
-        await resumed(db, witness)
-
-
-async def test_a_range_with_other_items_or_too_few_is_refused(shop: Database) -> None:
-    async with pool_of(shop) as db, witness_of(shop) as witness:
-        await witness.run(TABLES)
-        job_id = await job_of(db).prepare()
-        await store(db, job_id, 0, 1)
-        with pytest.raises(JobChanged, match="in chunk 0, its items"):
-            await run_range(db._access(), job_id, 0, 1, range(2, 500))  # noqa: SLF001
-        with pytest.raises(JobChanged, match="in chunk 5, the source has only 550 items, and it had 2000"):
-            await run_range(db._access(), job_id, 5, 6, range(501, 551))  # noqa: SLF001
-        with pytest.raises(UsageError, match="a range of chunks"):
-            await run_range(db._access(), job_id, 5, 4, [])  # noqa: SLF001
-        with pytest.raises(JobError, match="no job with the id 999"):
-            await run_range(db._access(), 999, 0, 1, [])  # noqa: SLF001
-        await becomes(lambda: db.stats().held == 0)
-        await resumed(db, witness)

@@ -37,6 +37,11 @@ def job_of(db: DatabasePool, count: int = COUNT, at_once: int = 1) -> Job:
     return db.job("count", SQL, range(1, count + 1), chunk=CHUNK, at_once=at_once)
 
 
+async def entered(job: Job) -> int:
+    """Have the job's row without running it; its id."""
+    return (await job._entered(None)).id  # noqa: SLF001
+
+
 async def assert_each_once(witness: Witness, count: int = COUNT) -> None:
     rows = await witness.rows("select count(*), count(distinct n), coalesce(sum(n), 0) from seen")
     assert rows == [(count, count, count * (count + 1) // 2)]

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.items import Source, source_of
-from dbpool.bulk.jobs.filling import Filling
+from dbpool.bulk.jobs.filling import Filling, Storer
 from dbpool.bulk.jobs.hold import Hold
 from dbpool.bulk.jobs.jobsettings import JobOptions, settings_of
 from dbpool.bulk.jobs.ledger import JobRow, add_job, done_of, hash_of
 from dbpool.bulk.jobs.retrying import retry_rejects
 from dbpool.bulk.jobs.storing import Stored, Storing, Target
 from dbpool.bulk.map import Reporting
-from dbpool.core.chunks import EVERYTHING
 from dbpool.errors import JobChanged
 from dbpool.finish import finish
+
+if TYPE_CHECKING:
+    from dbpool.cluster.connect import Connect
+
+MakeStorer: TypeAlias = Callable[[Target, Hold], AbstractAsyncContextManager[Storer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,6 @@ class Job:
         self._settings = settings_of(access, name, sql, options)
         source_of(items)  # refused now rather than later
 
-    async def prepare(self) -> int:
-        """Enter the job without running it; its id, for ``run_range`` in other processes.
-
-        Ranges keep to *on_error* and *one_by_one* as they were when the job was first entered.
-
-        Raises: as ``run``, but for JobBusy.
-        """
-        return (await self._entered(source_of(self._items).total)).id
-
     async def run(self) -> JobResult:
         """Store every chunk that is not stored yet.
 
@@ -81,23 +77,33 @@ class Job:
             ConnectionLost, TransactionFailed and the like: when the last of *retry* tries of a chunk met it.
         Cancelling: reads no more, lets nothing half-stored, keeps what is stored; the job's state is ``stopped``.
         """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        source = source_of(self._items)
-        try:
-            job = await self._entered(source.total)
-            hold = self._hold(job)
-            await hold.take()
-            try:
-                stored = await self._fill(job, hold, source)
-            except BaseException as error:
-                await finish(hold.end_quietly("stopped" if isinstance(error, asyncio.CancelledError) else "failed"))
-                raise
-            items = stored.done + stored.skipped + stored.rejected
-            await finish(hold.end("done", items))
-        finally:
-            await source.aclose()
-        return JobResult(self.name, "done", items, stored.done, stored.skipped, stored.rejected, clock() - began)
+        return await self._run(self._here, self._settings.at_once)
+
+    async def run_on(
+        self, cluster: object, *, connections: int | None = None, connect: Connect | None = None, chunks: int = 20
+    ) -> JobResult:
+        """The same on the workers of a Dask cluster, which gets units of chunks in a row; needs ``dbpool[dask]``.
+
+        This process reads the items, compares the digests of those that are done, and holds the job. Each worker
+        process opens a pool when its first unit comes. Nothing is stored twice, whatever the engine does again, as
+        each chunk has its row in the ledger; a worker that is lost costs only time. Worker processes need the same
+        dbpool; where its address has a password, the cluster must be on this machine or use TLS.
+
+        Args:
+            cluster: a ``distributed.Client``, or its scheduler's address.
+            connections: that this process and all workers may have together for it, >= 2: one is this process's, the
+                others are divided. None: as many as the pool, or its lane, may have.
+            connect: makes a worker's pool, given how many connections it may have and the application_name that they
+                must have: by that the sessions of lost workers are known, and counted until they have ended. None: a
+                pool with the settings of this one.
+            chunks: in a unit, at the most.
+        Raises: as ``run``; JobError: no scheduler, no worker for 60 s, a worker without this version of dbpool, items
+            with which three workers were lost.
+        Cancelling: the same; what workers have under way is cut off.
+        """
+        from dbpool.cluster.run import spread
+
+        return await self._run(partial(spread, cluster, self._access, connections, connect, chunks), 1)
 
     async def retry_rejects(self) -> JobResult:
         """Run the items that were put aside once more, in their order; those that fail again stay.
@@ -110,7 +116,7 @@ class Job:
         clock = asyncio.get_running_loop().time
         began = clock()
         job = await self._entered(None)
-        hold = self._hold(job)
+        hold = self._hold(job, 1)
         await hold.take()
         try:
             stored = await retry_rejects(self._target(job), hold, hold.check)
@@ -119,14 +125,38 @@ class Job:
         items = stored.done + stored.skipped + stored.rejected
         return JobResult(self.name, job.state, items, stored.done, stored.skipped, stored.rejected, clock() - began)
 
-    async def _fill(self, job: JobRow, hold: Hold, source: Source[Any]) -> Stored:
-        target = self._target(job)
+    async def _run(self, storer: MakeStorer, at_once: int) -> JobResult:
+        """Run by what *storer* makes, this process itself on *at_once* connections."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        source = source_of(self._items)
+        try:
+            job = await self._entered(source.total)
+            hold = self._hold(job, at_once)
+            await hold.take()
+            try:
+                async with storer(self._target(job), hold) as made:
+                    stored = await self._fill(job, hold, source, made)
+            except BaseException as error:
+                await finish(hold.end_quietly("stopped" if isinstance(error, asyncio.CancelledError) else "failed"))
+                raise
+            items = stored.done + stored.skipped + stored.rejected
+            await finish(hold.end("done", items))
+        finally:
+            await source.aclose()
+        return JobResult(self.name, "done", items, stored.done, stored.skipped, stored.rejected, clock() - began)
+
+    @asynccontextmanager
+    async def _here(self, target: Target, hold: Hold) -> AsyncIterator[Storing]:
+        yield Storing(target, hold, self._settings.at_once)
+
+    async def _fill(self, job: JobRow, hold: Hold, source: Source[Any], storer: Storer) -> Stored:
         async with hold.connection() as connection:
-            done = await done_of(connection, job.id, EVERYTHING)
-        filling = Filling(target, source, done, Storing(target, hold), within=EVERYTHING, trust=self._settings.trust)
+            done = await done_of(connection, job.id)
+        filling = Filling(self._target(job), source, done, trust=self._settings.trust)
         progress = Reporting(self._settings.progress, source)
         told, stored = 0, Stored()
-        async with aclosing(filling.results(self._settings.at_once, hold.check)) as results:
+        async with aclosing(filling.results(storer, hold.check)) as results:
             async for each in results:
                 stored += each
                 progress.add(each.done + each.skipped + each.rejected + filling.skipped - told, each.rejected)
@@ -155,8 +185,8 @@ class Job:
             job=self.name,
         )
 
-    def _hold(self, job: JobRow) -> Hold:
-        return Hold(self._access, job, at_once=self._settings.at_once, timeout=self._settings.timeout)
+    def _hold(self, job: JobRow, at_once: int) -> Hold:
+        return Hold(self._access, job, at_once=at_once, timeout=self._settings.timeout)
 
     def _target(self, job: JobRow) -> Target:
         return self._settings.target(job.id, self.name, self._sql, job.total)

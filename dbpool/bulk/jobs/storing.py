@@ -1,17 +1,21 @@
-"""A chunk is stored once: its effect with its ledger row, in one transaction."""
+"""A chunk is stored once: its effect with its ledger row, in one transaction, maybe with some more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 from dbpool.bulk.jobs.effect import Effect, ItemFailed, is_items_fault
-from dbpool.bulk.jobs.ledger import Rejected, digest_of_chunk, enter_chunk, insert_rejects
+from dbpool.bulk.jobs.ledger import Rejected, digest_of_chunk, enter_chunks, insert_rejects
 from dbpool.bulk.jobs.trying import Connections, tried
 from dbpool.bulk.jobs.unit import in_transaction
 from dbpool.connection import PooledConnection
 from dbpool.core.chunks import first_item
-from dbpool.core.digests import Args, items_of
+from dbpool.core.digests import Args, digest_of, items_of
+from dbpool.core.grouping import Grouping
 from dbpool.core.params import as_json
 from dbpool.errors import JobChanged
 from dbpool.faults import one_line, sqlstate
@@ -47,7 +51,6 @@ class Chunk:
 
     number: int
     keys: Sequence[object]
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,70 +66,150 @@ class Stored:
 
 
 class Storing:
-    """Stores the chunks of one job."""
+    """Stores the chunks of one job, *at_once* transactions at the most."""
 
-    def __init__(self, target: Target, connections: Connections) -> None:
+    def __init__(self, target: Target, connections: Connections, at_once: int) -> None:
+        self.at_once = at_once
         self._target = target
         self._connections = connections
+        self._slots = asyncio.Semaphore(at_once)
+        self._grouping = Grouping()
         self._expects_rejects = False  # the last chunk had some
 
-    async def store(self, chunk: Chunk) -> Stored:
-        """Store *chunk*, unless it is stored already.
+    @property
+    def in_a_row(self) -> int:
+        """Chunks that are worth a transaction together, as things stand."""
+        return self._grouping.now
+
+    async def store(self, unit: Sequence[Chunk]) -> Stored:
+        """Store the chunks of *unit* that are not stored already, by one transaction if nothing is in the way.
 
         Raises: the error of an item, with its number as a note; JobChanged; ConnectionLost, a conflict and the like,
             when every try met one.
-        Cancelling: the chunk is stored whole, or not at all.
+        Cancelling: each chunk is stored whole, or not at all.
         """
-        target = self._target
-        first = first_item(chunk.number, target.chunk_size)
-        items = items_of(chunk.keys)
+        async with self._slots:
+            entries = [_Entry(chunk.number, items_of(chunk.keys), digest_of(chunk.keys)) for chunk in unit]
+            if len(entries) > 1 and not self._expects_rejects:
+                clock = asyncio.get_running_loop().time
+                began = clock()
+                try:
+                    stored = await self._tried(entries, self._together)
+                except _Apart:
+                    self._grouping.failed()
+                else:
+                    self._grouping.stored(len(entries), clock() - began)
+                    return stored
+            stored = Stored()
+            for entry in entries:
+                stored += await self._store_one(entry)
+            return stored
+
+    async def _store_one(self, entry: _Entry) -> Stored:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
-            stored = await tried(
-                self._connections, target.tries, lambda connection: self._attempt(connection, chunk, items)
-            )
+            stored = await self._tried([entry], self._by_itself)
         except ItemFailed as failure:
-            failure.error.add_note(f"item {first + failure.index}")
+            failure.error.add_note(f"item {first_item(entry.number, self._target.chunk_size) + failure.index}")
             raise failure.error from None
-        except Exception as error:
-            error.add_note(f"job {target.name!r}, chunk {chunk.number}: items {first} to {first + len(items) - 1}")
-            raise
         self._expects_rejects = bool(stored.rejected)
+        if stored.rejected:
+            self._grouping.failed()
+        else:
+            self._grouping.stored(1, clock() - began)
         return stored
 
-    async def _attempt(self, connection: PooledConnection, chunk: Chunk, items: Sequence[Args]) -> Stored:
-        """All at once, and after an item has failed once more with each by itself, as far as needed."""
+    async def _tried(self, entries: Sequence[_Entry], attempt: Attempt) -> Stored:
+        """*attempt*, as often as it makes sense; what goes wrong notes where."""
+        target = self._target
+        try:
+            return await tried(self._connections, target.tries, lambda connection: attempt(connection, entries))
+        except (ItemFailed, _Apart):
+            raise
+        except Exception as error:
+            first, last = entries[0], entries[-1]
+            which = f"chunk {first.number}" if first is last else f"chunks {first.number} to {last.number}"
+            start = first_item(first.number, target.chunk_size)
+            end = first_item(last.number, target.chunk_size) + len(last.items) - 1
+            error.add_note(f"job {target.name!r}, {which}: items {start} to {end}")
+            raise
+
+    async def _together(self, connection: PooledConnection, entries: Sequence[_Entry]) -> Stored:
+        """All of them in one transaction, or none: then each is to be stored by itself.
+
+        Raises:
+            _Apart: some are stored already, or an item has failed.
+        """
+        target, items = self._target, [item for entry in entries for item in entry.items]
+
+        async def work(new: int) -> Stored:
+            if new < len(entries):
+                raise _Apart
+            await target.effect.on_all(connection, items)
+            return Stored(done=len(items))
+
+        try:
+            return await in_transaction(connection, self._begin(connection, entries), work, timeout=self._timeout)
+        except Exception as error:
+            if is_items_fault(error):
+                raise _Apart from error
+            raise
+
+    async def _by_itself(self, connection: PooledConnection, entries: Sequence[_Entry]) -> Stored:
+        """One chunk: its items all at once, and after one has failed once more with each by itself, as needed."""
+        (entry,) = entries
         each_by_itself = self._expects_rejects
         try:
-            return await self._once(connection, chunk, items, each_by_itself=each_by_itself)
+            return await self._once(connection, entry, each_by_itself=each_by_itself)
         except Exception as error:
             if each_by_itself or not is_items_fault(error):
                 raise
-        return await self._once(connection, chunk, items, each_by_itself=True)
+        return await self._once(connection, entry, each_by_itself=True)
 
-    async def _once(
-        self, connection: PooledConnection, chunk: Chunk, items: Sequence[Args], *, each_by_itself: bool
-    ) -> Stored:
-        target, timeout = self._target, self._target.effect.timeout
+    async def _once(self, connection: PooledConnection, entry: _Entry, *, each_by_itself: bool) -> Stored:
+        target, items = self._target, entry.items
 
-        async def begin() -> bool:
-            return await enter_chunk(connection, target.job_id, chunk.number, len(items), chunk.digest, timeout=timeout)
-
-        async def work(is_new: bool) -> Stored:  # noqa: FBT001 - what begin() returned
-            if not is_new:
-                if await digest_of_chunk(connection, target.job_id, chunk.number) != chunk.digest:
-                    raise target.changed(chunk.number)
+        async def work(new: int) -> Stored:
+            if not new:
+                if await digest_of_chunk(connection, target.job_id, entry.number) != entry.digest:
+                    raise target.changed(entry.number)
                 return Stored(skipped=len(items))
             if not each_by_itself:
                 await target.effect.on_all(connection, items)
                 return Stored(done=len(items))
             failed = await target.effect.on_each(connection, items)
             if failed:
-                first = first_item(chunk.number, target.chunk_size)
+                first = first_item(entry.number, target.chunk_size)
                 rejects = [rejected(first + at, items[at], error, 1) for at, error in failed.items()]
                 await insert_rejects(connection, target.job_id, rejects)
             return Stored(done=len(items) - len(failed), rejected=len(failed))
 
-        return await in_transaction(connection, begin, work, timeout=timeout)
+        return await in_transaction(connection, self._begin(connection, [entry]), work, timeout=self._timeout)
+
+    def _begin(self, connection: PooledConnection, entries: Sequence[_Entry]) -> Callable[[], Awaitable[int]]:
+        rows = [(entry.number, len(entry.items), entry.digest) for entry in entries]
+        return partial(enter_chunks, connection, self._target.job_id, rows, timeout=self._timeout)
+
+    @property
+    def _timeout(self) -> float:
+        return self._target.effect.timeout
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A chunk, ready to be stored."""
+
+    number: int
+    items: Sequence[Args]
+    digest: bytes
+
+
+Attempt: TypeAlias = Callable[[PooledConnection, Sequence[_Entry]], Awaitable[Stored]]
+
+
+class _Apart(Exception):
+    """Chunks cannot be stored by one transaction."""
 
 
 def rejected(ord: int, args: Args, error: Exception, attempts: int) -> Rejected:  # noqa: A002 - the column's name

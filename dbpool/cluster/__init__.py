@@ -1,0 +1,1 @@
+"""A job's chunks, stored by the worker processes of a Dask cluster."""

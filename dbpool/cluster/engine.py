@@ -1,0 +1,102 @@
+"""The part of a Dask client that is needed here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from dbpool.errors import JobError, UsageError
+
+T = TypeVar("T")
+
+CONNECT_S = 10.0
+CALL_S = 30.0  # for a worker to import this package, or to close its pool
+_ON_THIS_MACHINE = ("127.", "localhost", "[::1]")
+
+
+class Engine:
+    """A connection to a scheduler, in the running event loop, of its own: the caller's client may be in another."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - distributed is an extra
+        self._client = client
+        self.address: str = client.scheduler.address
+
+    @classmethod
+    async def to(cls, cluster: object) -> Self:
+        """Connect to the scheduler of a ``distributed.Client``, or at an address.
+
+        Raises:
+            JobError: nobody answers there.
+            UsageError: *cluster* is neither.
+            ImportError: distributed is not installed.
+        """
+        try:
+            import distributed
+        except ImportError as error:
+            raise ImportError("a job on a cluster needs distributed: pip install 'dbpool[dask]'") from error
+        make: Any = distributed.Client
+        security = None
+        if isinstance(cluster, make):
+            theirs: Any = cluster
+            if theirs.scheduler is None:
+                raise UsageError("this distributed.Client is not connected: it was closed, or not awaited yet")
+            cluster, security = theirs.scheduler.address, theirs.security
+        if not isinstance(cluster, str):
+            raise UsageError(
+                f"run_on takes a distributed.Client or its scheduler's address, not {type(cluster).__name__}"
+            )
+        try:
+            client = await make(
+                cluster, asynchronous=True, security=security, set_as_default=False, timeout=CONNECT_S, name="dbpool"
+            )
+        except (OSError, ValueError) as error:
+            raise JobError(f"no Dask scheduler answers at {cluster}: {error}") from error
+        return cls(client)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what is sent to workers stays on this machine or is encrypted, as far as the address tells."""
+        parts = urlsplit(self.address)
+        return parts.scheme in ("tls", "inproc") or parts.netloc.startswith(_ON_THIS_MACHINE)
+
+    async def workers(self) -> dict[str, str]:
+        """The workers that are there: their addresses, with what tells a process from a later one at the same address.
+
+        Raises:
+            OSError: the scheduler does not answer.
+        """
+        async with asyncio.timeout(CONNECT_S):
+            found = await self._client.scheduler.identity(n_workers=-1)
+        return {address: worker["id"] for address, worker in found["workers"].items() if worker["status"] == "running"}
+
+    async def call(self, address: str, function: Callable[..., Awaitable[T]], *args: object) -> T:
+        """Run *function* in a worker's event loop, once.
+
+        Raises:
+            OSError: the worker is gone.
+        """
+        async with asyncio.timeout(CALL_S):
+            answers = await self._client.run(function, *args, workers=[address])
+        if address not in answers:
+            raise ConnectionError(f"the worker at {address} is gone")
+        answer: T = answers[address]
+        return answer
+
+    async def result_of(self, address: str, key: str, function: Callable[..., Awaitable[T]], *args: object) -> T:
+        """The same as a task called *key*, which the scheduler's pages show, and may run again on that worker.
+
+        Cancelling: the task is forgotten, but what is under way goes on.
+        """
+        future = self._client.submit(
+            function, *args, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
+        )
+        try:
+            result: T = await future
+            return result
+        finally:
+            future.release()  # a task that nobody wants any more is not begun
+
+    async def close(self) -> None:
+        await self._client.close(CONNECT_S)
