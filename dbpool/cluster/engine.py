@@ -34,6 +34,7 @@ class Engine:
         """
         try:
             import distributed
+            from distributed.comm.addressing import resolve_address
         except ImportError as error:
             raise ImportError("a job on a cluster needs distributed: pip install 'dbpool[dask]'") from error
         make: Any = distributed.Client
@@ -48,6 +49,7 @@ class Engine:
                 f"run_on takes a distributed.Client or its scheduler's address, not {type(cluster).__name__}"
             )
         try:
+            resolve_address(cluster)
             client = await make(
                 cluster, asynchronous=True, security=security, set_as_default=False, timeout=CONNECT_S, name="dbpool"
             )

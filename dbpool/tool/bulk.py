@@ -31,6 +31,7 @@ class Plan:
     null: str
     connections: int
     job: str | None
+    dask: str | None  # the address of a scheduler
     form: str | None
     rate: float | None
     ordered: bool
@@ -50,7 +51,9 @@ async def run(plan: Plan, stop: Stop) -> int:
         source = source_of(plan.params, plan.columns, header=plan.header, delimiter=plan.delimiter, null=plan.null)
         if plan.job is not None:
             sql = await db.taking_text(plan.sql)
-            return await run_job(db, plan.job, sql, source, stop, keep_going=plan.keep_going, as_json=plan.as_json)
+            return await run_job(
+                db, plan.job, sql, source, plan.dask, stop, keep_going=plan.keep_going, as_json=plan.as_json
+            )
         if plan.explain:
             sys.stdout.write(f"{await db.explain_map(plan.sql, _sample(source))}\n")
             return DONE

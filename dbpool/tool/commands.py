@@ -27,6 +27,11 @@ _header = click.option(
 _null = click.option(
     "--null", metavar="TEXT", default="", show_default="nothing", help="What stands for NULL in a CSV file."
 )
+_dask = click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Have a job's rows stored by the workers of the Dask cluster with this scheduler, as tcp://10.0.0.5:8786.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="End with the figures as one line of JSON.")
 
 
@@ -43,6 +48,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="End with the figur
 @click.option(
     "--job", metavar="NAME", help="Run it as a job: each row has its effect exactly once, however often it is killed."
 )
+@_dask
 @click.option(
     "--form",
     type=click.Choice(["lateral", "unfenced", "many", "single"]),
@@ -55,8 +61,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="End with the figur
 )
 @click.option("--explain", is_flag=True, help="Say how the statement would be sent, and why; send nothing.")
 @_json
-def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
-    r"""Run SQL once for each row of a file, in batches where that gives the same.
+def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it;
+    """Run SQL once for each row of a file, in batches where that gives the same.
 
     \b
     Example:  dbpool bulk 'select name from users where id = $1' --params ids.csv --out names.ndjson
@@ -65,6 +71,8 @@ def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
     from dbpool.tool.bulk import Plan, run
 
     plan = Plan(columns=_split(columns), **options)
+    if plan.dask is not None and plan.job is None:
+        raise click.UsageError("--dask spreads a job over a cluster: give it a name with --job")
     _run("bulk", lambda stop: run(plan, stop), "stopped; what was stored stays stored")
 
 
@@ -81,7 +89,7 @@ def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 @click.option("--atomic", is_flag=True, help="Store all or nothing, by one connection.")
 @_json
 def load(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as above
-    r"""Load FILES (CSV or NDJSON, also .gz; patterns in quotes) into TABLE.
+    """Load FILES (CSV or NDJSON, also .gz; patterns in quotes) into TABLE.
 
     \b
     Example:  dbpool load orders 'data/*.csv.gz' --rejects rejects.csv
@@ -101,7 +109,7 @@ def load(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 @connections
 @_json
 def export(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
-    r"""Write SOURCE, a table or a query, to TARGET, or to stdout.
+    """Write SOURCE, a table or a query, to TARGET, or to stdout.
 
     \b
     Example:  dbpool export orders orders.parquet
@@ -148,6 +156,7 @@ def show(*, name: str, dsn: str, as_json: bool) -> NoReturn:
 @click.option("--delimiter", metavar="C", default=",", help="Between the fields of a CSV file.")
 @_null
 @connections
+@_dask
 @_json
 def resume(
     *,
@@ -159,6 +168,7 @@ def resume(
     delimiter: str,
     null: str,
     connections: int,
+    dask: str | None,
     as_json: bool,
 ) -> NoReturn:
     """Go on with a job; the file must be the one that it was begun with."""
@@ -166,7 +176,7 @@ def resume(
     from dbpool.tool.jobs import resume
 
     rows = source_of(params, _split(columns), header=header, delimiter=delimiter, null=null)
-    _run("jobs resume", lambda stop: resume(dsn, name, rows, connections, stop, as_json=as_json), _STOPPED)
+    _run("jobs resume", lambda stop: resume(dsn, name, rows, connections, dask, stop, as_json=as_json), _STOPPED)
 
 
 @jobs.command("retry-rejects")

@@ -62,9 +62,17 @@ async def retry_rejects(dsn: str, name: str, connections: int, stop: Stop, *, as
 
 
 async def run(
-    db: DatabasePool, name: str, sql: str, rows: TextRows, stop: Stop, *, keep_going: bool, as_json: bool
+    db: DatabasePool,
+    name: str,
+    sql: str,
+    rows: TextRows,
+    dask: str | None,
+    stop: Stop,
+    *,
+    keep_going: bool,
+    as_json: bool,
 ) -> int:
-    """Run *sql* for each of *rows* as a job, or go on with it."""
+    """Run *sql* for each of *rows* as a job, or go on with it; on a cluster, if *dask* says where."""
 
     def note(progress: Progress) -> None:
         shown.tell(progress.items, progress.total, f"{progress.per_s:,.0f}/s, {progress.failed:,} put aside")
@@ -77,16 +85,18 @@ async def run(
             on_error="collect" if keep_going else "raise",
             progress=note,
         )
-        running = asyncio.ensure_future(job.run())
+        running = asyncio.ensure_future(job.run() if dask is None else job.run_on(dask))
         stop.cancels(running)
         return _tell(await running, as_json=as_json)
 
 
-async def resume(dsn: str, name: str, rows: TextRows, connections: int, stop: Stop, *, as_json: bool) -> int:
+async def resume(
+    dsn: str, name: str, rows: TextRows, connections: int, dask: str | None, stop: Stop, *, as_json: bool
+) -> int:
     """Go on with a job whose statement is in the ledger."""
     async with DatabasePool(dsn, connections, name="jobs") as db:
         job = await _known(db, name)
-        return await run(db, name, job.sql, rows, stop, keep_going=job.collects, as_json=as_json)
+        return await run(db, name, job.sql, rows, dask, stop, keep_going=job.collects, as_json=as_json)
 
 
 async def _known(db: DatabasePool, name: str) -> JobInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from dbpool import JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
 from tests.support.databases import Database
 from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, entered, job_of
-from tests.support.pools import becomes, pool_of, settled, witness_of
+from tests.support.pools import Witness, becomes, pool_of, settled, witness_of
 
 INSERT = "insert into seen values ($1)"
 
@@ -117,6 +118,68 @@ async def test_what_was_read_before_the_source_failed_is_kept(shop: Database) ->
             await db.job("count", SQL, numbers(), chunk=CHUNK).run()
         assert await witness.value("select state from dbpool_job") == "failed"
         assert await witness.value("select count(*) from seen") % CHUNK in (0, 50)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every transaction counts as a short one, so that more chunks are stored by the next."""
+    monkeypatch.setattr("dbpool.core.grouping.SHORT_S", 60.0)
+    monkeypatch.setattr("dbpool.core.grouping.LONG_S", 60.0)
+
+
+async def transactions(witness: Witness) -> list[Any]:
+    """How many chunks each transaction has stored, in order."""
+    rows = await witness.rows("select count(*) from dbpool_job_chunk group by xmin order by min(chunk)")
+    return [count for (count,) in rows]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_while_transactions_are_short_each_stores_more_chunks(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await job_of(db, 2 * COUNT).run()
+        counts = await transactions(witness)
+        assert (sum(counts), max(counts)) == (2 * COUNT // CHUNK, 8)
+        await assert_each_once(witness, 2 * COUNT)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_chunks_before_one_that_cannot_be_read_are_stored(shop: Database) -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(1, 1951)
+        raise OSError("the file is gone")
+
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        with pytest.raises(OSError, match="the file is gone"):
+            await db.job("count", SQL, numbers(), chunk=CHUNK).run()
+        await assert_each_once(witness, 1900)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_an_item_that_fails_takes_only_its_chunk_with_it(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        sql = "insert into seen select $1::int where 1 / ($1 - 1234) is not null"
+        with pytest.raises(asyncpg.DivisionByZeroError) as raised:
+            await db.job("a", sql, range(1, COUNT + 1), chunk=CHUNK, at_once=1).run()
+        assert raised.value.__notes__ == ["item 1234"]
+        await assert_each_once(witness, 1200)
+        result = await db.job("a", sql, range(1, COUNT + 1), chunk=CHUNK, at_once=1, on_error="collect").run()
+        assert (result.skipped, result.done, result.rejected) == (1200, 799, 1)
+        assert (await db.job_rejects("a"))[0].number == 1234
+
+
+@pytest.mark.usefixtures("quick")
+async def test_chunks_that_are_stored_in_between_are_passed_over(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await job_of(db).run()
+        await witness.run("delete from seen where (n - 1) / 100 not in (3, 9, 10)")
+        await witness.run("delete from dbpool_job_chunk where chunk not in (3, 9, 10)")
+        result = await job_of(db).run()
+        assert (result.done, result.skipped) == (1700, 300)
+        await assert_each_once(witness)
 
 
 async def test_deadlocks_are_tried_again(shop: Database) -> None:

@@ -164,6 +164,7 @@ async def test_what_cannot_work_is_said_in_one_sentence(
         for cluster_given, options, error, words in [
             (cluster.address, {}, UsageError, "needs 2 connections"),
             ("tcp://127.0.0.1:1", {"connections": 2}, JobError, "no Dask scheduler answers at tcp://127.0.0.1:1"),
+            ("nonsense", {"connections": 2}, JobError, "at nonsense: missing port number"),
             (7, {"connections": 2}, UsageError, "not int"),
         ]:
             with pytest.raises(error, match=words):

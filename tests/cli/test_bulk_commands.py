@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clusters import cluster_of
 from tests.support.databases import Database
 from tests.support.pools import until, witness_of
 
@@ -50,6 +51,15 @@ def numbers(folder: Path, count: int, name: str = "ids.csv") -> str:
 
 def lines(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("command", ["bulk", "load", "export"])
+async def test_help_has_the_example_and_the_exit_codes_in_lines_of_their_own(command: str) -> None:
+    code, out, _ = await run(command, "--help", dsn="")
+    lines = [line.strip() for line in out.splitlines()]
+    assert code == 0
+    assert any(line.startswith(f"Example:  dbpool {command} ") for line in lines), out
+    assert any(line.startswith("Exit codes: 0 ") for line in lines), out
 
 
 # dbpool bulk
@@ -236,6 +246,25 @@ async def test_a_job_can_be_stopped_and_goes_on(shop: Database, tmp_path: Path) 
         assert await witness.value("select count(*), count(distinct id) from done") == 3000
         code, stdout, stderr = await run(*words, dsn=shop.dsn)
         assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 3,000 stored before")
+
+
+async def test_a_job_is_spread_over_a_cluster(shop: Database, tmp_path: Path) -> None:
+    ids = numbers(tmp_path, 3000)
+    async with witness_of(shop) as witness, cluster_of(2) as cluster:
+        await witness.run("create table seen (n int not null)")
+        words = ["bulk", "insert into seen values ($1)", "--params", ids, "--dask", cluster.address]
+        code, _, err = await run(*words, dsn=shop.dsn)
+        assert (code, "give it a name with --job" in err) == (2, True), err
+        code, out, err = await run(*words, "--job", "seen", "--json", dsn=shop.dsn)
+        assert code == 0, err
+        assert (json.loads(out)["done"], json.loads(out)["state"]) == (3000, "done")
+        assert await witness.rows("select count(*), count(distinct n) from seen") == [(3000, 3000)]
+        resume = ["jobs", "resume", "seen", "--params", ids, "--dask"]
+        code, _, err = await run(*resume, cluster.address, dsn=shop.dsn)
+        assert (code, "3,000 stored before" in err) == (0, True), err
+    code, _, err = await run(*resume, "tcp://127.0.0.1:1", dsn=shop.dsn)
+    assert code == 1
+    assert err.startswith("dbpool jobs resume: no Dask scheduler answers at tcp://127.0.0.1:1"), err
 
 
 async def test_a_jobs_rejects_are_shown_and_run_again(shop: Database, tmp_path: Path) -> None:
