@@ -61,7 +61,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="End with the figur
 )
 @click.option("--explain", is_flag=True, help="Say how the statement would be sent, and why; send nothing.")
 @_json
-def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it;
+def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
     """Run SQL once for each row of a file, in batches where that gives the same.
 
     \b
