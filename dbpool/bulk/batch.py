@@ -8,9 +8,10 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from dbpool.bulk.batchrow import BatchRow, by_item, first_by_item, values_by_item
-from dbpool.bulk.guard import Args, BatchPlan
+from dbpool.bulk.guard import BatchPlan
 from dbpool.connection import PooledConnection, PostgresError, Record
 from dbpool.core.batches import ARRAYS, Form, could_be_items
+from dbpool.core.columns import Args, args_of, columns_of, items_of
 from dbpool.core.retry import Verdict, verdict
 from dbpool.errors import StatementError
 from dbpool.faults import is_lost, sqlstate
@@ -64,9 +65,9 @@ class Answers:
 
 
 async def run_batch(
-    connection: PooledConnection, plan: BatchPlan, take: Take, items: Sequence[Args], timeout: float
+    connection: PooledConnection, plan: BatchPlan, take: Take, keys: Sequence[object], timeout: float
 ) -> Answers:
-    """Run *items*; one that fails costs nothing but itself. Each part that is sent is stored whole, or not at all.
+    """Run the items *keys*; one that fails costs only itself. Each part that is sent is stored whole, or not at all.
 
     An item alone is sent as a statement of its own: in a batch's form its error would read otherwise.
 
@@ -74,13 +75,13 @@ async def run_batch(
         timeout: seconds for each statement that is sent.
     """
     answers = Answers()
-    parts: list[Sequence[Args]]
-    parts = [[args] for args in reversed(items)] if plan.form is Form.SINGLE else [items]
+    parts: list[Sequence[object]]
+    parts = [[key] for key in reversed(keys)] if plan.form is Form.SINGLE else [keys]
     while parts:
         part = parts.pop()
         try:
             if len(part) == 1:
-                answers.results.append(await _call(connection, plan.text.body, take, part[0], timeout))
+                answers.results.append(await _call(connection, plan.text.body, take, args_of(part[0]), timeout))
             else:
                 await _send(connection, plan, take, part, timeout, answers)
         except Exception as error:
@@ -108,24 +109,23 @@ async def _send(
     connection: PooledConnection,
     plan: BatchPlan,
     take: Take,
-    items: Sequence[Args],
+    keys: Sequence[object],
     timeout: float,
     answers: Answers,
 ) -> None:
-    wanted = plan.text.parameters
-    for args in items:
-        if len(args) != wanted:
-            raise StatementError(f"{len(args)} values, the statement takes {wanted}")
+    wanted, columns = plan.text.parameters, columns_of(keys)
+    if columns is None or len(columns) != wanted:
+        found = next(len(args) for args in map(args_of, keys) if len(args) != wanted)
+        raise StatementError(f"{found} values, the statement takes {wanted}")
     rows: Sequence[Record] = ()
-    columns = list(zip(*items, strict=True)) if plan.form in ARRAYS else []
-    if columns and not any(map(could_be_items, columns)):
+    if columns and plan.form in ARRAYS and not any(map(could_be_items, columns)):
         rows = await connection.fetch(plan.sql, *columns, timeout=timeout, record_class=BatchRow)
     elif plan.text.writes and not plan.text.returns:
-        await connection.executemany(plan.text.body, items, timeout=timeout)
+        await connection.executemany(plan.text.body, items_of(keys), timeout=timeout)
     else:
-        numbered = [(*args, number) for number, args in enumerate(items, 1)]
+        numbered = [(*args, number) for number, args in enumerate(items_of(keys), 1)]
         rows = await connection.fetchmany(plan.many, numbered, timeout=timeout, record_class=BatchRow)
-    answers.results += _apart(rows, len(items), take)
+    answers.results += _apart(rows, len(keys), take)
     answers.rows += len(rows)
 
 

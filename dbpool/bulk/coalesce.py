@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable
 
 from dbpool.bulk.group import Group
-from dbpool.bulk.guard import Args, BatchPlan
+from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.joint import Member
 from dbpool.bulk.plans import KEPT_S, Key, Plans
 from dbpool.connection import Answer, Want
 from dbpool.core.batches import Form
+from dbpool.core.columns import Args
 from dbpool.core.permits import Line
 from dbpool.core.statements import Statement
 from dbpool.deadlines import Deadlines

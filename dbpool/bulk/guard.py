@@ -6,16 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from dbpool.bulk.volatility import volatile_in
 from dbpool.connection import PooledConnection, PostgresError
 from dbpool.core.batches import ORDINAL, Form, Text, could_be_items, lateral, many
+from dbpool.core.columns import Args
 from dbpool.core.planshape import Plan, is_better_as_a_whole, keeps_order, locks_rows, lost_index
 from dbpool.errors import StatementError
 from dbpool.faults import is_lost
-
-Args: TypeAlias = Sequence[object]  # of one item
 
 PLANNED_ITEMS = 100  # of the batch that is planned: what a fence keeps is the same for more, what none does is not
 MOST_SAMPLES = 3

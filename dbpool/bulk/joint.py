@@ -10,6 +10,7 @@ from dbpool.bulk.batch import Answers, Take, is_items_fault, run_batch
 from dbpool.bulk.batchrow import BatchRow, by_item
 from dbpool.connection import Answer, Want
 from dbpool.core.batches import ARRAYS, could_be_items
+from dbpool.core.columns import Args, columns_of
 from dbpool.deadlines import Bucket, forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, translated
@@ -18,7 +19,6 @@ from dbpool.waiter import Parcel
 
 if TYPE_CHECKING:
     from dbpool.bulk.group import Group
-    from dbpool.bulk.guard import Args
 
 
 class Member:
@@ -142,8 +142,8 @@ class JointCall(Leaseholder):
             return None
         if len(self.members) == 1:
             return connection.begin(group.sql, self.members[0].args, group.want)
-        columns = list(zip(*[member.args for member in self.members], strict=True))
-        if plan.form not in ARRAYS or any(map(could_be_items, columns)):
+        columns = columns_of([member.args for member in self.members])
+        if columns is None or plan.form not in ARRAYS or any(map(could_be_items, columns)):
             return None
         return connection.begin(plan.sql, columns, Want.ROWS, BatchRow)
 

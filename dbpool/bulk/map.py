@@ -15,9 +15,10 @@ from dbpool.bulk.batch import Take
 from dbpool.bulk.files import TextRow, TextRows, rows_of
 from dbpool.bulk.guard import BatchPlan, examine, types_of
 from dbpool.bulk.items import Source, source_of
-from dbpool.bulk.mapping import How, Mapping, args_of
+from dbpool.bulk.mapping import How, Mapping
 from dbpool.bulk.window import results_of
 from dbpool.core.batches import Form, from_text, read
+from dbpool.core.columns import args_of
 from dbpool.core.pacing import Rate
 from dbpool.errors import BulkFailed, UsageError
 from dbpool.queries import check_statement
@@ -87,10 +88,10 @@ class MapOptions(TypedDict, total=False):
     into: Callable[..., Any]
 
 
-_MAKERS: dict[Take, Callable[[Iterable[Any]], Any]] = {
-    Take.ROWS: Rows._make,
-    Take.ROW: Row._make,
-    Take.VALUE: Value._make,
+_CLASSES: dict[Take, Callable[[Any, Any, Exception | None], Any]] = {
+    Take.ROWS: Rows,
+    Take.ROW: Row,
+    Take.VALUE: Value,
 }
 
 
@@ -122,14 +123,14 @@ def mapped(
 async def _answers(
     mapping: Mapping, source: Source[Any], how: How, progress: Reporting, *, ordered: bool, collects: bool
 ) -> AsyncIterator[Any]:
-    make = _MAKERS[how.take]
+    make = _CLASSES[how.take]
     try:
         async with aclosing(results_of(mapping.next_batch, most=2 * how.at_once, ordered=ordered)) as batches:
             async for batch in batches:
                 answers = batch.answers
                 progress.add(len(batch.keys), len(answers.errors))
                 if not answers.errors:
-                    for item in map(make, zip(batch.keys, answers.results, repeat(None))):
+                    for item in map(make, batch.keys, answers.results, repeat(None)):
                         yield item
                     continue
                 for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
@@ -140,7 +141,7 @@ async def _answers(
                         if not collects:
                             raise error
                         result = [] if how.take is Take.ROWS else None
-                    yield make((key, result, error))
+                    yield make(key, result, error)
         progress.end()
     finally:
         await source.aclose()

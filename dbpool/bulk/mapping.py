@@ -11,12 +11,13 @@ from typing import Any
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Answers, Result, Take, run_batch
-from dbpool.bulk.guard import Args, BatchPlan, types_of
+from dbpool.bulk.guard import BatchPlan, types_of
 from dbpool.bulk.items import Source
 from dbpool.bulk.plans import Key
 from dbpool.connection import PooledConnection, Record
 from dbpool.core.batches import Form, Text, from_text, read
 from dbpool.core.batchsize import BatchSize
+from dbpool.core.columns import args_of
 from dbpool.core.formtrial import FormTrial
 from dbpool.core.pacing import Pace, Rate
 from dbpool.core.retry import Backoff, Verdict, verdict
@@ -121,13 +122,12 @@ class Mapping:
         await asyncio.sleep(due - clock())
 
     async def _run(self, first: int, keys: list[object]) -> Batch:
-        items = [args_of(key) for key in keys]
         answers = Answers()
-        tries, most = 1, len(items)
+        tries, most = 1, len(keys)
         async with self._slots:
-            while (at := len(answers.results)) < len(items):
+            while (at := len(answers.results)) < len(keys):
                 try:
-                    answers.add(await self._send(items[at : at + most]))
+                    answers.add(await self._send(keys[at : at + most]))
                 except ServerUnavailable as error:
                     answers.stopped_by = error
                 if answers.stopped_by is None:
@@ -160,16 +160,16 @@ class Mapping:
             return self._repeats
         return verdict(sqlstate(error)) is Verdict.RETRY_TRANSACTION if error is not None else False
 
-    async def _send(self, items: Sequence[Args]) -> Answers:
-        """Run *items* on one connection, until something stops it."""
+    async def _send(self, keys: Sequence[object]) -> Answers:
+        """Run the items *keys* on one connection, until something stops it."""
         plan = self._plan
         assert plan is not None
         timeout, clock = self._how.timeout, self._access.leases.loop.time
         async with self._access.lease() as connection:
             form = self._trial.next()
             began = clock()
-            answers = await run_batch(connection, plan.as_form(form), self._how.take, items, timeout)
-            self._learn(form, len(items), answers, clock() - began)
+            answers = await run_batch(connection, plan.as_form(form), self._how.take, keys, timeout)
+            self._learn(form, len(keys), answers, clock() - began)
             if answers.stopped_by is not None:
                 answers.stopped_by = self._told(answers.stopped_by, connection)
         if self._how.into is not None:
@@ -205,11 +205,6 @@ class Mapping:
             answers.results = [None if rows is None else list(map(mapped, rows)) for rows in results]
         else:
             answers.results = [None if row is None else mapped(row) for row in results]
-
-
-def args_of(key: object) -> Args:
-    """The parameters of an item: a tuple's values, or the item itself."""
-    return key if isinstance(key, tuple) else (key,)
 
 
 def _rows(result: Result) -> Sequence[Record]:

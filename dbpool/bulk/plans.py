@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from dbpool.bulk.guard import Args, BatchPlan, examine
+from dbpool.bulk.guard import BatchPlan, examine
 from dbpool.connection import PooledConnection
 from dbpool.core.batches import Form, Text
+from dbpool.core.columns import Args
 
 MOST = 1000  # statements
 KEPT_S = 3600.0  # tables grow, indexes come and go

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dbpool.connection import PooledConnection, PostgresError, Want
 from dbpool.core.blame import blames_item
-from dbpool.core.digests import Args
+from dbpool.core.columns import Args
 from dbpool.errors import StatementError
 from dbpool.faults import sqlstate
 

@@ -11,7 +11,7 @@ from dbpool.bulk.jobs.storing import Stored, Target, rejected
 from dbpool.bulk.jobs.trying import tried
 from dbpool.bulk.jobs.unit import in_transaction
 from dbpool.connection import PooledConnection, Want
-from dbpool.core.digests import Args
+from dbpool.core.columns import Args
 from dbpool.core.params import Unreadable, from_json
 
 

@@ -14,7 +14,8 @@ from dbpool.bulk.jobs.trying import Connections, tried
 from dbpool.bulk.jobs.unit import in_transaction
 from dbpool.connection import PooledConnection
 from dbpool.core.chunks import first_item
-from dbpool.core.digests import Args, digest_of, items_of
+from dbpool.core.columns import Args, items_of
+from dbpool.core.digests import digest_of
 from dbpool.core.grouping import Grouping
 from dbpool.core.params import as_json
 from dbpool.errors import JobChanged
