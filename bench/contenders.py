@@ -50,23 +50,6 @@ async def dbpool(dsn: str) -> AsyncIterator[Access]:
 
 
 @asynccontextmanager
-async def coalescing(dsn: str) -> AsyncIterator[Access]:
-    async with DatabasePool(dsn, CONNECTIONS, min_connections=CONNECTIONS, coalesce=True) as db:
-        yield Access((partial(db.fetchrow, SQL),))
-
-
-@asynccontextmanager
-async def mapping(dsn: str) -> AsyncIterator[Access]:
-    async with DatabasePool(dsn, max_connections=CONNECTIONS, min_connections=CONNECTIONS) as db:
-
-        async def of_all(keys: list[int]) -> None:
-            async for key, row, _ in db.map_row(SQL, keys):
-                assert row["id"] == key
-
-        yield Access((), of_all=of_all)
-
-
-@asynccontextmanager
 async def bare(dsn: str, *, read_size: int | None = None) -> AsyncIterator[Access]:
     async with AsyncExitStack() as stack:
         lookups = []
@@ -166,7 +149,6 @@ async def sqlalchemy(dsn: str, *, isolation_level: str | None = None) -> AsyncIt
         await engine.dispose()
 
 
-TOGETHER: Final[dict[str, Opening]] = {"dbpool-map": mapping, "dbpool-coalesce": coalescing}
 OPENINGS: Final[dict[str, Opening]] = {
     "dbpool": dbpool,
     "bare": bare,
@@ -191,6 +173,13 @@ LABELS: Final = {
     "dbpool": "dbpool, db.fetchrow()",
     "dbpool-map": "dbpool, db.map_row() over all keys",
     "dbpool-coalesce": "dbpool, db.fetchrow(), coalesced",
+    "any": "by hand: id = any($1), asyncpg",
+    "fetchmany": "asyncpg, connection.fetchmany()",
+    "psycopg-pipeline": "psycopg, executemany(), which is a pipeline",
+    "psqlpy-pipeline": "psqlpy, transaction.pipeline()",
+    "ten": "dbpool, db.fetchrow() of ten texts",
+    "ten-coalesce": "the same, coalesced",
+    "ten-asyncpg.Pool": "asyncpg.Pool, pool.fetchrow() of ten texts",
     "dbpool-lanes": "the same by three lanes, with reports and events",
     "bare": "bare asyncpg connections, one a worker",
     "bare-tuned": "the same, reading 64 KiB at a time",

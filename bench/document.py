@@ -8,9 +8,11 @@ from bench import fairness, jobs
 from bench.changing import MOST
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
+from bench.distance import ONE_WAY_S
 from bench.idle import PROCESSES
 from bench.lanes import REPORT_EVERY_S
 from bench.lookups import ROUNDS_OF_A_PROCESS
+from bench.manykeys import CHUNK
 from bench.ratios import OURS
 from bench.report import judged, tables, targets_table
 from bench.tables import as_markdown
@@ -82,6 +84,13 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   coroutine, task and future are half. Tried, and stayed: one timer for a queue instead of one for each call, no look
   for a nested lease where only batches hold permits, answers set without a call for each. On uvloop asyncpg.Pool itself
   is faster by half, and `map` is not.
+- **Ten texts mixed.** A batch takes about 70 µs of the client, and 9 µs for each call in it. One goes out as soon as a
+  connection is free, which ten texts that have ten connections find soon: 10 calls on average, of the 20 callers that a
+  text has here. One text has 30 in a batch and two have 21, which is four times as quick as each alone; five have 14.
+- **`id = any($1)`, by hand.** One index scan, and no array of places to join: it is what a statement like this one can
+  be rewritten to. Then a row comes once however often its key was asked for, in any order, and not at all for a key
+  that is not there; it is for the caller to put that right, as here, and one bad key fails its chunk. `map` takes any
+  statement as it is, and proves that its batches answer as single statements would.
 - **Import.** A frozen dataclass costs 0.5 to 1 ms, and there are 30: events, reports, statistics. Bulk work,
   `create_pool`, listening and statistics are loaded at their first use (152 ms before).
 - **A Gate's line, cancelled in random order.** Tasks that wait for bare futures take half of that: what is cancelled
@@ -121,7 +130,7 @@ def _method(settings: dict[str, Any]) -> str:
   connections of its own) stands for the server's own limit.
 - "One task, nobody else there": blocks of 100 calls of each contender in turn; the differences are taken block by
   block, which is why they are not quite those of the medians. {PROCESSES} processes, one after the other; the medians
-  of theirs.
+  of theirs. "Coalesced" is the same pool, asked with `coalesce=True`: nobody waits, so that nothing is to be gained.
 - "By a drop-in": the same lookups by `dbpool.create_pool` and `asyncpg.create_pool`, both with asyncpg's defaults but
   for their sizes; by `pool.fetchrow()`, and by `pool.acquire()` with a `fetchrow()` on the connection. Each ratio is
   that of the drop-in over asyncpg's pool used in the same way.
@@ -139,9 +148,18 @@ def _method(settings: dict[str, Any]) -> str:
   pool. The figures are medians of the rounds, but for the worst.
 - "map", "coalesced calls": blocks of {settings["together_lookups"]:,} lookups. `map_row` gets all keys in one
   call, with its defaults; the others are as many tasks as the table says, on the same number of connections.
+- "Keys at once": `map_row` has all of them in one call, the others {CHUNK:,} at a time, on as many connections as each
+  is quickest with: asyncpg on four, psycopg and psqlpy on one. All end with a row for each key, in the keys' order.
+- "Ten texts mixed": blocks of {settings["together_lookups"]:,} lookups by key, each of one of ten SELECTs at random.
+- "A round trip of": the same by way of a proxy, a process of its own, which lets what comes in go on
+  {ONE_WAY_S * 1e3:g} ms later, each way, in order, however much there is. The title says how long `select 1` takes by
+  it, alone. Blocks of {settings["far_lookups"]:,} lookups.
+- "Memory": what is resident, by psutil, looked at every 1,000 items; the keys come from a generator.
+  {settings["streamed_rounds"]} rounds, each in a process of its own; "growth" is from after the warm-up to the peak.
 - "A table into a file": everybody's connections are open; {settings["export_rounds"]} rounds after one that does not
   count, one way after the other in each, the order changing. Only a tenth of the rows go through the cursor, and its
-  time is multiplied. psycopg writes on the event loop. "Loop away" is by how much a task that sleeps for 1 ms at a time
+  time is multiplied. psycopg writes on the event loop; ADBC, which blocks, has a thread, and pyarrow writes its Parquet
+  with the same defaults as for {OURS}. "Loop away" is by how much a task that sleeps for 1 ms at a time
   was late, the longest of a round; the median of the rounds.
 - "Updates by key": `{jobs.SQL}` for {settings["job_items"]:,} items in order, in chunks of {jobs.CHUNK}, by
   {jobs.CONNECTIONS} connections; {settings["job_rounds"]} rounds, each in a process of its own, in changing order. Each
@@ -156,12 +174,14 @@ def _method(settings: dict[str, Any]) -> str:
 - "Bulk writes": {settings["written_rows"]:,} rows in random order, of which the table has none (insert) or every
   other one (upsert), written by one call on one connection: {OURS} in transactions of its default size, the others in
   one. {settings["write_rounds"]} rounds, each contender in a process of its own, the order changes; the table is made
-  anew before each. "Keeps the loop" is the longest time for which another task did not have its turn.
+  anew before each. On asyncpg SQLAlchemy has INSERTs of many VALUES ("insertmanyvalues") only for what has RETURNING,
+  and the driver's executemany else. "Keeps the loop" is the longest time for which another task did not have its turn.
 - "Rows into an empty table without an index": {settings["load_rows"]:,} rows of four columns, in
   {settings["load_rounds"]} rounds after one that does not count, all of them in one process; the table is emptied
-  before each. `psql` reads the same file; the figures of numpy are for the three columns that are no text. "Longest
-  stall" is the most processor time that the thread of the event loop took between two turns of another task: what the
-  system gave to others in between is not the loader's fault. "Faster than its peer": the median of the rounds' ratios.
+  before each. `psql` reads the same file. psql, psycopg and ADBC connect for each load, and ADBC has a thread. The
+  figures of numpy are for the three columns that are no text. "Longest stall" is the most processor time that the
+  thread of the event loop took between two turns of another task: what the system gave to others in between is not the
+  loader's fault. "Faster than its peer": the median of the rounds' ratios.
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.

@@ -25,8 +25,9 @@ from dbpool import DatabasePool
 
 FASTER: Final = Target(at_least=1.4, unit=" x")
 BASE: Final = "COPY TO, asyncpg"
+ADBC: Final = "fetch_arrow_table, ADBC, a thread"
 OURS: Final = "dbpool, two connections"
-FORMATS: Final = ("csv", "binary")
+BASES: Final = {"csv": BASE, "binary": BASE, "parquet": ADBC}  # by format, whose seconds the others' are compared with
 
 _STREAMED_ROWS: Final = 100_000  # a tenth: the others' time would else be its rounding error
 _NOTED_EVERY_S: Final = 0.001
@@ -51,7 +52,7 @@ async def measure(request: dict[str, Any]) -> dict[str, Any]:
     seen: dict[str, dict[str, list[dict[str, float]]]] = {}
     async with AsyncExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="dbpool-bench-")))
-        for written in FORMATS:
+        for written in BASES:
             ways = await _ways(request["dsn"], written, opened)
             found = seen[written] = {name: [] for name in ways}
             for number in range(request["rounds"] + 1):
@@ -83,17 +84,22 @@ async def _note_lags(lags: list[float]) -> None:
 
 async def _ways(dsn: str, written: str, opened: AsyncExitStack) -> dict[str, _Way]:
     db = await opened.enter_async_context(DatabasePool(dsn, max_connections=4, min_connections=4))
-    bare = await asyncpg.connect(dsn)
-    opened.push_async_callback(bare.close)
 
     def ours(connections: int) -> Callable[[Path], Awaitable[object]]:
         return lambda path: db.export("users", path, format=written, at_once=connections)
 
-    ways = {
-        BASE: _Way(lambda path: bare.copy_from_table("users", output=path, format=written)),
+    our_ways = {
         "dbpool, one connection": _Way(ours(1)),
         OURS: _Way(ours(2)),
         "dbpool, four connections": _Way(ours(4)),
+    }
+    if written == "parquet":
+        return {**_adbc_ways(dsn, opened), **our_ways}
+    bare = await asyncpg.connect(dsn)
+    opened.push_async_callback(bare.close)
+    ways = {
+        BASE: _Way(lambda path: bare.copy_from_table("users", output=path, format=written)),
+        **our_ways,
         "COPY TO, psycopg": _Way(await _psycopg(dsn, written, opened)),
     }
     if shutil.which("psql"):
@@ -101,6 +107,31 @@ async def _ways(dsn: str, written: str, opened: AsyncExitStack) -> dict[str, _Wa
     if written == "csv":
         ways["rows of a cursor, dbpool"] = _Way(lambda path: _stream(db, path), _STREAMED_ROWS / ROWS)
     return ways
+
+
+def _adbc_ways(dsn: str, opened: AsyncExitStack) -> dict[str, _Way]:
+    from adbc_driver_postgresql import dbapi
+    from pyarrow import parquet
+
+    connection = opened.enter_context(dbapi.connect(dsn, autocommit=True))
+
+    def whole(path: Path) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("select * from users")
+            parquet.write_table(cursor.fetch_arrow_table(), path)
+
+    def by_batches(path: Path) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("select * from users")
+            reader = cursor.fetch_record_batch()
+            with parquet.ParquetWriter(path, reader.schema) as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+
+    return {
+        ADBC: _Way(lambda path: asyncio.to_thread(whole, path)),
+        "fetch_record_batch, ADBC, a thread": _Way(lambda path: asyncio.to_thread(by_batches, path)),
+    }
 
 
 async def _psycopg(dsn: str, written: str, opened: AsyncExitStack) -> Callable[[Path], Awaitable[object]]:
@@ -132,26 +163,27 @@ async def _stream(db: DatabasePool, path: Path) -> None:
 
 
 def tables(results: Mapping[str, Any]) -> Iterator[Table]:
-    columns = ("", "rows/s", f"of {BASE}", "worst round", "loop away, longest")
     for loop, seen in results.items():
         for written, found in seen.items():
-            rows = []
+            base, rows = BASES[written], []
             for name, rounds in found.items():
-                ratios = _ratios(found, name)
+                ratios = _ratios(found, name, base)
                 lag_ms = median(each["lag_s"] for each in rounds) * 1e3
                 per_s = ROWS / median(each["s"] for each in rounds)
                 figures = (f"{per_s:,.0f}", f"{median(ratios):.2f} x", f"{min(ratios):.2f} x", f"{lag_ms:.1f} ms")
                 rows.append((name, *figures))
+            columns = ("", "rows/s", f"of {base}", "worst round", "loop away, longest")
             yield Table(f"{loop}: a table of {ROWS:,} rows into a file, {written}", columns, rows)
 
 
 def judged(results: Mapping[str, Any]) -> Iterator[Judged]:
     for loop, seen in results.items():
         for written, found in seen.items():
-            what = f"{loop}: export over two connections over one COPY TO, {written}"
-            yield judge(what, median(_ratios(found, OURS)), FASTER)
+            if BASES[written] == BASE:
+                what = f"{loop}: export over two connections over one COPY TO, {written}"
+                yield judge(what, median(_ratios(found, OURS, BASE)), FASTER)
 
 
-def _ratios(found: Mapping[str, list[dict[str, float]]], name: str) -> list[float]:
+def _ratios(found: Mapping[str, list[dict[str, float]]], name: str, base: str) -> list[float]:
     """How many times as fast as the base it was, round by round."""
-    return [base["s"] / each["s"] for base, each in zip(found[BASE], found[name], strict=True)]
+    return [least["s"] / each["s"] for least, each in zip(found[base], found[name], strict=True)]

@@ -6,8 +6,9 @@ import gc
 import random
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from bench import process
 from bench.contenders import OPENINGS, Lookup, Unavailable
@@ -17,6 +18,7 @@ from bench.process import progress
 
 _CALLS = 100  # in a block: short enough that a block and its neighbours meet the same weather
 _CONTENDERS = ("dbpool", "bare", "bare-tuned", "asyncpg.Pool")
+COALESCE: Final = "dbpool-coalesce"  # of the same pool: two pools differ by more than that
 
 
 # Where the system puts the server's processes is settled by chance when they start, and what waking one costs depends
@@ -45,8 +47,10 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
                 lookups[name] = (await stack.enter_async_context(OPENINGS[name](request["dsn"]))).lookups[0]
             except Unavailable:
                 continue
+        lookups[COALESCE] = partial(lookups["dbpool"], coalesce=True)
+        for lookup in lookups.values():
             for _ in range(10):
-                await _us_per_call(lookups[name])
+                await _us_per_call(lookup)
         seen: dict[str, list[float]] = {name: [] for name in lookups}
         gc.collect()
         for number in range(request["blocks"]):

@@ -27,6 +27,7 @@ PSQL: Final = "CSV: psql \\copy"
 COPY_RECORDS: Final = "records: asyncpg's copy_records_to_table"
 PSYCOPG: Final = "records: psycopg's COPY, row by row"
 PGPQ: Final = "Arrow: pgpq, then asyncpg's copy_to_table"
+ADBC: Final = "Arrow: ADBC's adbc_ingest, in a thread"
 CSV_1: Final = "CSV: db.load, one connection"
 CSV_4: Final = "CSV: db.load, four connections"
 RECORDS_1: Final = "records: db.load, one connection"
@@ -119,6 +120,7 @@ def _ways(db: DatabasePool, dsn: str, rows: int, folder: Path) -> dict[str, Way]
         RECORDS: lambda: db.load(TABLE, records),
         PSYCOPG: lambda: _by_psycopg(dsn, records),
         PGPQ: lambda: _by_pgpq(db, arrow),
+        ADBC: lambda: asyncio.to_thread(_by_adbc, dsn, arrow),
         ARROW: lambda: db.load(TABLE, arrow),
         ARRAYS: lambda: db.load(TABLE, arrays),
     }
@@ -142,6 +144,13 @@ async def _by_psycopg(dsn: str, records: list[tuple[object, ...]]) -> None:
             copy.set_types(["int4", "text", "float8", "timestamptz"])
             for record in records:
                 await copy.write_row(record)
+
+
+def _by_adbc(dsn: str, table: pa.Table) -> None:
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.adbc_ingest(TABLE, table, mode="append")
 
 
 async def _by_pgpq(db: DatabasePool, table: pa.Table) -> None:

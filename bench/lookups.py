@@ -11,8 +11,9 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.contenders import CONNECTIONS, DROP_INS, OPENINGS, PGBENCH, TOGETHER, Access, Lookup, Unavailable
+from bench.contenders import CONNECTIONS, DROP_INS, OPENINGS, PGBENCH, Access, Lookup, Unavailable
 from bench.database import ROWS
+from bench.manykeys import TOGETHER
 from bench.order import order_of_round
 from bench.pgbench import find_pgbench, run_pgbench
 from bench.process import Asked, Turns, progress

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("asyncpg", "uvloop", "psycopg", "psycopg-pool", "psqlpy", "sqlalchemy")
+_PACKAGES = ("asyncpg", "uvloop", "psycopg", "psycopg-pool", "psqlpy", "sqlalchemy", "adbc-driver-postgresql")
 
 
 def describe_machine(postgresql: str, *, embedded: bool) -> dict[str, str]:

@@ -11,7 +11,21 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench import adaptive, dropin, fairness, idle, jobs, lanes, lookups, together, writes
+from bench import (
+    adaptive,
+    allkeys,
+    distance,
+    dropin,
+    fairness,
+    idle,
+    jobs,
+    lanes,
+    lookups,
+    mixed,
+    streamed,
+    together,
+    writes,
+)
 from bench.database import bench_database, server_version
 from bench.imports import import_times
 from bench.machine import describe_machine
@@ -53,12 +67,18 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
     of_process = {"processes": options.lane_processes, "rounds": options.lane_rounds, "lookups": options.lane_lookups}
     fair_rounds = {**rounds, "rounds": options.fair_rounds, "seconds": options.fair_s}
     job_rounds = {**rounds, "rounds": options.job_rounds, "items": options.job_items, "again": options.job_again}
+    together_rounds = {**rounds, "lookups": options.together_lookups}
+    streams = {**rounds, "rounds": options.streamed_rounds, "items": options.streamed_items}
     loads = {**rounds, "rounds": options.load_rounds, "rows": options.load_rows}
     return {
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
         "dropin": partial(dropin.measure, rounds, loop=loop),
-        "together": partial(together.measure, {**rounds, "lookups": options.together_lookups}, loop=loop),
+        "together": partial(together.measure, together_rounds, loop=loop),
+        "allkeys": partial(allkeys.measure, together_rounds, loop=loop),
+        "mixed": partial(mixed.measure, together_rounds, loop=loop),
+        "distance": partial(distance.measure, {**rounds, "lookups": options.far_lookups}, loop=loop),
+        "streamed": partial(streamed.measure_rounds, streams, loop=loop),
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
         "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),

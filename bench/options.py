@@ -14,7 +14,8 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "together", "lanes", "fairness", "export", "jobs", "load"),  # on each loop
+    *("lookups", "idle", "dropin", "together", "allkeys", "mixed", "distance", "streamed"),  # on each loop, as the next
+    *("lanes", "fairness", "export", "jobs", "load"),
     *("recording", "adaptive", "writes", "waiters", "import"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
@@ -31,6 +32,9 @@ class Options:
     rounds: int
     lookups: int  # of each contender in each round
     together_lookups: int  # the same for those that go together
+    far_lookups: int  # and through a network
+    streamed_items: int
+    streamed_rounds: int
     idle_blocks: int
     lane_processes: int
     lane_rounds: int  # of each process
@@ -66,6 +70,9 @@ def parse(words: Sequence[str] | None = None) -> Options:
         rounds=given.rounds or (4 if quick else 10),
         lookups=given.lookups or (1000 if quick else 4000),
         together_lookups=10_000 if quick else 20_000,
+        far_lookups=5000 if quick else 10_000,
+        streamed_items=200_000 if quick else 2_000_000,
+        streamed_rounds=1 if quick else 3,
         idle_blocks=20 if quick else 60,
         lane_processes=2 if quick else 5,
         lane_rounds=2 if quick else 4,

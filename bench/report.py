@@ -6,11 +6,27 @@ from collections.abc import Iterator, Mapping
 from math import isnan, nan
 from typing import Any
 
-from bench import adaptive, dropin, exports, fairness, jobs, lanes, loads, recording, together, writes
+from bench import (
+    adaptive,
+    allkeys,
+    distance,
+    dropin,
+    exports,
+    fairness,
+    jobs,
+    lanes,
+    loads,
+    mixed,
+    recording,
+    streamed,
+    together,
+    writes,
+)
 from bench.contenders import LABELS
+from bench.idle import COALESCE
 from bench.ratios import OURS, as_table, lines
 from bench.tables import Table
-from bench.targets import CANCEL, FASTER_THAN, IDLE, IMPORT, LINEAR, TARGET_TASKS, WAITER, Judged, judge
+from bench.targets import CANCEL, FASTER_THAN, IDLE, IDLE_COALESCE, IMPORT, LINEAR, TARGET_TASKS, WAITER, Judged, judge
 from bench.waiters import ORDERS
 
 Results = Mapping[str, Any]
@@ -44,7 +60,8 @@ def judged(results: Results) -> list[Judged]:
 
 def _parts(results: Results) -> Iterator[tuple[Any, Any]]:
     """The modules that show and judge what they measure themselves, each with that."""
-    for part in (dropin, together, lanes, fairness, exports, jobs, loads, recording, adaptive, writes):
+    of_lookups = (dropin, together, allkeys, mixed, distance, streamed, lanes, fairness)
+    for part in (*of_lookups, exports, jobs, loads, recording, adaptive, writes):
         figure = {exports: "export", loads: "load"}.get(part) or part.__name__.removeprefix("bench.")
         if measured := results.get(figure):
             yield part, measured
@@ -63,6 +80,8 @@ def _judged_idle(results: Results) -> Iterator[Judged]:
         for other in ("bare", "bare-tuned"):
             if f"over {other}" in us:
                 yield judge(f"{loop}, one task on an idle pool: over {other}", us[f"over {other}"], IDLE)
+        if f"over {COALESCE}" in us:
+            yield judge(f"{loop}, one task on an idle pool: with coalesce=True", -us[f"over {COALESCE}"], IDLE_COALESCE)
 
 
 def _judged_waiters(results: Results) -> Iterator[Judged]:

@@ -35,6 +35,7 @@ FASTER_THAN: Final = {
 }
 """Lookups a second of dbpool over those of another, with TARGET_TASKS tasks."""
 IDLE: Final = Target(at_most=10.0, unit=" µs")
+IDLE_COALESCE: Final = Target(at_most=5.0, unit=" µs")
 WAITER: Final = Target(at_most=1024.0, unit=" B")
 CANCEL: Final = Target(at_most=1.0, unit=" s")
 # Ten times as many tasks take more than ten times as long, whatever they wait in, since they leave the processor's

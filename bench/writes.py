@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -36,7 +37,8 @@ _LABELS: Final = {
     "asyncpg": "asyncpg executemany",
     "psycopg": "psycopg executemany (pipelined)",
     "psqlpy": "psqlpy execute_many",
-    "sqlalchemy": "SQLAlchemy on asyncpg, insert()",
+    "sqlalchemy": "SQLAlchemy on asyncpg, insert(): executemany",
+    "sqlalchemy-many": "the same, insert().returning(): insertmanyvalues",
 }
 
 
@@ -101,7 +103,7 @@ async def _psqlpy(dsn: str) -> AsyncIterator[_Writer]:
 
 
 @asynccontextmanager
-async def _sqlalchemy(dsn: str) -> AsyncIterator[_Writer]:
+async def _sqlalchemy(dsn: str, *, returning: bool) -> AsyncIterator[_Writer]:
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import insert
     from sqlalchemy.ext.asyncio import create_async_engine
@@ -113,8 +115,8 @@ async def _sqlalchemy(dsn: str) -> AsyncIterator[_Writer]:
 
     async def write(statement: sa.Insert, rows: Rows) -> None:
         named = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
-        async with engine.begin() as connection:
-            await connection.execute(statement, named)
+        async with engine.begin() as connection:  # on asyncpg, INSERTs of many VALUES are for RETURNING alone
+            await connection.execute(statement.returning(written.c.id) if returning else statement, named)
 
     try:
         yield _Writer(lambda rows: write(new, rows), lambda rows: write(upsert, rows))
@@ -127,7 +129,8 @@ _OPENINGS: Final = {
     "asyncpg": _asyncpg,
     "psycopg": _psycopg,
     "psqlpy": _psqlpy,
-    "sqlalchemy": _sqlalchemy,
+    "sqlalchemy": partial(_sqlalchemy, returning=False),
+    "sqlalchemy-many": partial(_sqlalchemy, returning=True),
 }
 
 
