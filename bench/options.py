@@ -100,7 +100,7 @@ def parse(words: Sequence[str] | None = None) -> Options:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="dbpool side by side with other pools.")
-    parser.add_argument("--quick", action="store_true", help="about two minutes, and rougher")
+    parser.add_argument("--quick", action="store_true", help="a few minutes, and rougher")
     parser.add_argument("--rounds", type=_positive, help="of lookups by every contender and drop-in (10)")
     parser.add_argument("--lookups", type=_positive, help="of each contender in each round (4000)")
     parser.add_argument("--tasks", type=_counts, metavar="N,...", help="how many call at once (1,10,200,2000)")
