@@ -108,7 +108,7 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
 - **Records by `load`.** What it takes more than `copy_records_to_table` buys that the event loop is never away for more
   than 6 ms, and that a chunk can be stored again. psycopg's COPY is quicker than both by its timestamps: 0.6 µs for a
   row of one, where the driver takes 1.8 and `load` 1.5; for integers it is 0.6, 0.4 and 0.9.
-- **Upserts.** Of one round (`--quick`), in three runs: 1.27, 1.54 and 1.58.
+- **Upserts.** 1.75 is the median of five rounds; runs of a single round (`--quick`) had 1.27, 1.54 and 1.58.
 - **Jobs.** A chunk takes two more round trips than an `executemany` of the same rows, and about 0.2 ms to digest its
   parameters.
 """
