@@ -115,18 +115,38 @@ async def test_tuples_and_mappings_are_loaded_from_any_iterable(database: Databa
         ((2**40, "y"), "cannot"),
     ],
 )
+@pytest.mark.parametrize("before", [300, 3000])  # in the first part that is encoded at once, and behind it
 async def test_a_record_that_does_not_fit_is_told_with_its_number(
-    database: Database, record: tuple[object, ...], reason: str
+    database: Database, record: tuple[object, ...], reason: str, before: int
 ) -> None:
-    records = [*((n, "ok") for n in range(300)), record, *((n, "ok") for n in range(300))]
+    records = [*((n, "ok") for n in range(before)), record, *((n, "ok") for n in range(300))]
     async with pool_of(database) as db:
         await db.execute(THINGS)
-        with pytest.raises(LoadFailed, match=f"row 301: .*{reason}") as caught:
+        with pytest.raises(LoadFailed, match=f"row {before + 1:,}: .*{reason}") as caught:
             await db.load("things", records, columns=["id", "name"])
-        assert (caught.value.line, caught.value.file, caught.value.rows_stored) == (301, None, 0)
+        assert (caught.value.line, caught.value.file, caught.value.rows_stored) == (before + 1, None, 0)
+        assert await db.fetchval("select count(*) from things") == 0
         done = await db.load("things", records, columns=["id", "name"], on_reject="skip")
-        assert [(reject.line, reject.row) for reject in done.rejects] == [(301, repr(record))]
-        assert done.rows == await db.fetchval("select count(*) from things") == 600
+        assert [(reject.line, reject.row) for reject in done.rejects] == [(before + 1, repr(record))]
+        assert done.rows == await db.fetchval("select count(*) from things") == before + 300
+
+
+async def test_what_only_the_driver_can_encode_does_not_move_the_numbers_behind_it(database: Database) -> None:
+    moments: list[datetime] = [NEW_YEAR.replace(tzinfo=UTC)] * 5000
+    moments[3000] = datetime.max.replace(tzinfo=UTC)  # for the driver, which goes on from there
+    records = list(enumerate(moments))
+    async with pool_of(database) as db:
+        await db.execute(THINGS)
+        await db.execute("create unique index on things (id)")
+        assert (await db.load("things", records, columns=["id", "at"])).rows == 5000
+        assert await db.fetchval("select id from things where at = 'infinity'") == 3000
+        await db.execute("truncate things")
+        records[4000] = (7, moments[7])
+        with pytest.raises(LoadFailed, match=r"row 4,001: 23505 ") as caught:
+            await db.load("things", records, columns=["id", "at"])
+        assert (caught.value.line, await db.fetchval("select count(*) from things")) == (4001, 0)
+        done = await db.load("things", records, columns=["id", "at"], on_reject="skip")
+        assert ([each.line for each in done.rejects], done.rows) == ([4001], 4999)
 
 
 async def test_what_fails_in_a_callers_iterable_is_the_cause(database: Database) -> None:

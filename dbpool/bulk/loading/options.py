@@ -39,7 +39,7 @@ ENCODINGS = {
 # Connections, unless others are asked for: beyond that the server has hardly more to give.
 USUAL_AT_ONCE = 4
 AT_ONCE_FOR_RECORDS = 2  # which one thread encodes; the second one is served while the first one commits
-FIRST_ROWS, MOST_ROWS = 5_000, 50_000  # of a chunk of records
+FIRST_ROWS, MOST_ROWS = 25_000, 50_000  # of a chunk of records; each takes a millisecond besides its rows
 LEAST_BYTES, MOST_BYTES = 1 << 20, 8 << 20  # of a chunk; below, its transaction costs more than can be overlooked
 
 
@@ -101,7 +101,7 @@ class Load:
         return min(max(1 << (total // 8).bit_length() >> 1, LEAST_BYTES), MOST_BYTES)
 
     def cut_rows(self, offset: int) -> int:
-        """Records of the chunk that begins with this one: few of the first ones, for which the server waits."""
+        """Records of the chunk that begins with this one: fewer of the first ones, for which the server waits."""
         return self.chunk_rows or min(FIRST_ROWS + offset, MOST_ROWS)
 
     def dialect(self, delimiter: str) -> Dialect:

@@ -1,4 +1,4 @@
-"""Records of a program, which the driver encodes for a binary COPY."""
+"""Records of a program, as a binary COPY has them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from operator import length_hint
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
+from dbpool.bulk.loading.encoding import SLICE_S, EncodedRecords
 from dbpool.bulk.loading.target import Target, quoted_list, stage_of
-from dbpool.connection import PooledConnection
-from dbpool.faults import one_line, sqlstate
+from dbpool.connection import PooledConnection, PostgresError
+from dbpool.core.recordcodec import encoder_of
+from dbpool.faults import copy_place, is_refused_data, one_line, sqlstate
 
-SLICE_S = 0.001  # of encoding, then others have their turn: as many as there are connections may follow each other
 SLICE_ROWS = 128  # between two looks at the clock
 
 
@@ -37,8 +38,27 @@ class RecordChunk:
 
     async def put(self, connection: PooledConnection, target: Target, timeout: float) -> int:
         columns = self.columns or target.columns
-        await _copy(connection, target.name, target.schema, self.records, columns, timeout)
+        before = await self._put_encoded(connection, target, columns, timeout)
+        if before < len(self.records):  # the driver knows all types, and says what is wrong
+            try:
+                await _copy(connection, target.name, target.schema, self.records[before:], columns, timeout)
+            except (PostgresError, RowRefused) as error:
+                if before == 0:
+                    raise
+                raise _behind(before, error) from error
         return len(self.records)
+
+    async def _put_encoded(
+        self, connection: PooledConnection, target: Target, columns: Sequence[str], timeout: float
+    ) -> int:
+        """Store the first ones, up to one that only the driver can encode; return how many."""
+        encode = encoder_of([target.types.get(name) for name in columns])
+        if encode is None:
+            return 0
+        encoded = EncodedRecords(self.records, encode, len(columns))
+        connection.last_sql = sql = f"COPY {target.sql} ({quoted_list(columns)}) FROM STDIN (FORMAT binary)"
+        await connection.copy_in(sql, encoded, timeout)
+        return encoded.count
 
     def apart(self) -> RecordChunk:
         return self
@@ -82,6 +102,17 @@ class RecordChunk:
         columns = self.columns or target.columns
         index = columns.index(column) if column in columns else len(row.raw)
         return repr(row.raw[index]) if index < len(row.raw) else None
+
+
+def _behind(before: int, error: PostgresError | RowRefused) -> PostgresError | RowRefused:
+    """*error* about a row that is so many behind the one that it tells."""
+    if isinstance(error, RowRefused):
+        return RowRefused(before + error.index, error.sqlstate, error.message)
+    line, column = copy_place(error)
+    if line is None or not is_refused_data(error):
+        return error
+    where = "" if column is None else f', column "{column}"'
+    return RowRefused(before + line - 1, error.sqlstate, f"{str(error).splitlines()[0]}{where}")
 
 
 class _Paced:

@@ -8,21 +8,15 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from itertools import islice
 from typing import cast
 
-from dbpool.bulk.loading.binarychunk import PIECE, SIGNATURE, TRAILER, BinaryChunk
 from dbpool.bulk.loading.files import SourceFailed
 from dbpool.bulk.loading.options import Load
 from dbpool.bulk.loading.recordchunk import RecordChunk
-from dbpool.bulk.loading.target import Target
-from dbpool.core.recordcodec import NotEncodable, encoder_of
 
-SLICE_S = 0.001  # of the caller's own work and ours, then others have their turn
+SLICE_S = 0.001  # of the caller's own work, then others have their turn
 MOST_TAKEN = 512  # at once, from records that come quickly
-ENCODED_AT_ONCE = 256
 
 
-async def chunks(
-    source: Iterable[object] | AsyncIterable[object], load: Load, target: Target
-) -> AsyncGenerator[RecordChunk | BinaryChunk, None]:
+async def chunks(source: Iterable[object] | AsyncIterable[object], load: Load) -> AsyncGenerator[RecordChunk, None]:
     """Chunks of records, tuples or mappings.
 
     Raises:
@@ -37,36 +31,11 @@ async def chunks(
         else:
             taken += _checked(part, offset + len(taken) + 1)
         while len(taken) >= (count := load.cut_rows(offset)):
-            yield await _chunk(offset, taken[:count], columns, target)
+            yield RecordChunk(offset, taken[:count], columns)
             offset += count
             taken = taken[count:]
     if taken:
-        yield await _chunk(offset, taken, columns, target)
-
-
-async def _chunk(
-    offset: int, records: Sequence[Sequence[object]], columns: tuple[str, ...] | None, target: Target
-) -> RecordChunk | BinaryChunk:
-    """Records, encoded if that can be done here."""
-    names = columns or target.columns
-    as_records = RecordChunk(offset, records, columns)
-    encode = encoder_of([target.types.get(name) for name in names])
-    if encode is None:
-        return as_records
-    pieces, piece, clock = [SIGNATURE], bytearray(), time.perf_counter
-    pause_at = clock() + SLICE_S
-    for start in range(0, len(records), ENCODED_AT_ONCE):
-        try:
-            piece += encode(records[start : start + ENCODED_AT_ONCE])
-        except NotEncodable:
-            return as_records  # the driver finds out why
-        if len(piece) >= PIECE:
-            pieces.append(bytes(piece))
-            piece.clear()
-        if clock() > pause_at:
-            await asyncio.sleep(0)
-            pause_at = clock() + SLICE_S
-    return BinaryChunk(offset, len(records), 0, [*pieces, bytes(piece), TRAILER], names, lambda: as_records.records)
+        yield RecordChunk(offset, taken, columns)
 
 
 async def _parts(source: Iterable[object] | AsyncIterable[object]) -> AsyncIterator[list[object]]:
