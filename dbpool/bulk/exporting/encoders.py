@@ -13,8 +13,8 @@ _LEVEL: Final = 6  # gzip's own
 class Encoder(Protocol):
     """Turns the blocks of one file into its bytes; called in a thread, one call at a time."""
 
-    def encode(self, block: Sequence[bytes]) -> bytes:
-        """What can be written now that *block* has come; may be empty."""
+    def encode(self, block: Sequence[bytes]) -> Sequence[bytes]:
+        """What can be written now that *block* has come, in pieces; they may be empty."""
 
     def finish(self) -> bytes:
         """The rest."""
@@ -26,9 +26,9 @@ class Framed:
     def __init__(self, before: bytes = b"", behind: bytes = b"") -> None:
         self._before, self._behind = before, behind
 
-    def encode(self, block: Sequence[bytes]) -> bytes:
+    def encode(self, block: Sequence[bytes]) -> Sequence[bytes]:
         before, self._before = self._before, b""
-        return b"".join([before, *block] if before else block)
+        return [before, *block] if before else block
 
     def finish(self) -> bytes:
         return self._before + self._behind
@@ -41,8 +41,8 @@ class Gzipped:
         self._inner = inner
         self._squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
 
-    def encode(self, block: Sequence[bytes]) -> bytes:
-        return self._squeeze.compress(self._inner.encode(block))
+    def encode(self, block: Sequence[bytes]) -> Sequence[bytes]:
+        return list(map(self._squeeze.compress, self._inner.encode(block)))
 
     def finish(self) -> bytes:
         return self._squeeze.compress(self._inner.finish()) + self._squeeze.flush()

@@ -75,16 +75,16 @@ class FileOutlet:
                 self._file.close()
             self._unfinished.unlink(missing_ok=True)
 
-    def _write(self, data: bytes) -> BinaryIO:
+    def _write(self, pieces: Block) -> BinaryIO:
         with self._told():
             if self._file is None:
                 self._file = self._unfinished.open("xb")
-            self._file.write(data)
-        self.size += len(data)
+            self._file.writelines(pieces)  # not joined: they are large
+        self.size += sum(map(len, pieces))
         return self._file
 
     def _finish(self) -> None:
-        file = self._write(self._encoder.finish())
+        file = self._write([self._encoder.finish()])
         with self._told():
             file.flush()
             if self._is_durable:
@@ -110,7 +110,7 @@ class ObjectOutlet:
         self._encoder = encoder
 
     async def write(self, block: Block) -> None:
-        await in_thread(lambda: self._write(self._encoder.encode(block)))
+        await in_thread(lambda: self._write(b"".join(self._encoder.encode(block))))
 
     async def finish(self) -> None:
         await in_thread(self._finish)
@@ -140,7 +140,7 @@ class CallOutlet:
         self._encoder = encoder
 
     async def write(self, block: Block) -> None:
-        await self._pass_on(await in_thread(lambda: self._encoder.encode(block)))
+        await self._pass_on(await in_thread(lambda: b"".join(self._encoder.encode(block))))
 
     async def finish(self) -> None:
         await self._pass_on(await in_thread(self._encoder.finish))

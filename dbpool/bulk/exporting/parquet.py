@@ -113,11 +113,11 @@ class ParquetEncoder:
         self._writer = pq.ParquetWriter(self._made, self._schema)
         self._group: list[pa.Table] = []
 
-    def encode(self, block: Sequence[bytes]) -> bytes:
+    def encode(self, block: Sequence[bytes]) -> Sequence[bytes]:
         self._group.append(self._table(b"".join(block)))
         if sum(table.nbytes for table in self._group) >= GROUP_BYTES:
             self._end_group()
-        return self._made.take()
+        return [self._made.take()]
 
     def finish(self) -> bytes:
         self._end_group()

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 from dbpool.connection import PooledConnection, Record, Want
 from dbpool.core.copyformats import CopyOptions
+from dbpool.driver import large_reads
 from dbpool.faults import told_as_ours
 
 
@@ -72,7 +73,8 @@ class Session:
                     silence.reschedule(noted_at + self.patience_s)
 
                 no_limit = PooledConnection.drivers_limit  # its own would also count the time that a target takes
-                status = await self.connection.copy_from_query(sql, output=output, timeout=no_limit, **options)
+                with large_reads(self.connection):
+                    status = await self.connection.copy_from_query(sql, output=output, timeout=no_limit, **options)
         return int(status.rpartition(" ")[2])
 
     def _told(self) -> AbstractContextManager[None]:
