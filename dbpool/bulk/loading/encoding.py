@@ -31,19 +31,21 @@ class EncodedRecords:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         clock = time.perf_counter
-        piece = bytearray(BINARY_HEADER)
+        parts, size = [BINARY_HEADER], len(BINARY_HEADER)
         pause_at = clock() + SLICE_S
         while self.count < len(self._records):
             part = self._records[self.count : self.count + self._at_once]
             try:
-                piece += self._encode(part)
+                encoded = self._encode(part)
             except NotEncodable:
                 break
             self.count += len(part)
-            if len(piece) >= PIECE:
-                yield bytes(piece)
-                piece.clear()
+            parts.append(encoded)
+            size += len(encoded)
+            if size >= PIECE:
+                yield b"".join(parts)
+                parts, size = [], 0
             if clock() > pause_at:
                 await asyncio.sleep(0)
                 pause_at = clock() + SLICE_S
-        yield bytes(piece + BINARY_TRAILER)
+        yield b"".join([*parts, BINARY_TRAILER])
