@@ -20,14 +20,16 @@ Kind = Literal["container", "embedded", "url"]
 IMAGE = os.environ.get("DBPOOL_TEST_IMAGE") or "postgres:18-alpine"
 LABEL = "dbpool.tests"  # on our containers, with the process that they belong to
 DOCKER_TIMEOUT = 5  # seconds for an engine on this machine to answer
+DATA = "/dbpool"  # in memory: a database is made in a fifth of the time that it takes on a disk
 
-# Nothing in a test's database has to survive a crash of the machine. 200 connections leave room for load tests, and
-# prepared transactions are something that a connection can leave behind.
+# Nothing in a test's database has to survive a crash of the machine, and its log, which may be in memory, may be short.
+# 200 connections leave room for load tests, and prepared transactions are something that a connection can leave behind.
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "200",
     "max_prepared_transactions": "10",
+    "max_wal_size": "128MB",
     "synchronous_commit": "off",
 }
 
@@ -122,6 +124,7 @@ def _container() -> Iterator[str]:
     password = secrets.token_hex(16)  # its port may be open to the network
     container = PostgresContainer(IMAGE, username="postgres", password=password, dbname="postgres", driver=None)
     container.with_kwargs(labels={LABEL: f"{socket.gethostname()} {os.getpid()}"})
+    container.with_tmpfs_mount(DATA).with_env("PGDATA", f"{DATA}/data")
     container.with_command(" ".join(["postgres", *(f"-c {name}={value}" for name, value in SETTINGS.items())]))
     with container:
         yield container.get_connection_url()
