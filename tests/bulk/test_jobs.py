@@ -31,7 +31,7 @@ async def test_every_item_has_its_effect_once_and_a_second_run_does_nothing(shop
 
 
 async def test_a_pool_of_one_connection_is_enough_for_two_jobs_at_once(shop: Database) -> None:
-    async with pool_of(shop, 2) as db, witness_of(shop) as witness:
+    async with pool_of(shop, 2, acquire_timeout=2) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
         jobs = [db.job(name, INSERT, range(1000), chunk=10, at_once=2) for name in ("one", "two")]
         await asyncio.gather(*(job.run() for job in jobs))

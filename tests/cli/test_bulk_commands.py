@@ -110,7 +110,7 @@ async def test_a_signal_ends_the_reading_and_what_was_read_is_answered(
     database: Database, tmp_path: Path, number: signal.Signals
 ) -> None:
     out = tmp_path / "out.ndjson"
-    sql = "select pg_sleep(0.01), $1::int as n"
+    sql = "select pg_sleep(0.002), $1::int as n"  # nothing is written before 500 of them are answered
     process = await start("bulk", sql, "--params", numbers(tmp_path, 100_000), "--out", str(out), dsn=database.dsn)
 
     async def has_begun() -> bool:
