@@ -113,7 +113,8 @@ async def test_connections_that_break_are_replaced_within_the_bound(database: Da
 
 ALL_OURS = """
 select pg_terminate_backend(pid) from pg_stat_activity
-where usename like 'role_of_%' and state is not null -- one that still begins would count on after its client has gone
+where usename = 'role_of_' || current_database()
+and state is not null -- one that still begins would count on after its client has gone
 """
 
 
@@ -122,7 +123,7 @@ async def storm(witness: Witness) -> None:
     while True:
         await witness.run(
             "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where usename like 'role_of_%' and state is not null"
+            " where usename = 'role_of_' || current_database() and state is not null"
         )
         await asyncio.sleep(0.02)
 

@@ -150,8 +150,8 @@ async def kill(witness: Witness, rng: random.Random) -> None:
     """End one session of ours after the other, idle, busy or about to begin."""
     while True:
         await witness.run(
-            "select pg_terminate_backend(pid) from (select pid from pg_stat_activity where usename like 'role_of_%'"
-            " order by random() limit 1) as one"
+            "select pg_terminate_backend(pid) from (select pid from pg_stat_activity"
+            " where usename = 'role_of_' || current_database() order by random() limit 1) as one"
         )
         await asyncio.sleep(rng.random() * 0.02)
 
