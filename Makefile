@@ -12,6 +12,11 @@ READY := $(VENV)/.ready
 UV    ?= uv
 ARGS  ?=
 
+# Two processes share many tests out, each with a server of its own: most tests wait. What ARGS choose runs in one,
+# unless WORKERS says otherwise.
+WORKERS ?= $(if $(ARGS),0,2)
+PYTEST  := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=worksteal
+
 # the linters share two processors; output of each stays together where make can do that (4.0 and later)
 PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -28,7 +33,7 @@ demo: $(READY) ## show what the pool does, on a PostgreSQL of its own
 	@$(BIN)/dbpool demo $(ARGS)
 
 test: $(READY) ## the whole test suite
-	@$(PY) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: $(READY) ## format, lint, types, layers, dependencies, tests without a server (under 20 s)
 	@$(MAKE) $(PARALLEL) -k check-types check-tests check-lint check-format check-layers check-dependencies
@@ -50,7 +55,7 @@ check-lint: ; @$(BIN)/ruff check --quiet .
 check-types: ; @$(BIN)/mypy --no-error-summary
 check-layers: ; @out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 check-dependencies: ; @out=$$($(BIN)/deptry . 2>&1) || { echo "$$out"; exit 1; }
-check-tests: ; @$(PY) -m pytest -q tests/core tests/loop $(ARGS)
+check-tests: ; @$(PYTEST) -q tests/core tests/loop $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@rm -f $@

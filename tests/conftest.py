@@ -1,12 +1,13 @@
-"""Fixtures for all tests: one server a session, one database a test."""
+"""Fixtures for all tests: one server a session, or a worker of it, and one database a test."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,27 +18,41 @@ from tests.support.server import Choice, Server, choose, running
 T = TypeVar("T")
 
 CHOICE = pytest.StashKey[Choice]()
-VERSION = pytest.StashKey[str]()
+USED = pytest.StashKey[set[str]]()  # the servers that tests ran on, in words
 
 
-def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> str:
-    """Say which server the tests collected will use; tests that use none must not pay for the choice."""
-    if not any("server" in getattr(item, "fixturenames", ()) for item in items):
-        return "server: none needed"
-    config.stash[CHOICE] = choose(config.get_terminal_writer().line)
-    return f"server: {config.stash[CHOICE]}"
+@pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the report below
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Choose the server that the tests collected will use; tests that use none must not pay for the choice."""
+    if any("server" in getattr(item, "fixturenames", ()) for item in session.items):
+        session.config.stash[CHOICE] = choose(lambda text: _say(session.config, text))
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    return f"server: {config.stash.get(CHOICE, None) or 'none needed'}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["servers"] = sorted(_used(session.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - xdist's end of a worker
+    _used(node.config).update(getattr(node, "workeroutput", {}).get("servers", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if version := config.stash.get(VERSION, None):
-        terminalreporter.write_line(f"server: {config.stash[CHOICE]}, PostgreSQL {version}")
+    for server in sorted(_used(config)):
+        terminalreporter.write_line(f"server: {server}")
 
 
 @pytest.fixture(scope="session")
 def server(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """The session's PostgreSQL: ``.dsn(database)``, ``.admin``, ``.kind``."""
-    with running(pytestconfig.stash.get(CHOICE, None) or choose()) as server:
-        pytestconfig.stash[VERSION] = _run(_version(server))
+    """The session's PostgreSQL: ``.dsn(database)``, ``.admin``, ``.kind``. Each worker has one of its own."""
+    choice = pytestconfig.stash.get(CHOICE, None) or choose()
+    with running(choice) as server:
+        _used(pytestconfig).add(f"{choice}, PostgreSQL {_run(_version(server))}")
         yield server
 
 
@@ -65,6 +80,16 @@ async def shop(server: Server, template: str) -> AsyncIterator[Database]:
     """A migrated database, without rows; a connection left over in it fails the test."""
     async with new_database(server, template) as database:
         yield database
+
+
+def _used(config: pytest.Config) -> set[str]:
+    return config.stash.setdefault(USED, set())
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """Show *text* at once, also from a worker, which has no terminal of its own."""
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        sys.stderr.write(f"{text}\n")
 
 
 async def _version(server: Server) -> str:
