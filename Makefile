@@ -20,7 +20,9 @@ PYTEST  := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 # the linters share two processors; output of each stays together where make can do that (4.0 and later)
 PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-.PHONY: help setup demo test check bench clean lock
+LINT := check-types check-lint check-format check-layers check-dependencies
+
+.PHONY: help setup demo test check lint bench clean lock
 .PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
 
 help: ## list the targets
@@ -35,8 +37,11 @@ demo: $(READY) ## show what the pool does, on a PostgreSQL of its own
 test: $(READY) ## the whole test suite
 	@$(PYTEST) $(ARGS)
 
-check: $(READY) ## format, lint, types, layers, dependencies, tests without a server (under 20 s)
-	@$(MAKE) $(PARALLEL) -k check-types check-tests check-lint check-format check-layers check-dependencies
+check: $(READY) ## all that lint does, and the tests without a server (under 20 s)
+	@$(MAKE) $(PARALLEL) -k check-tests $(LINT)
+
+lint: $(READY) ## format, lint, types, layers, dependencies
+	@$(MAKE) $(PARALLEL) -k $(LINT)
 
 bench: $(READY) ## side by side with other pools
 	@$(PY) -m bench $(ARGS)
