@@ -97,7 +97,7 @@ async def test_callers_that_run_out_of_time_keep_to_the_bound(database: Database
     async with role_in(database, limit=BOUND) as dsn, pool_of(dsn, BOUND) as db, witness_of(database) as witness:
         async with witness.holding():
             for _ in range(5):
-                calls = [db.fetch("select pg_advisory_xact_lock(1)", timeout=0.05) for _ in range(BOUND)]
+                calls = [db.fetch("select pg_advisory_xact_lock(1)", timeout=0.3) for _ in range(BOUND)]
                 ends = await asyncio.gather(*calls, return_exceptions=True)
                 assert [type(end) for end in ends] == [QueryTimeout] * BOUND
                 await settled(db)
