@@ -12,6 +12,8 @@ from tests.support.databases import Database
 from tests.support.exports import LARGE, MIXED, PAGE, servers_own
 from tests.support.pools import Witness, becomes, held, pool_of, role_in, settled, until, witness_of
 
+HERE = "database = (select oid from pg_database where datname = current_database())"
+
 
 class Stalled:
     """A target that takes nothing until it is told to, so that an export stands in its middle."""
@@ -64,7 +66,7 @@ async def test_a_lock_that_excludes_readers_waits_behind_the_export_not_within_i
                 group.create_task(other.run("truncate large"))
 
                 async def truncate_waits() -> bool:
-                    return bool(await witness.value("select count(*) from pg_locks where not granted"))
+                    return bool(await witness.value("select count(*) from pg_locks where not granted and " + HERE))
 
                 await until(truncate_waits)
 

@@ -252,7 +252,11 @@ async def test_session_state_is_reset_as_asyncpg_resets_it(create: Create, datab
             await connection.execute("set search_path = nowhere; create temp table kept (n int)")
             await connection.execute("select pg_advisory_lock(1)")
         assert await pool.fetchval("show search_path") != "nowhere"
-        assert await pool.fetchval("select count(*) from pg_locks where locktype = 'advisory'") == 0
+        locks = (
+            "select count(*) from pg_locks join pg_database d on d.oid = database"
+            " where locktype = 'advisory' and datname = current_database()"
+        )
+        assert await pool.fetchval(locks) == 0
         assert await pool.fetchval("select count(*) from pg_temp.kept") == 0
         await pool.execute("set search_path = nowhere")
         assert await pool.fetchval("show search_path") != "nowhere"
