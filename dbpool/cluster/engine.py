@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from dbpool.errors import JobError, UsageError
+from dbpool.finish import finish
 
 T = TypeVar("T")
 
 CONNECT_S = 10.0
 CALL_S = 30.0  # for a worker to import this package, or to close its pool
-_ON_THIS_MACHINE = ("127.", "localhost", "[::1]")
+CLOSE_S = 5.0
 
 
 class Engine:
@@ -48,20 +53,25 @@ class Engine:
             raise UsageError(
                 f"run_on takes a distributed.Client or its scheduler's address, not {type(cluster).__name__}"
             )
+        client: Any = None
         try:
             resolve_address(cluster)
-            client = await make(
+            client = make(
                 cluster, asynchronous=True, security=security, set_as_default=False, timeout=CONNECT_S, name="dbpool"
             )
-        except (OSError, ValueError) as error:
-            raise JobError(f"no Dask scheduler answers at {cluster}: {error}") from error
+            await client
+        except BaseException as error:
+            if client is not None:
+                with suppress(Exception):
+                    await finish(client.close(CLOSE_S))
+            if isinstance(error, (OSError, ValueError, TypeError)):  # TypeError: tls:// without certificates
+                raise JobError(f"no Dask scheduler answers at {cluster}: {error}") from error
+            raise
         return cls(client)
 
-    @property
-    def is_private(self) -> bool:
-        """Whether what is sent to workers stays on this machine or is encrypted, as far as the address tells."""
-        parts = urlsplit(self.address)
-        return parts.scheme in ("tls", "inproc") or parts.netloc.startswith(_ON_THIS_MACHINE)
+    def is_private(self, *others: str) -> bool:
+        """Whether what is sent by way of the scheduler and *others*, addresses too, nobody else can read."""
+        return all(_is_private(address) for address in (self.address, *others))
 
     async def workers(self) -> dict[str, str]:
         """The workers that are there: their addresses, with what tells a process from a later one at the same address.
@@ -73,13 +83,15 @@ class Engine:
             found = await self._client.scheduler.identity(n_workers=-1)
         return {address: worker["id"] for address, worker in found["workers"].items() if worker["status"] == "running"}
 
-    async def call(self, address: str, function: Callable[..., Awaitable[T]], *args: object) -> T:
+    async def call(
+        self, address: str, function: Callable[..., Awaitable[T]], *args: object, timeout: float = CALL_S
+    ) -> T:
         """Run *function* in a worker's event loop, once.
 
         Raises:
             OSError: the worker is gone.
         """
-        async with asyncio.timeout(CALL_S):
+        async with asyncio.timeout(timeout):
             answers = await self._client.run(function, *args, workers=[address])
         if address not in answers:
             raise ConnectionError(f"the worker at {address} is gone")
@@ -89,16 +101,37 @@ class Engine:
     async def result_of(self, address: str, key: str, function: Callable[..., Awaitable[T]], *args: object) -> T:
         """The same as a task called *key*, which the scheduler's pages show, and may run again on that worker.
 
+        Raises:
+            TaskGone: the scheduler has forgotten the task, or is gone itself.
         Cancelling: the task is forgotten, but what is under way goes on.
         """
-        future = self._client.submit(
-            function, *args, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # items are what is to be sent
+            future = self._client.submit(
+                function, *args, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
+            )
         try:
             result: T = await future
             return result
+        except CancelledError as error:  # concurrent.futures' own, not asyncio's
+            raise TaskGone(str(error)) from error
         finally:
             future.release()  # a task that nobody wants any more is not begun
 
     async def close(self) -> None:
-        await self._client.close(CONNECT_S)
+        await self._client.close(CLOSE_S)
+
+
+class TaskGone(Exception):
+    """The scheduler does not know a task any more."""
+
+
+def _is_private(address: str) -> bool:
+    parts = urlsplit(address)
+    if parts.scheme in ("tls", "wss", "inproc"):
+        return True
+    host = parts.hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

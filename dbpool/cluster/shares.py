@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from dbpool import __version__
 from dbpool.bulk.jobs.storing import Chunk, Stored
-from dbpool.cluster.engine import Engine
+from dbpool.cluster.engine import CLOSE_S, Engine, TaskGone
 from dbpool.cluster.unit import Unit
-from dbpool.cluster.worker import Grant, ShareUnknown, close_share, open_share, store_unit
+from dbpool.cluster.worker import Grant, close_older, close_share, open_share, store_unit
 from dbpool.core.shares import Division
 from dbpool.errors import JobError
+from dbpool.faults import one_line
 
 AT_A_WORKER = 2  # units: one that is stored, one that waits there
 LOOK_S = 0.5  # between two looks at who is there
@@ -47,24 +49,31 @@ class _Share:
     async def store(self, key: str, unit: Unit) -> Stored:
         """Have *unit* stored.
 
-        Raises: _Lost; what storing it raises.
+        Raises: _Lost; TaskGone; what storing it raises.
         """
         storing = asyncio.ensure_future(self._engine.result_of(self.address, key, store_unit, self.name, unit))
         try:
             awaited: list[asyncio.Future[Any]] = [storing, self._lost]
             await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-            if not storing.done() or storing.cancelled():  # cancelled by the scheduler
+            stored = storing.result() if storing.done() else None
+            if stored is None:
+                self.lose()
                 raise _Lost
-            return storing.result()
-        except ShareUnknown:
-            self.lose()
-            raise _Lost from None
+            return stored
         finally:
             storing.cancel()
 
+    async def close(self) -> None:
+        with suppress(Exception):  # it is gone, and its connections are
+            await self._engine.call(self.address, close_share, self.name, timeout=CLOSE_S)
+
 
 class Shares:
-    """Gives shares to the workers that are there, and units to those that have one."""
+    """Gives shares to the workers that are there, and units to those that have one.
+
+    Args:
+        grant: what the share of this number is.
+    """
 
     def __init__(
         self,
@@ -73,6 +82,8 @@ class Shares:
         grant: Callable[[int], Grant],
         left_over: LeftOver,
         chunks: int,
+        *,
+        is_secret: bool,
     ) -> None:
         self.at_once = division.shares * AT_A_WORKER
         self.in_a_row = chunks
@@ -80,9 +91,12 @@ class Shares:
         self._division = division
         self._grant = grant
         self._left_over = left_over
-        self._given: list[_Share] = []  # none of them lost
+        self._is_secret = is_secret  # a password is in every grant
+        self._given: list[_Share] = []
+        self._known: dict[str, str] = {}  # workers that were there at the last look
         self._count = 0  # of those that were ever given
         self._may_have_left = True  # sessions of an earlier run, or of a lost worker
+        self._why = "there is none"  # nobody has a share
         self._slots: asyncio.Queue[_Share | None] = asyncio.Queue()  # None: there will be no more
         self._failure: Exception | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -97,12 +111,15 @@ class Shares:
         Cancelling: the worker may store it all the same, until its share is closed.
         """
         sent = Unit.of(unit)
-        for times in range(MOST_LOST):
+        lost, times = 0, count()
+        while lost < MOST_LOST:
             share = await self._free()
             try:
-                return await share.store(f"dbpool-{share.name}-{sent.first}-{times}".replace(" ", "-"), sent)
+                return await share.store(f"{share.name}-{sent.first}-{next(times)}".replace(" ", "-"), sent)
             except _Lost:
-                continue
+                lost += 1
+            except TaskGone:  # nobody knows whether its worker is: who asks it the next time finds out
+                await asyncio.sleep(LOOK_S)
             finally:
                 if not share.is_lost:
                     self._slots.put_nowait(share)
@@ -123,33 +140,43 @@ class Shares:
 
     async def _look_on(self) -> None:
         clock = asyncio.get_running_loop().time
-        well_at, why = clock(), "there is none"
+        well_at = clock()
         try:
             while True:
                 try:
                     await self._look()
+                    if self._given:
+                        well_at = clock()
                 except (OSError, TimeoutError) as error:
-                    why = str(error) or type(error).__name__
-                if self._given:
-                    well_at = clock()
-                elif clock() - well_at > PATIENCE_S:
-                    raise JobError(f"no worker at {self._engine.address} for {PATIENCE_S:.0f} s: {why}")
+                    self._why = f"the scheduler does not answer: {str(error) or type(error).__name__}"
+                if clock() - well_at > PATIENCE_S:
+                    raise JobError(f"no worker at {self._engine.address} for {PATIENCE_S:.0f} s: {self._why}")
                 await asyncio.sleep(LOOK_S)
         except Exception as error:
             self._failure = error
             self._slots.put_nowait(None)
+            for share in self._given:
+                share.lose()  # whoever waits for it asks for another, and is told
 
     async def _look(self) -> None:
         """See who is there; give shares to newcomers where some are left."""
         present = await self._engine.workers()
-        for share in [each for each in self._given if present.get(each.address) != each.worker]:
+        for share in [each for each in self._given if each.is_lost or present.get(each.address) != each.worker]:
             share.lose()
             self._given.remove(share)
             self._may_have_left = True
+        await asyncio.gather(*(self._tidy(new) for new in present if present[new] != self._known.get(new)))
+        self._known = present
         busy = {share.address for share in self._given}
-        newcomers = [address for address in present if address not in busy]
-        room = await self._room()
-        await asyncio.gather(*(self._give(address, present[address]) for address in newcomers[:room]))
+        idle = [address for address in present if address not in busy]
+        room = await self._room() if idle else 0
+        await asyncio.gather(*(self._give(address, present[address]) for address in idle[:room]))
+
+    async def _tidy(self, address: str) -> None:
+        """Have a worker close what a run of this job has left there that was killed."""
+        grant = self._grant(0)
+        with suppress(Exception):  # whoever gives it a share meets the same, and says so
+            await self._engine.call(address, close_older, grant.job, grant.run, timeout=CLOSE_S)
 
     async def _room(self) -> int:
         """Shares that may be given now."""
@@ -160,17 +187,23 @@ class Shares:
         room = 0
         while self._division.has_room(len(self._given) + room, left_over):
             room += 1
+        self._why = f"{left_over} sessions of lost workers, or of an earlier run, are there still" if left_over else ""
         return room
 
     async def _give(self, address: str, worker: str) -> None:
+        if self._is_secret and not self._engine.is_private(address):
+            raise JobError(f"the worker at {address} would be sent a password for everybody on the network to read")
         self._count += 1
         grant = self._grant(self._count)
         try:
             version = await self._engine.call(address, open_share, grant)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            self._why = f"the worker at {address} does not answer: {str(error) or type(error).__name__}"
             return  # it is gone, or the next look finds it again
-        except (ImportError, AttributeError) as error:
-            raise JobError(f"the worker at {address} has no dbpool like this one: {error}") from error
+        except Exception as error:
+            raise JobError(
+                f"the worker at {address} cannot take part, which needs dbpool {__version__} there: {one_line(error)}"
+            ) from error
         if version != __version__:
             raise JobError(f"the worker at {address} has dbpool {version}, and this process {__version__}")
         share = _Share(self._engine, address, worker, grant.name)
@@ -183,9 +216,7 @@ class Shares:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
-
-        async def close(share: _Share) -> None:
-            with suppress(Exception):  # it is gone, and its connections are
-                await self._engine.call(share.address, close_share, share.name)
-
-        await asyncio.gather(*map(close, self._given))
+        with suppress(Exception):  # some of them may be gone since the last look
+            present = await self._engine.workers()
+            self._given = [each for each in self._given if present.get(each.address) == each.worker]
+        await asyncio.gather(*(share.close() for share in self._given))

@@ -35,4 +35,15 @@ class Unit:
             raise UsageError(f"these items cannot be sent to workers, as they cannot be pickled: {error}") from error
 
     def chunks(self) -> list[Chunk]:
-        return [Chunk(number, keys) for number, keys in enumerate(pickle.loads(self.pickled), self.first)]  # noqa: S301 - from the process that runs the job
+        """The chunks again.
+
+        Raises:
+            UsageError: a value's class is not known here.
+        """
+        try:
+            keys: list[list[object]] = pickle.loads(self.pickled)  # noqa: S301 - from the process that runs the job
+        except Exception as error:
+            raise UsageError(
+                f"a worker cannot read these items: {error}. Their class must be in a module that workers can import"
+            ) from error
+        return [Chunk(number, each) for number, each in enumerate(keys, self.first)]

@@ -9,12 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbpool import __version__
+from dbpool import DatabasePool, __version__
 from dbpool.bulk.jobs.storing import Stored, Storing, Target
 from dbpool.bulk.window import results_of
 from dbpool.cluster.connect import Connect
 from dbpool.cluster.unit import Unit
 from dbpool.connection import PooledConnection
+from dbpool.errors import UsageError
 
 CLOSE_S = 2.0  # for what is under way to end, when nobody wants it any more
 
@@ -24,29 +25,28 @@ class Grant:
     """A worker's share: *connections*, whose application_name is *name*; *job* and *run* say for what."""
 
     name: str
-    job: int
+    job: str  # of this name, in that database, begun at that time
     run: str
     connections: int
     target: Target
     connect: Connect = field(repr=False)
 
 
-class ShareUnknown(Exception):
-    """This process has no such share: it was started after that was given."""
-
-
 class _Share:
-    """The pool of one grant."""
+    """The pool of one grant: opened by the first unit, until it is closed."""
 
     def __init__(self, grant: Grant) -> None:
         self.grant = grant
         self._db = grant.connect(grant.connections, grant.name)
-        self._opening = asyncio.Lock()
+        if not isinstance(self._db, DatabasePool):
+            raise UsageError(f"connect= must return a DatabasePool, not {type(self._db).__name__}")
+        self._opening: asyncio.Task[object] | None = None
         self._storing = Storing(grant.target, self, grant.connections)
 
     async def store(self, unit: Unit) -> Stored:
-        async with self._opening:
-            await self._db.open()  # does nothing the second time
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._db.open())
+        await asyncio.shield(self._opening)
         rest = deque(unit.chunks())
         fair = -(-len(rest) // self.grant.connections)  # so that every connection has something to do
 
@@ -66,32 +66,36 @@ class _Share:
             yield connection
 
     async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self._db.close(CLOSE_S)
 
 
 _shares: dict[str, _Share] = {}  # of this process, by name; a pool is never sent anywhere
 
 
+async def close_older(job: str, run: str) -> None:
+    """Close what an earlier run of *job*, which was killed, has left in this process."""
+    for share in [each for each in _shares.values() if each.grant.job == job and each.grant.run != run]:
+        await close_share(share.grant.name)
+
+
 async def open_share(grant: Grant) -> str:
     """Accept *grant*; nothing is connected yet. Returns the version of this package here."""
-    left = [share for share in _shares.values() if share.grant.job == grant.job and share.grant.run != grant.run]
-    for share in left:  # of a run that was killed
-        await close_share(share.grant.name)
     _shares[grant.name] = _Share(grant)
     return __version__
 
 
-async def store_unit(name: str, unit: Unit) -> Stored:
-    """Store what is not stored yet of *unit*, with the share called *name*.
+async def store_unit(name: str, unit: Unit) -> Stored | None:
+    """Store what is not stored yet of *unit*, with the share called *name*; None if this process has no such share.
 
     It is safe to do it twice, at the same time too: each chunk is stored by whoever comes first.
 
-    Raises: ShareUnknown; as ``Storing.store``.
+    Raises: as ``Storing.store``; UsageError.
     """
     share = _shares.get(name)
-    if share is None:
-        raise ShareUnknown(name)
-    return await share.store(unit)
+    return None if share is None else await share.store(unit)
 
 
 async def close_share(name: str) -> None:

@@ -13,16 +13,20 @@ import asyncpg
 import distributed
 import pytest
 
-from dbpool import CsvRows, DatabasePool, JobBusy, JobChanged, JobError, UsageError
+from dbpool import CsvRows, DatabasePool, JobBusy, JobChanged, JobError, UsageError, create_pool
+from dbpool.bulk.access import Access
 from dbpool.bulk.jobs.storing import Chunk
 from dbpool.cluster import worker
+from dbpool.cluster.connect import SameSettings
+from dbpool.cluster.engine import _is_private
 from dbpool.cluster.unit import Unit
-from dbpool.cluster.worker import Grant, ShareUnknown, close_share, open_share, store_unit
+from dbpool.cluster.worker import Grant, close_older, close_share, open_share, store_unit
 from dbpool.core.chunks import first_item
 from tests.support.clusters import Cluster, cluster_of, noting
-from tests.support.databases import Database
+from tests.support.databases import Database, new_database
 from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, job_of
-from tests.support.pools import Witness, pool_of, role_in, until, witness_of
+from tests.support.pools import Witness, dsn_with, pool_of, role_in, until, witness_of
+from tests.support.server import Server
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -158,7 +162,7 @@ async def test_what_cannot_work_is_said_in_one_sentence(
     shop: Database, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dbpool.cluster.engine.CONNECT_S", 1.0)
-    monkeypatch.setattr("dbpool.cluster.shares.PATIENCE_S", 1.0)
+    monkeypatch.setattr("dbpool.cluster.run.PATIENCE_S", 1.0)
     async with pool_of(shop, 1) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
         for cluster_given, options, error, words in [
@@ -184,7 +188,7 @@ async def test_what_cannot_work_is_said_in_one_sentence(
 
 async def give(db: DatabasePool, dsn: str, name: str, run: str = "run") -> None:
     target = job_of(db)._target(await job_of(db)._entered(COUNT))  # noqa: SLF001
-    await open_share(Grant(name, target.job_id, run, 2, target, lambda most, _: DatabasePool(dsn, most)))
+    await open_share(Grant(name, "the job", run, 2, target, lambda most, _: DatabasePool(dsn, most)))
 
 
 def unit(first: int, last: int) -> Unit:
@@ -200,8 +204,8 @@ async def test_units_may_be_stored_anywhere_twice_and_at_the_same_time(shop: Dat
             await give(db, shop.dsn, name)
         units = [unit(0, 6), unit(7, 13), unit(14, 19), unit(3, 15)]
         stored = await asyncio.gather(*(store_unit(name, each) for each in units for name in [*names, "one"]))
-        assert sum(each.done for each in stored) == COUNT
-        assert sum(each.skipped for each in stored) == 2 * COUNT + 3 * 13 * CHUNK
+        assert sum(each.done for each in stored if each is not None) == COUNT
+        assert sum(each.skipped for each in stored if each is not None) == 2 * COUNT + 3 * 13 * CHUNK
         for name in names:
             await close_share(name)
         await assert_each_once(witness)
@@ -209,18 +213,145 @@ async def test_units_may_be_stored_anywhere_twice_and_at_the_same_time(shop: Dat
 
 
 async def test_a_process_that_was_never_given_a_share_says_so_and_connects_to_nothing(shop: Database) -> None:
-    with pytest.raises(ShareUnknown):
-        await store_unit("nobody's", unit(0, 1))
+    assert await store_unit("nobody's", unit(0, 1)) is None
     await close_share("nobody's")
 
 
-async def test_a_share_of_an_earlier_run_is_closed_when_the_next_begins(shop: Database) -> None:
+async def test_what_an_earlier_run_of_the_same_job_has_left_is_closed_and_nothing_else(shop: Database) -> None:
     async with pool_of(shop, 1) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
         await give(db, shop.dsn, "old")
         await store_unit("old", unit(0, 1))
-        await give(db, shop.dsn, "new", run="next")
-        assert list(worker._shares) == ["new"]  # noqa: SLF001
-        with pytest.raises(ShareUnknown):
-            await store_unit("old", unit(2, 3))
-        await close_share("new")
+        await close_older("another job", "next")
+        assert list(worker._shares) == ["old"]  # noqa: SLF001
+        await close_older("the job", "next")
+        assert await store_unit("old", unit(2, 3)) is None
+
+
+async def test_a_share_that_is_closed_while_its_pool_is_opened_leaves_no_session(shop: Database) -> None:
+    async with pool_of(shop, 1) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        for turns in (0, 1, 2, 5, 20, 50):
+            await give(db, shop.dsn, "quick")
+            storing = asyncio.create_task(store_unit("quick", unit(0, 1)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await close_share("quick")
+            await asyncio.wait([storing], timeout=10)
+            assert storing.done()
+            storing.cancelled() or storing.exception()
+            await until(partial(only_the_pool, witness), 10)
+
+
+async def only_the_pool(witness: Witness) -> bool:
+    return len(await witness.pids()) <= 1
+
+
+async def test_a_units_items_of_a_class_that_a_worker_cannot_import_are_refused() -> None:
+    made = Unit.of([Chunk(0, [Plain(1)])])
+    assert "Plain" not in repr(made)
+    odd = Unit(0, made.pickled.replace(b"Plain", b"Gone_"))
+    with pytest.raises(UsageError, match=r"a worker cannot read these items: .*Gone_"):
+        odd.chunks()
+
+
+class Plain:
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    ("address", "is_private"),
+    [
+        ("tcp://127.0.0.1:8786", True),
+        ("tcp://[::1]:8786", True),
+        ("tcp://localhost:8786", True),
+        ("tls://10.0.0.5:8786", True),
+        ("inproc://10.0.0.5/1/2", True),
+        ("tcp://10.0.0.5:8786", False),
+        ("tcp://localhost.example.org:8786", False),
+        ("tcp://127.example.org:8786", False),
+        ("ws://10.0.0.5:1", False),
+    ],
+)
+def test_what_only_this_machine_or_tls_sees_is_private(address: str, is_private: bool) -> None:
+    assert _is_private(address) is is_private
+
+
+async def test_a_password_is_not_sent_where_others_can_read_it(shop: Database) -> None:
+    secret = "sesame"
+    for dsn, options in [
+        (dsn_with(shop.dsn, user="postgres", password=secret), {}),
+        (f"postgresql://postgres@localhost/x?password={secret}", {}),
+        (f"postgresql://postgres@localhost/x?sslpassword={secret}", {}),
+        ("postgresql://postgres@localhost/x", {"credentials": lambda: secret}),
+    ]:
+        db = DatabasePool(dsn, 3, **options)  # type: ignore[arg-type]
+        access = Access(db._leases, db._line, db._settings, None, db._plans)  # type: ignore[arg-type] # noqa: SLF001
+        with pytest.raises(UsageError, match="for everybody on the network to read") as raised:
+            SameSettings.of(access, is_private=False)
+        assert secret not in str(raised.value)
+        same = SameSettings.of(access, is_private=True)
+        assert same.is_secret
+        assert secret not in repr(same)
+    open_to_all = DatabasePool("postgresql://postgres@localhost/x", 3)
+    access = Access(open_to_all._leases, open_to_all._line, open_to_all._settings, None, open_to_all._plans)  # type: ignore[arg-type] # noqa: SLF001
+    assert not SameSettings.of(access, is_private=False).is_secret
+
+
+async def test_the_hooks_of_a_pool_by_create_pool_cannot_be_sent(shop: Database, cluster: Cluster) -> None:
+    async with create_pool(shop.dsn, min_size=1, max_size=3) as pool, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        with pytest.raises(UsageError, match=r"create_pool\(\) cannot be sent to workers: give run_on\(connect="):
+            await job_of(pool).run_on(cluster.address)
+
+
+# What goes wrong with a cluster
+
+
+async def test_jobs_of_two_databases_with_one_id_do_not_know_each_other(
+    shop: Database, server: Server, template: str, cluster: Cluster
+) -> None:
+    async with new_database(server, template) as other, pool_of(shop, 3) as one, pool_of(other, 3) as two:
+        async with witness_of(shop) as first, witness_of(other) as second:
+            for witness in (first, second):
+                await witness.run(TABLES)
+            await asyncio.gather(*(job_of(db).run_on(cluster.address, chunks=1) for db in (one, two)))
+            for witness in (first, second):
+                await assert_each_once(witness)
+
+
+async def test_a_cluster_that_is_restarted_in_the_middle_goes_on(shop: Database, cluster: Cluster) -> None:
+    async with pool_of(shop, 5) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run("insert into hold values (1000)")
+        async with witness.holding(1):
+            task = asyncio.create_task(job_of(db).run_on(cluster.address, chunks=2))
+            await witness.until_blocked()
+            await cluster.restart()
+        result = await task
+        assert result.done + result.skipped == COUNT
+        await assert_each_once(witness)
+        await no_sessions_of_workers(witness)
+
+
+async def test_without_its_scheduler_a_run_ends_with_a_sentence(
+    shop: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dbpool.cluster.engine.CONNECT_S", 1.0)
+    monkeypatch.setattr("dbpool.cluster.shares.PATIENCE_S", 1.0)
+    async with pool_of(shop, 5) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run("insert into hold values (1000)")
+        async with witness.holding(1):
+            async with cluster_of(2) as made:
+                task = asyncio.create_task(job_of(db).run_on(made.address, chunks=2))
+                await witness.until_blocked()
+            with pytest.raises(JobError, match="the scheduler does not answer"):
+                await task
+        await no_sessions_of_workers(witness)
+        await job_of(db).run()
+        await assert_each_once(witness)

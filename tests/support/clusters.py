@@ -34,6 +34,12 @@ class Cluster:
             pids: dict[str, int] = await client.run(os.getpid, on_error="ignore")
             return pids
 
+    async def restart(self) -> None:
+        """Have every worker process replaced; tasks are forgotten."""
+        make: Any = distributed.Client
+        async with make(self.address, asynchronous=True, set_as_default=False) as client:
+            await client.restart()
+
     async def kill(self, pid: int) -> None:
         """SIGKILL, which no process can do anything about; wait until the scheduler has noticed."""
         os.kill(pid, signal.SIGKILL)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from dbpool.bulk.access import Access
@@ -24,7 +23,7 @@ from dbpool.finish import finish
 if TYPE_CHECKING:
     from dbpool.cluster.connect import Connect
 
-MakeStorer: TypeAlias = Callable[[Target, Hold], AbstractAsyncContextManager[Storer]]
+MakeStorer: TypeAlias = Callable[[JobRow, Target, Hold], AbstractAsyncContextManager[Storer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +100,9 @@ class Job:
             with which three workers were lost.
         Cancelling: the same; what workers have under way is cut off.
         """
-        from dbpool.cluster.run import spread
+        from dbpool.cluster.run import Spreading
 
-        return await self._run(partial(spread, cluster, self._access, connections, connect, chunks), 1)
+        return await self._run(Spreading(cluster, self._access, connections, connect, chunks), 1)
 
     async def retry_rejects(self) -> JobResult:
         """Run the items that were put aside once more, in their order; those that fail again stay.
@@ -135,7 +134,7 @@ class Job:
             hold = self._hold(job, at_once)
             await hold.take()
             try:
-                async with storer(self._target(job), hold) as made:
+                async with storer(job, self._target(job), hold) as made:
                     stored = await self._fill(job, hold, source, made)
             except BaseException as error:
                 await finish(hold.end_quietly("stopped" if isinstance(error, asyncio.CancelledError) else "failed"))
@@ -147,7 +146,7 @@ class Job:
         return JobResult(self.name, "done", items, stored.done, stored.skipped, stored.rejected, clock() - began)
 
     @asynccontextmanager
-    async def _here(self, target: Target, hold: Hold) -> AsyncIterator[Storing]:
+    async def _here(self, _: JobRow, target: Target, hold: Hold) -> AsyncIterator[Storing]:
         yield Storing(target, hold, self._settings.at_once)
 
     async def _fill(self, job: JobRow, hold: Hold, source: Source[Any], storer: Storer) -> Stored:

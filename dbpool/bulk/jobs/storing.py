@@ -18,7 +18,7 @@ from dbpool.core.columns import Args, items_of
 from dbpool.core.digests import digest_of
 from dbpool.core.grouping import Grouping
 from dbpool.core.params import as_json
-from dbpool.errors import JobChanged
+from dbpool.errors import JobChanged, QueryTimeout
 from dbpool.faults import one_line, sqlstate
 
 LONGEST_MESSAGE = 2000  # characters of an error that are kept with its item
@@ -140,7 +140,7 @@ class Storing:
         """All of them in one transaction, or none: then each is to be stored by itself.
 
         Raises:
-            _Apart: some are stored already, or an item has failed.
+            _Apart: some are stored already, an item has failed, or they take longer than one message may.
         """
         target, items = self._target, [item for entry in entries for item in entry.items]
 
@@ -153,7 +153,7 @@ class Storing:
         try:
             return await in_transaction(connection, self._begin(connection, entries), work, timeout=self._timeout)
         except Exception as error:
-            if is_items_fault(error):
+            if is_items_fault(error) or isinstance(error, QueryTimeout):
                 raise _Apart from error
             raise
 
