@@ -166,7 +166,7 @@ class Shares:
             self._given.remove(share)
             self._may_have_left = True
         await asyncio.gather(*(self._tidy(new) for new in present if present[new] != self._known.get(new)))
-        self._known = present
+        self._known, self._why = present, "there is none"
         busy = {share.address for share in self._given}
         idle = [address for address in present if address not in busy]
         room = await self._room() if idle else 0
@@ -187,7 +187,8 @@ class Shares:
         room = 0
         while self._division.has_room(len(self._given) + room, left_over):
             room += 1
-        self._why = f"{left_over} sessions of lost workers, or of an earlier run, are there still" if left_over else ""
+        if left_over:
+            self._why = f"{left_over} sessions of lost workers, or of an earlier run, are there still"
         return room
 
     async def _give(self, address: str, worker: str) -> None:

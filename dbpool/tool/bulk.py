@@ -50,9 +50,8 @@ async def run(plan: Plan, stop: Stop) -> int:
     async with DatabasePool(plan.dsn, plan.connections, name="bulk") as db:
         source = source_of(plan.params, plan.columns, header=plan.header, delimiter=plan.delimiter, null=plan.null)
         if plan.job is not None:
-            sql = await db.taking_text(plan.sql)
             return await run_job(
-                db, plan.job, sql, source, plan.dask, stop, keep_going=plan.keep_going, as_json=plan.as_json
+                db, plan.job, plan.sql, source, plan.dask, stop, keep_going=plan.keep_going, as_json=plan.as_json
             )
         if plan.explain:
             sys.stdout.write(f"{await db.explain_map(plan.sql, _sample(source))}\n")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from dbpool import JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
+from dbpool import CsvRows, JobChanged, JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
 from tests.support.databases import Database
 from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, entered, job_of
 from tests.support.pools import Witness, becomes, pool_of, settled, witness_of
@@ -180,6 +181,52 @@ async def test_chunks_that_are_stored_in_between_are_passed_over(shop: Database)
         result = await job_of(db).run()
         assert (result.done, result.skipped) == (1700, 300)
         await assert_each_once(witness)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_chunks_that_take_too_long_together_are_stored_each_by_itself(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        sql = "insert into seen select $1::int where $1::int < 1000 or pg_sleep(0.004) is not null"
+        result = await db.job("slow", sql, range(1, COUNT + 1), chunk=CHUNK, timeout=1.5, at_once=1).run()
+        assert result.done == COUNT
+        await assert_each_once(witness)
+
+
+async def test_rows_of_a_file_are_read_as_the_server_reads_text_those_put_aside_too(
+    shop: Database, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("n\n" + "".join(f"{n}\n" for n in range(1, 501)))
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await witness.run("alter table seen add check (n <> 77)")
+        job = db.job("file", "insert into seen values ($1)", CsvRows(rows), chunk=CHUNK, on_error="collect")
+        result = await job.run()
+        assert (result.done, result.rejected) == (499, 1)
+        await witness.run("alter table seen drop constraint seen_n_check")
+        again = await db.job("file", "insert into seen values ($1)", [], chunk=CHUNK).retry_rejects()
+        assert again.done == 1
+        await assert_each_once(witness, 500)
+
+
+async def test_a_job_that_is_done_stays_done_when_other_items_are_refused(shop: Database) -> None:
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        await job_of(db).run()
+        with pytest.raises(JobChanged):
+            await db.job("count", SQL, range(2, COUNT + 2), chunk=CHUNK).run()
+        assert (await db.jobs())[0].state == "done"
+
+
+async def test_two_jobs_with_a_pool_of_two_do_not_wait_for_each_others_connection(shop: Database) -> None:
+    async with pool_of(shop, 2, acquire_timeout=60.0) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        async with asyncio.timeout(30):
+            await asyncio.gather(
+                *(db.job(name, SQL, range(1, 401), chunk=50, at_once=2).run() for name in ("one", "other"))
+            )
+        assert await witness.value("select count(*) from seen") == 800
 
 
 async def test_deadlocks_are_tried_again(shop: Database) -> None:

@@ -27,6 +27,7 @@ from dbpool.leases import Lease
 
 BEAT_S = 5.0  # between two renewals of the lease
 POLL_S = 0.05  # between two looks at a job that may be free in a moment
+SPARE_S = 1.0  # to wait for another connection, while one's own may become free
 END_TRIES = 3
 END_TIMEOUT_S = 5.0  # to note the end of a run that failed or was cancelled
 
@@ -97,7 +98,9 @@ class Hold:
         if self._at_once == 1 or not self._in_use.locked():
             return None
         try:
-            return await stack.enter_async_context(self._access.lease())
+            return await stack.enter_async_context(
+                self._access.lease(min(SPARE_S, self._access.settings.acquire_timeout))
+            )
         except (AcquireTimeout, LineFull, PoolDeadlock):
             return None
 

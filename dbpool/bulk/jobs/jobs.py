@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from dbpool.bulk.access import Access
+from dbpool.bulk.files import TextRows
+from dbpool.bulk.guard import types_of
 from dbpool.bulk.items import Source, source_of
 from dbpool.bulk.jobs.filling import Filling, Storer
 from dbpool.bulk.jobs.hold import Hold
@@ -17,6 +19,8 @@ from dbpool.bulk.jobs.ledger import JobRow, add_job, done_of, hash_of
 from dbpool.bulk.jobs.retrying import retry_rejects
 from dbpool.bulk.jobs.storing import Stored, Storing, Target
 from dbpool.bulk.map import Reporting
+from dbpool.core.batches import from_text as as_text
+from dbpool.core.batches import read
 from dbpool.errors import JobChanged
 from dbpool.finish import finish
 
@@ -62,7 +66,7 @@ class Job:
         self._access = access
         self._sql = sql
         self._items = items
-        self._settings = settings_of(access, name, sql, options)
+        self._settings = settings_of(access, name, sql, options, from_text=isinstance(items, TextRows))
         source_of(items)  # refused now rather than later
 
     async def run(self) -> JobResult:
@@ -118,7 +122,8 @@ class Job:
         hold = self._hold(job, 1)
         await hold.take()
         try:
-            stored = await retry_rejects(self._target(job), hold, hold.check)
+            target = await self._target(job, hold, from_text=bool(job.settings.get("from_text")))
+            stored = await retry_rejects(target, hold, hold.check)
         finally:
             await finish(hold.end_quietly(job.state))
         items = stored.done + stored.skipped + stored.rejected
@@ -134,10 +139,11 @@ class Job:
             hold = self._hold(job, at_once)
             await hold.take()
             try:
-                async with storer(job, self._target(job), hold) as made:
-                    stored = await self._fill(job, hold, source, made)
+                target = await self._target(job, hold, from_text=self._settings.from_text)
+                async with storer(job, target, hold) as made:
+                    stored = await self._fill(job, target, hold, source, made)
             except BaseException as error:
-                await finish(hold.end_quietly("stopped" if isinstance(error, asyncio.CancelledError) else "failed"))
+                await finish(hold.end_quietly(_state_after(error, job)))
                 raise
             items = stored.done + stored.skipped + stored.rejected
             await finish(hold.end("done", items))
@@ -149,10 +155,10 @@ class Job:
     async def _here(self, _: JobRow, target: Target, hold: Hold) -> AsyncIterator[Storing]:
         yield Storing(target, hold, self._settings.at_once)
 
-    async def _fill(self, job: JobRow, hold: Hold, source: Source[Any], storer: Storer) -> Stored:
+    async def _fill(self, job: JobRow, target: Target, hold: Hold, source: Source[Any], storer: Storer) -> Stored:
         async with hold.connection() as connection:
             done = await done_of(connection, job.id)
-        filling = Filling(self._target(job), source, done, trust=self._settings.trust)
+        filling = Filling(target, source, done, trust=self._settings.trust)
         progress = Reporting(self._settings.progress, source)
         told, stored = 0, Stored()
         async with aclosing(filling.results(storer, hold.check)) as results:
@@ -187,5 +193,16 @@ class Job:
     def _hold(self, job: JobRow, at_once: int) -> Hold:
         return Hold(self._access, job, at_once=at_once, timeout=self._settings.timeout)
 
-    def _target(self, job: JobRow) -> Target:
-        return self._settings.target(job.id, self.name, self._sql, job.total)
+    async def _target(self, job: JobRow, hold: Hold, *, from_text: bool) -> Target:
+        sql = self._sql
+        if from_text:
+            async with hold.connection() as connection:
+                sql = as_text(read(sql), await types_of(connection, sql))
+        return self._settings.target(job.id, self.name, sql, job.total)
+
+
+def _state_after(error: BaseException, job: JobRow) -> str:
+    """The state of *job* when a run of it has ended with *error*."""
+    if isinstance(error, JobChanged) and job.state == "done":
+        return job.state
+    return "stopped" if isinstance(error, asyncio.CancelledError) else "failed"

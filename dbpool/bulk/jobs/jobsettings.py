@@ -46,10 +46,16 @@ class JobSettings:
     one_by_one: bool
     trust: bool
     progress: Callable[[Progress], object] | None
+    from_text: bool
+    """The items' values are text, to be read as the server reads it."""
 
     def kept(self) -> dict[str, Any]:
-        """What the job's row keeps of them, for ``run_range`` in another process."""
-        return {"on_error": "collect" if self.collects else "raise", "one_by_one": self.one_by_one}
+        """What the job's row keeps of them, for those who look at it and for its rejects."""
+        return {
+            "on_error": "collect" if self.collects else "raise",
+            "one_by_one": self.one_by_one,
+            "from_text": self.from_text,
+        }
 
     def target(self, job_id: int, name: str, sql: str, total: int | None) -> Target:
         """What chunks are stored into."""
@@ -58,7 +64,9 @@ class JobSettings:
         return Target(job_id, name, self.chunk, total, effect, self.tries)
 
 
-def settings_of(access: Access, name: object, sql: str, options: JobOptions | Mapping[str, Any]) -> JobSettings:
+def settings_of(
+    access: Access, name: object, sql: str, options: JobOptions | Mapping[str, Any], *, from_text: bool
+) -> JobSettings:
     """Check what a job is given.
 
     Raises:
@@ -81,6 +89,7 @@ def settings_of(access: Access, name: object, sql: str, options: JobOptions | Ma
         one_by_one=bool(options.get("one_by_one", False)),
         trust=bool(options.get("trust", False)),
         progress=options.get("progress"),
+        from_text=from_text,
     )
 
 
