@@ -1,0 +1,1 @@
+"""Load tests: find the limit, name it, recommend a pool size."""
