@@ -16,7 +16,6 @@ from dbpool.loadtest.scripts.values import (
     MIN_INTEGER,
     Value,
     debug_text,
-    is_true,
     read,
     to_boolean,
     to_double,
@@ -157,7 +156,7 @@ def _case(*arguments: Evaluate) -> Evaluate:
 
     def evaluate(client: Client) -> Value:
         for condition, value in branches:
-            if is_true(condition(client)):
+            if condition(client):
                 return value(client)
         return otherwise(client)
 

@@ -122,11 +122,6 @@ def to_double(value: Value) -> float:
     raise EvaluationError(f"cannot coerce {_type_of(value)} to double")
 
 
-def is_true(value: Value) -> bool:
-    """Whether a condition holds: NULL and zero do not."""
-    return bool(value)
-
-
 def fixed_text(value: float) -> str:
     """*value* with six decimals, as messages have it."""
     return f"{value:f}" if isfinite(value) else _infinite_text(value)
