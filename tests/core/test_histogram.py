@@ -89,6 +89,18 @@ def test_a_quantile_is_the_value_of_its_rank_within_the_width_of_a_bucket(values
     assert found == min(bounds_of(bucket_of(wanted))[1], max(values))
 
 
+def test_each_quantile_of_a_thousand_values_is_the_one_of_its_rank() -> None:
+    counted = Histogram(range(1, 1001))
+    assert [counted.quantile(rank / 1000) for rank in range(1, 991)] == list(range(1, 991))
+    assert counted.quantile(0.9891) == 990
+    assert 0.07 * 100 > 7  # as floats have it
+    assert Histogram(range(1, 101)).quantile(0.07) == 7
+
+
+def test_a_quantile_is_never_above_the_maximum() -> None:
+    assert Histogram([1_000_001] * 100).quantile(0.5) == 1_000_001
+
+
 def test_quantiles_are_those_of_hdrhistogram() -> None:
     random = Random(7)
     values = [int(random.lognormvariate(14, 1.2)) for _ in range(100_000)]
@@ -149,6 +161,11 @@ def test_what_is_exported_is_read_back(values: list[int]) -> None:
         assert max(values) <= read.max
 
 
+def test_hdrhistogram_reads_back_what_took_longer_than_an_hour() -> None:
+    read = HdrHistogram.decode(hdr.encode(Histogram([5 * HOUR])))
+    assert bucket_of(read.get_max_value()) == bucket_of(5 * HOUR)
+
+
 def test_a_count_of_many_bytes_is_exported_whole() -> None:
     counted = Histogram([1, 2000, 9_999_999])
     for _ in range(40):
@@ -166,6 +183,13 @@ def test_what_is_no_histogram_is_refused(text: str) -> None:
 def test_counts_that_are_cut_short_are_refused() -> None:
     with pytest.raises(ValueError, match="cut short"):
         hdr.decode(with_counts(b"\x02\x80"))
+
+
+def test_more_or_less_than_the_announced_length_is_refused() -> None:
+    raw = b64decode(hdr.encode(Histogram([7])))
+    body = zlib.compress(zlib.decompress(raw[8:]) + b"\x02")
+    with pytest.raises(ValueError, match="not a histogram"):
+        hdr.decode(b64encode(raw[:4] + len(body).to_bytes(4, "big") + body).decode("ascii"))
 
 
 def test_a_histogram_of_another_layout_is_refused() -> None:
