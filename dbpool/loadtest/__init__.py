@@ -1,1 +1,1 @@
-"""Load tests: find the limit, name it, recommend a pool size."""
+"""Load tests of connection limits: what is run, what it showed, what follows from it."""
