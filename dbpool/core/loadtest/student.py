@@ -6,6 +6,7 @@ time.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import exp, inf, lgamma, log
 from typing import Final
 
@@ -19,6 +20,7 @@ def t_cdf(t: float, df: float) -> float:
     return (1 + inner) / 2 if t > 0 else (1 - inner) / 2
 
 
+@lru_cache(maxsize=1024)  # a search asks for the same few again and again
 def t_quantile(p: float, df: float) -> float:
     """The value that is not exceeded with chance *p*, 0 < p < 1; by bisection, within 1e-10 of itself."""
     if p == 0.5:

@@ -17,11 +17,11 @@ def steady(random: Random, seconds: int, each: int) -> list[Histogram]:
 
 
 def swinging(random: Random, seconds: int, each: int) -> list[Histogram]:
-    """The level changes slowly about 1 ms."""
+    """The level changes slowly about 1 ms; rounded to 5 us, as few buckets are quick."""
     level, made = random.gauss(0, 0.2), []
     for _ in range(seconds):
         level = 0.7 * level + random.gauss(0, 0.14)
-        made.append(Histogram([int(1e6 * exp(level + random.gauss(0, 0.1))) for _ in range(each)]))
+        made.append(Histogram([round(200 * exp(level + random.gauss(0, 0.1))) * 5000 for _ in range(each)]))
     return made
 
 
@@ -61,14 +61,14 @@ def test_more_confidence_takes_a_wider_interval() -> None:
     assert less.half / more.half == pytest.approx(1.2816 / 2.3263, rel=0.12)  # of a normal distribution
 
 
-def test_seconds_that_differ_widen_the_interval_as_far_as_is_honest() -> None:
+def test_seconds_that_differ_widen_the_interval() -> None:
     random = Random(2)
     held = 0
-    for run in range(25):
-        interval = quantile_intervals(swinging(random, 60, 50), [0.5], seed=run)[0]
+    for run in range(40):
+        interval = quantile_intervals(swinging(random, 60, 25), [0.5], seed=run)[0]
         assert interval is not None
         held += 1e6 in interval
-    assert held >= 20  # 95 % of 25 would be 24; an interval by ranks holds it in fewer than half of the runs
+    assert held >= 30  # of 40; single seconds, drawn alone, come to 26
 
 
 def test_the_interval_is_about_the_quantile() -> None:
