@@ -5,9 +5,9 @@ request for independent (binomial ranks) is too narrow. Here blocks of whole sec
 Politis and Romano: A circular block-resampling procedure for stationary data (1992); the length of a block is the cube
 root of their number, after Hall, Horowitz and Jing: On blocking rules for the bootstrap (Biometrika 82, 1995).
 
-Of 300 simulated runs, intervals that claim 95 % held the true median in 97 % for a minute of independent seconds, in 92 %
-where seconds resemble their neighbours by 0.4, in 81 % by 0.7 (single seconds, drawn alone: 97, 83 and 64 %). For 15 s
-it is 93, 82 and 63 %: too narrow still, as so short a run does not show how slowly it swings.
+Of 300 simulated runs, intervals that claim 95 % held the true median in 97 % for a minute of independent seconds, in
+92 % where seconds resemble their neighbours by 0.4, in 81 % by 0.7 (single seconds, drawn alone: 97, 83 and 64 %). For
+15 s it is 93, 82 and 63 %: too narrow still, as so short a run does not show how slowly it swings.
 """
 
 from __future__ import annotations

@@ -351,7 +351,7 @@ async def test_without_its_scheduler_a_run_ends_with_a_sentence(
             async with cluster_of(2) as made:
                 task = asyncio.create_task(job_of(db).run_on(made.address, chunks=2))
                 await witness.until_blocked()
-            with pytest.raises(JobError, match="there is none|the scheduler does not answer"):
+            with pytest.raises(JobError, match=r"there is none|the scheduler does not answer"):
                 await task
         await no_sessions_of_workers(witness)
         await job_of(db).run()
