@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,30 @@ async def test_a_cancelled_load_keeps_the_rejects_of_what_is_stored(database: Da
                 await loading
     assert [line.split(",")[-2:] for line in rejects.read_text().splitlines()[1:]] == [['"bad', '1"']]
     assert names_in(tmp_path) == ["rejects.csv", "t.csv"]
+
+
+async def cancelled_after(count: int) -> AsyncIterator[tuple[int, str]]:
+    for number in range(count):
+        yield number, "x"
+    raise asyncio.CancelledError
+
+
+def cancelled_here_after(count: int) -> Iterator[tuple[int, str]]:
+    yield from ((number, "x") for number in range(count))
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("source", [cancelled_after, cancelled_here_after])
+async def test_a_source_that_ends_cancelled_ends_the_load(
+    database: Database, source: Callable[[int], Iterable[object] | AsyncIterable[object]]
+) -> None:
+    async with pool_of(database) as db:
+        await db.execute(TABLE)
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await db.load("t", source(2000), chunk_rows=10)
+        stored = await db.fetchval("select count(*) from t")
+        assert 0 < stored < 2000
+        assert f"{stored:,} rows" in caught.value.__notes__[0]
 
 
 async def test_a_lost_connection_is_replaced_and_its_chunk_stored_once(database: Database, tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ async def _run(store: Store, feed: Feed[Chunk]) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(store.load.at_once):
-                group.create_task(work())
+            workers = [group.create_task(work()) for _ in range(store.load.at_once)]
+        for worker in workers:
+            worker.result()  # a group says nothing of one that ended cancelled, as a source may end
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
 
