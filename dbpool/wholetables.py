@@ -211,6 +211,7 @@ class WholeTables(ManyItems):
                     rejects of all chunks that are stored.
                 most_rejects: how many may be refused before the load stops.
                 resume: ``stored`` of the LoadFailed of an earlier load of the same source, cut in the same way.
+                    Its files may come in another order, by other names.
                 progress: called with a Progress, at most twice a second and at the end.
                 timeout: seconds for each chunk's statement; None: ``query_timeout``.
                 chunk_bytes, chunk_rows: what is stored together: bytes of text, arrays and frames (None: an eighth of

@@ -7,9 +7,9 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,7 +18,7 @@ from dbpool.bulk.loading.jsonchunk import LINES, JsonChunk
 from dbpool.bulk.loading.options import Format, Load
 from dbpool.core.csvtext import Dialect, first_end, is_mixed, values, with_feeds
 from dbpool.core.cutting import Cut, Cutter, RowTooLong
-from dbpool.errors import UsageError
+from dbpool.errors import StoredPart, UsageError
 
 PIECE = 256 << 10  # bytes read at once; found to be as fast as more
 SLOW_PIECE = 64 << 10  # where the row ends are found by a slower way: nobody else runs meanwhile
@@ -54,6 +54,27 @@ def find(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> l
             raise UsageError(f"{os.fspath(odd)!r} is no regular file: to load from elsewhere, pass an iterable")
         found += paths
     return found
+
+
+def parts_of(paths: Sequence[Path], stored: Sequence[StoredPart]) -> tuple[StoredPart, ...]:
+    """Parts that an earlier load has stored, with their files as *paths* spell them now.
+
+    Raises:
+        UsageError: one is of no such file, so that its rows would be stored twice, or a file is there twice.
+    """
+    spelled = {path.resolve(): str(path) for path in paths}
+    if len(spelled) < len(paths) and stored:
+        raise UsageError("resume= cannot tell the parts of a file from each other that the source has twice")
+    found = []
+    for part in stored:
+        file = None if part.file is None else spelled.get(Path(part.file).resolve())
+        if file is None:
+            raise UsageError(
+                f"resume= has a part of {part.file or 'records'}, which is not among the files to load: give the same "
+                f"source, or leave that part out if its file is not to be loaded any more"
+            )
+        found.append(replace(part, file=file))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ async def load(access: Access, table: str, source: Source, **options: Unpack[Loa
         given = await opened(source, asked, target, threads)
         feed = Feed(given.chunks)
         try:
-            tally = Tally(asked.resume, given.total_bytes, asked.progress, asyncio.get_running_loop().time)
+            tally = Tally(given.resumed, given.total_bytes, asked.progress, asyncio.get_running_loop().time)
             return await _with_rejects(access, target, asked, tally, threads, feed)
         finally:
             await feed.close()

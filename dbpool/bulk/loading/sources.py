@@ -14,7 +14,7 @@ from dbpool.bulk.loading.feed import in_thread
 from dbpool.bulk.loading.options import AT_ONCE_FOR_RECORDS, USUAL_AT_ONCE, Load
 from dbpool.bulk.loading.target import Target
 from dbpool.bulk.loading.threads import Threads
-from dbpool.errors import UsageError
+from dbpool.errors import StoredPart, UsageError
 
 
 @runtime_checkable
@@ -29,32 +29,36 @@ Source = str | os.PathLike[str] | ArrowStream | Mapping[str, object] | Iterable[
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Chunks that are made as they are taken; *total_bytes* of the files that they are from."""
+    """Chunks that are made as they are taken; *total_bytes* of the files that they are from; *resumed* parts of it."""
 
     chunks: AsyncGenerator[Chunk, None]
     total_bytes: int | None
+    resumed: tuple[StoredPart, ...]
 
 
 async def opened(source: Source, load: Load, target: Target, threads: Threads) -> Opened:
     """See what *source* is.
 
     Raises:
-        UsageError: nothing that can be loaded, or files that are not there.
+        UsageError: nothing that can be loaded, files that are not there, or parts to be resumed that are not of it.
         ImportError: it takes a package that is not installed.
     """
     if isinstance(source, (str, os.PathLike)) or _are_paths(source):
         paths = await threads.call(lambda: files.find(source))
         sizes = await threads.call(lambda: [path.stat().st_size for path in paths])
+        resumed = await threads.call(lambda: files.parts_of(paths, load.resume))
         reading = in_thread(threads, lambda is_stopped: files.Reader(load, is_stopped).chunks(paths))
-        return Opened(reading, sum(sizes))
+        return Opened(reading, sum(sizes), resumed)
+    if of_file := next((part for part in load.resume if part.file is not None), None):
+        raise UsageError(f"resume= has a part of the file {of_file.file!r}, and the source has no files")
     if isinstance(source, ArrowStream):
         frame = arrowchunk.Frame.of(source, load, target)
-        return Opened(in_thread(threads, lambda _: frame.chunks()), None)
+        return Opened(in_thread(threads, lambda _: frame.chunks()), None, load.resume)
     if arrays := _arrays(source):
         columns = arraychunk.Arrays.of(arrays, load, target)
-        return Opened(in_thread(threads, lambda _: columns.chunks()), columns.size)
+        return Opened(in_thread(threads, lambda _: columns.chunks()), columns.size, load.resume)
     if _are_records(source):
-        return Opened(records.chunks(source, load), None)
+        return Opened(records.chunks(source, load), None, load.resume)
     raise UsageError(
         f"cannot load from {type(source).__name__}: pass a path, a pattern, a list of paths, an iterable of records, "
         f"a frame or a dict of numpy arrays"
