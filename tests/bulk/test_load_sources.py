@@ -25,9 +25,6 @@ from tests.support.pools import pool_of
 THINGS = "create table things (id int, name text, tags text[], data jsonb, at timestamptz)"
 
 
-ARRAYS = "create table arrays (a int, b float8, c bool, d timestamp, e timestamptz, f date, g int2, h float4, i int8)"
-
-
 async def test_json_lines_are_taken_apart_by_the_server(database: Database, tmp_path: Path) -> None:
     lines = [
         {"id": 1, "name": "a\nb\u00e9", "tags": ["x", "y"], "data": {"k": [1, None]}, "at": "2024-01-01T00:00:00Z"},
@@ -194,64 +191,6 @@ async def test_a_loop_goes_round_while_records_are_made_and_encoded(database: Da
         counting.cancel()
     assert made > 5  # while they were made, which without pauses is one turn
     assert whole > made + 5  # while they were encoded
-
-
-async def test_arrays_are_columns(database: Database) -> None:
-    moments = np.array(["2024-01-01T00:00:01.5", "NaT", "1969-12-31T23:59:59.999999", "2100-01-01"], "M8[ns]")
-    arrays = {
-        "a": np.array([1, -2, 3, 4], "i8"),
-        "b": np.array([0.5, np.nan, -np.inf, 1e300]),
-        "c": np.array([True, False, True, False]),
-        "d": moments,
-        "e": moments,
-        "f": moments.astype("M8[D]"),
-        "g": np.array([1, 2, 3, 4], "u1"),
-        "h": np.array([0.5, 1, 2, 3], "f4"),
-        "i": np.array([2**62, 1, 2, 3]),
-    }
-    async with pool_of(database) as db:
-        await db.execute(ARRAYS)
-        for source in (arrays, list(arrays.items())):
-            await db.execute("truncate arrays")
-            done = await db.load("arrays", source, chunk_bytes=100)
-            assert (done.rows, done.rejected) == (4, 0)
-            rows = [tuple(row) for row in await db.fetch("select * from arrays order by g")]
-            zone = datetime.fromisoformat("2024-01-01T00:00:01.500000")
-            assert rows[0] == (1, 0.5, True, zone, zone.replace(tzinfo=UTC), date(2024, 1, 1), 1, 0.5, 2**62)
-            assert rows[1][3:6] == (None, None, None)
-            assert str(rows[1][1]) == "nan"
-            assert rows[2][:4] == (3, -np.inf, True, datetime.fromisoformat("1969-12-31T23:59:59.999999"))
-            assert rows[3][4] == datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "reason"),
-    [
-        ({"a": np.array(["x"], object)}, "object"),
-        ({"a": np.array([2**40])}, "holds 1099511627776"),
-        ({"a": np.array([0.5])}, "float64"),
-        ({"h": np.array([0.5])}, "float64"),
-        ({"a": np.array([[1]])}, "1-D"),
-        ({"a": np.array([1]), "h": np.array([1, 2], "f4")}, "one length"),
-        ({"z": np.array([1])}, "no column z"),
-    ],
-)
-async def test_an_array_that_its_column_does_not_take_is_refused_at_once(
-    database: Database, arrays: dict[str, object], reason: str
-) -> None:
-    async with pool_of(database) as db:
-        await db.execute("create table arrays (a int, h float4)")
-        with pytest.raises(UsageError, match=reason):
-            await db.load("arrays", arrays)
-
-
-async def test_rows_of_arrays_that_are_refused_cost_only_themselves(database: Database) -> None:
-    async with pool_of(database) as db:
-        await db.execute("create table arrays (a int primary key, at timestamp not null)")
-        at = np.array(["2024-01-01", "NaT", "2024-01-02", "2024-01-03"], "M8[us]")
-        done = await db.load("arrays", {"a": np.array([1, 2, 1, 4]), "at": at}, on_reject="skip")
-        assert [(reject.line, reject.sqlstate) for reject in done.rejects] == [(2, "23502"), (3, "23505")]
-        assert await db.fetchval("select array_agg(a) from arrays") == [1, 4]
 
 
 NEW_YEAR = datetime.fromisoformat("2024-01-01T00:00:00")
