@@ -195,7 +195,8 @@ class WholeTables(ManyItems):
             source: a path, a pattern (``"data/*.csv.gz"``) or a list of them: CSV, which goes to the server as it is,
                 or a JSON object on each line (``.ndjson``, ``.jsonl``, ``.json``); packed by gzip or not.
                 An iterable or async iterable of tuples, or of mappings. Anything with ``__arrow_c_stream__`` (takes
-                the extra ``arrow``). A mapping of column names to numpy arrays. Times without a zone are UTC there.
+                the extra ``arrow``). A mapping of column names to numpy arrays; what is masked is NULL. Times without a
+                zone are UTC there.
             options:
                 columns: those that the values are for, in order. None: a CSV file's header, the keys of the first
                     object or mapping (another one then may lack some, which are NULL, but have no other), a frame's

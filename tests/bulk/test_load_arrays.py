@@ -42,6 +42,39 @@ async def test_arrays_are_columns(database: Database) -> None:
             assert rows[3][4] == datetime(2100, 1, 1, tzinfo=UTC)
 
 
+async def test_what_is_masked_in_an_array_is_null(database: Database) -> None:
+    mask = [False, True, True, False]
+    arrays = {
+        "i": np.array([1, 2, 3, 4]),
+        "a": np.ma.array([1, 2**40, 3, 4], mask=mask),
+        "b": np.ma.array([0.5, 1.5, np.nan, 3], mask=mask),
+        "c": np.ma.array([True, True, False, False], mask=mask),
+        "d": np.ma.array(np.array(["2024-01-01", "2024-01-02", "NaT", "NaT"], "M8[us]"), mask=mask),
+        "g": np.ma.array([1, 2, 3, 4], "i2", mask=True),
+        "h": np.ma.array([1, 2, 3, 4], "f4"),
+    }
+    async with pool_of(database) as db:
+        await db.execute(ARRAYS)
+        assert (await db.load("arrays", arrays)).rows == 4
+        assert [tuple(row) for row in await db.fetch("select a, b, c, d, g, h from arrays order by i")] == [
+            (1, 0.5, True, datetime.fromisoformat("2024-01-01"), None, 1),
+            (None, None, None, None, None, 2),
+            (None, None, None, None, None, 3),
+            (4, 3, False, None, None, 4),
+        ]
+
+
+async def test_what_is_masked_is_null_in_rejects_and_beside_them(database: Database) -> None:
+    async with pool_of(database) as db:
+        await db.execute("create table arrays (a int, b int check (b < 3))")
+        with pytest.raises(UsageError, match="holds 1 to 1099511627776"):
+            await db.load("arrays", {"a": np.ma.array([1, 2**40, 2**50], mask=[False, False, True])})
+        arrays = {"a": np.ma.array([1, 2, 3], mask=[False, True, True]), "b": np.arange(1, 4)}
+        done = await db.load("arrays", arrays, on_reject="skip")
+        assert [reject.row for reject in done.rejects] == ["(None, 3)"]
+        assert [tuple(row) for row in await db.fetch("select * from arrays order by b")] == [(1, 1), (None, 2)]
+
+
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [

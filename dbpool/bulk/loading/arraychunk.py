@@ -75,9 +75,9 @@ def _check(name: str, array: Array, type_: str) -> None:
 
     kind, dtype = array.dtype.kind, array.dtype
     if type_ in INTEGERS and kind in "iu":
-        limits = np.iinfo(np.dtype(INTEGERS[type_]))
-        if len(array) and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
-            raise UsageError(f"column {name!r} is {type_}, and the array holds {array.min()} to {array.max()}")
+        limits, known = np.iinfo(np.dtype(INTEGERS[type_])), np.ma.compressed(array)
+        if len(known) and not (limits.min <= int(known.min()) and int(known.max()) <= limits.max):
+            raise UsageError(f"column {name!r} is {type_}, and the array holds {known.min()} to {known.max()}")
         return
     if type_ in FLOATS and kind == "f" and np.can_cast(dtype, np.dtype(FLOATS[type_])):
         return
@@ -106,12 +106,12 @@ def _encoded(part: Mapping[str, Array], types: Mapping[str, str], count: int) ->
     rows["count"] = len(types)
     nulls: list[tuple[int, NDArray[np.bool_]]] = []
     for number, (array, type_) in enumerate(zip(part.values(), types.values(), strict=True)):
-        values = array
+        values, is_null = np.ma.getdata(array), np.ma.getmaskarray(array)
         if type_ in TIMES:
-            unit = TIMES[type_]
-            values = (array.astype(f"M8[{unit}]") - np.datetime64(EPOCH)).astype(f"m8[{unit}]").astype("i8")
-            if (is_null := np.isnat(array)).any():
-                nulls.append((number, is_null))
+            unit, is_null = TIMES[type_], is_null | np.isnat(values)
+            values = (values.astype(f"M8[{unit}]") - np.datetime64(EPOCH)).astype(f"m8[{unit}]").astype("i8")
+        if is_null.any():
+            nulls.append((number, is_null))
         rows[f"value{number}"] = values
         rows[f"length{number}"] = _wire(type_).itemsize
     for number, is_null in nulls:
