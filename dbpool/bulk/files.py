@@ -6,17 +6,27 @@ import csv
 import gzip
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from dbpool.errors import SettingsError, SourceFailed
 
 
-class TextRow(tuple[str | None, ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
+class TextRow(tuple["str | Misfit | None", ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
     """The values of one row; ``where`` says which."""
 
     where: str
+
+
+class Misfit:
+    """Stands where a row has not as many fields as its header: no value that could be sent, so the item fails."""
+
+    def __init__(self, fields: int, header: int) -> None:
+        self._fields, self._header = fields, header
+
+    def __repr__(self) -> str:
+        return f"{self._fields} field{'s' * (self._fields != 1)}, and the header has {self._header}"
 
 
 class TextRows(ABC):
@@ -30,7 +40,7 @@ class CsvRows(TextRows):
     """The rows of a CSV file, also one that ends in ``.gz``; UTF-8, with or without a byte order mark.
 
     Args:
-        header: the first row names the columns.
+        header: the first row names the columns; an item whose row has more or fewer fields fails.
         columns: those that are $1, $2, ..., by name; None: all, in order. Needs a header.
         null: the text that stands for NULL.
     Raises (when read):
@@ -57,15 +67,20 @@ class CsvRows(TextRows):
         with _opened(self.path) as file:
             reader = csv.reader(file, delimiter=self._delimiter, strict=True)
             try:
-                picked = self._picked(next(reader, [])) if self._header else None
-                for fields in reader:
-                    if not fields:  # an empty line
-                        continue
-                    if picked is not None and len(fields) > max(picked, default=-1):
-                        fields = [fields[at] for at in picked]
-                    yield _row((None if field == self._null else field for field in fields), self.path, reader.line_num)
+                names = next(reader, []) if self._header else None
+                picked = None if names is None else self._picked(names)
+                for fields in filter(None, reader):  # without empty lines
+                    yield _row(self._values(fields, names, picked), self.path, reader.line_num)
             except (csv.Error, UnicodeDecodeError) as error:
                 raise SourceFailed(f"{self.path.name}, line {reader.line_num + 1}: {error}") from error
+
+    def _values(
+        self, fields: list[str], names: list[str] | None, picked: list[int] | None
+    ) -> Iterable[str | Misfit | None]:
+        if names is not None and len(fields) != len(names):
+            return [Misfit(len(fields), len(names))] * len(names if picked is None else picked)
+        taken = fields if picked is None else map(fields.__getitem__, picked)
+        return (None if field == self._null else field for field in taken)
 
     def _picked(self, names: Sequence[str]) -> list[int] | None:
         if self._columns is None:
@@ -131,7 +146,7 @@ def _opened(path: Path) -> IO[str]:
         raise SourceFailed(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
-def _row(values: Iterator[str | None] | map[str | None], path: Path, line: int) -> TextRow:
+def _row(values: Iterable[str | Misfit | None], path: Path, line: int) -> TextRow:
     row = TextRow(values)
     row.where = f"{path.name}, line {line}"
     return row

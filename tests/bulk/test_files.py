@@ -60,15 +60,31 @@ async def test_many_rows_go_in_batches_and_a_bad_one_costs_only_itself(database:
         assert error.__notes__ == ["items.csv, line 4713"]
 
 
-@pytest.mark.parametrize("line", ["1", "1,2,3"])
-async def test_short_and_long_rows_cost_only_themselves(database: Database, tmp_path: Path, line: str) -> None:
-    path = written(tmp_path, f"id,name\n1,a\n{line}\n2,b\n")
+@pytest.mark.parametrize("line", ["1,2", "1,2,3,4"])
+@pytest.mark.parametrize("columns", [None, ["id", "name"]])
+async def test_rows_with_another_number_of_fields_than_the_header_cost_only_themselves(
+    database: Database, tmp_path: Path, line: str, columns: list[str] | None
+) -> None:
+    path = written(tmp_path, f"id,name,x\n1,a,0\n{line}\n2,b,0\n")
+    sql = CONCAT if columns else "select concat_ws('|', $1::int + 1, $2::text) || left($3::text, 0)"
     async with pool_of(database) as db:
-        seen = [item async for item in db.map_val(CONCAT, path, on_error="collect")]
+        seen = [item async for item in db.map_val(sql, CsvRows(path, columns=columns), on_error="collect")]
         assert [item.value for item in seen] == ["2|a", None, "3|b"]
         error = seen[1].error
-        assert isinstance(error, asyncpg.InterfaceError)
+        assert isinstance(error, asyncpg.DataError)
+        assert f"{line.count(',') + 1} fields, and the header has 3" in str(error)
         assert error.__notes__ == ["items.csv, line 3"]
+
+
+async def test_a_short_row_is_not_taken_for_the_columns_of_a_statement_that_it_would_fit(
+    database: Database, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "a,b,c\nA1,B1,C1\nA2,B2\n")
+    async with pool_of(database) as db:
+        for rows in (CsvRows(path), CsvRows(path, columns=["c", "a"])):
+            seen = [item async for item in db.map("select $1::text, $2::text", rows, on_error="collect")]
+            assert seen[1].error is not None
+        assert [tuple(row) for row in seen[0].rows] == [("C1", "A1")]
 
 
 async def test_lines_of_json_are_items(database: Database, tmp_path: Path) -> None:
