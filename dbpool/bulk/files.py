@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from dbpool.core.jsontext import Json, Kind, parsed, text_for
 from dbpool.errors import SettingsError, SourceFailed
 
 
@@ -17,6 +17,21 @@ class TextRow(tuple["str | Misfit | None", ...]):  # noqa: SLOT001 - a tuple can
     """The values of one row; ``where`` says which."""
 
     where: str
+
+    def read_as(self, kinds: Sequence[Kind]) -> TextRow:  # noqa: ARG002 - others make use of it
+        """The row for parameters of *kinds*."""
+        return self
+
+
+class JsonRow(TextRow):
+    """A row whose text depends on what reads it: a list is an array, or JSON."""
+
+    json: Sequence[Json]
+
+    def read_as(self, kinds: Sequence[Kind]) -> TextRow:
+        if len(kinds) != len(self):
+            return self
+        return _row(map(text_for, self.json, kinds), self.where)
 
 
 class Misfit:
@@ -70,7 +85,7 @@ class CsvRows(TextRows):
                 names = next(reader, []) if self._header else None
                 picked = None if names is None else self._picked(names)
                 for fields in filter(None, reader):  # without empty lines
-                    yield _row(self._values(fields, names, picked), self.path, reader.line_num)
+                    yield _row(self._values(fields, names, picked), f"{self.path.name}, line {reader.line_num}")
             except (csv.Error, UnicodeDecodeError) as error:
                 raise SourceFailed(f"{self.path.name}, line {reader.line_num + 1}: {error}") from error
 
@@ -94,6 +109,9 @@ class CsvRows(TextRows):
 class NdjsonRows(TextRows):
     """The lines of a file of JSON, one value each: a list has $1, $2, ..., an object has them by *columns*.
 
+    A value becomes what ``json_populate_record`` makes of it: JSON for a json parameter, so that a string is a JSON
+    string; a list an array for an array; else a string is read as it is, a number by the digits that the file has.
+
     Args:
         columns: the keys of an object's values in order; None: all keys of the first one.
     Raises (when read):
@@ -110,13 +128,13 @@ class NdjsonRows(TextRows):
             try:
                 for number, line in enumerate(file, 1):
                     if line.strip():
-                        yield _row(map(_as_text, self._values(json.loads(line))), self.path, number)
+                        yield _json_row(self._values(parsed(line)), f"{self.path.name}, line {number}")
             except (ValueError, KeyError, UnicodeDecodeError) as error:
                 what = f"it has no key {error}" if isinstance(error, KeyError) else error
                 at = number if not isinstance(error, UnicodeDecodeError) else number + 1
                 raise SourceFailed(f"{self.path.name}, line {at}: {what}") from error
 
-    def _values(self, value: object) -> list[object]:
+    def _values(self, value: Json) -> list[Json]:
         if isinstance(value, dict):
             self._columns = self._columns or list(value)
             return [value[key] for key in self._columns]
@@ -146,25 +164,13 @@ def _opened(path: Path) -> IO[str]:
         raise SourceFailed(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
-def _row(values: Iterable[str | Misfit | None], path: Path, line: int) -> TextRow:
+def _row(values: Iterable[str | Misfit | None], where: str) -> TextRow:
     row = TextRow(values)
-    row.where = f"{path.name}, line {line}"
+    row.where = where
     return row
 
 
-def _as_text(value: Any) -> str | None:  # noqa: ANN401 - whatever JSON has
-    """A JSON value as PostgreSQL reads it; a list as an array, an object as JSON."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return "{" + ",".join(map(_as_element, value)) + "}"
-    return json.dumps(value)
-
-
-def _as_element(value: Any) -> str:  # noqa: ANN401 - the same
-    if isinstance(value, list):
-        return _as_text(value) or ""
-    text = _as_text(value)
-    return "NULL" if text is None else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _json_row(values: Sequence[Json], where: str) -> JsonRow:
+    row = JsonRow(text_for(value, Kind.PLAIN) for value in values)
+    row.json, row.where = values, where
+    return row

@@ -10,8 +10,9 @@ from typing import Any
 
 from dbpool.bulk.volatility import volatile_in
 from dbpool.connection import PooledConnection, PostgresError
-from dbpool.core.batches import ORDINAL, Form, Text, could_be_items, lateral, many
+from dbpool.core.batches import ORDINAL, Form, Text, could_be_items, from_text, lateral, many, read
 from dbpool.core.columns import Args
+from dbpool.core.jsontext import Kind
 from dbpool.core.planshape import Plan, is_better_as_a_whole, keeps_order, locks_rows, lost_index
 from dbpool.errors import StatementError
 from dbpool.faults import is_lost
@@ -25,15 +26,17 @@ _OTHER_COLUMNS = "as a batch its columns would be others"
 _TYPES = """
 WITH RECURSIVE base AS (
     SELECT p.number, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typname,
-           quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS name, t.typarray <> 0 AS has_array
+           quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS name, t.typarray <> 0 AS has_array, t.typelem
     FROM unnest($1::oid[]) WITH ORDINALITY AS p(oid, number)
     JOIN pg_catalog.pg_type t ON t.oid = p.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   UNION ALL
-    SELECT base.number, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typname, base.name, base.has_array
+    SELECT base.number, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typname, base.name, base.has_array, t.typelem
     FROM base JOIN pg_catalog.pg_type t ON t.oid = base.typbasetype WHERE base.typtype = 'd'
 )
 SELECT name, has_array AND typtype NOT IN ('c', 'm', 'p') AND typcategory <> 'A'
-       AND typname <> ALL (ARRAY['path', 'polygon']::name[]) AS fits
+       AND typname <> ALL (ARRAY['path', 'polygon']::name[]) AS fits,
+       CASE WHEN oid = ANY ('{json,jsonb}'::regtype[]) THEN 'JSON' WHEN typcategory <> 'A' THEN 'PLAIN'
+            WHEN typelem = ANY ('{json,jsonb}'::regtype[]) THEN 'JSON_ARRAY' ELSE 'ARRAY' END AS kind
 FROM base WHERE typtype <> 'd' ORDER BY number
 """
 
@@ -102,14 +105,14 @@ async def examine(
     return replace(plan, form=asked, sql=sql, why="it was asked for")
 
 
-async def types_of(connection: PooledConnection, sql: str) -> tuple[str, ...]:
-    """The types of a statement's parameters, as SQL has them.
+async def taking_text(connection: PooledConnection, sql: str) -> tuple[str, tuple[Kind, ...]]:
+    """The same statement for parameters that are all text, and what each of them reads.
 
     Raises: PostgresError: it cannot be prepared.
     """
     prepared = await connection.prepare(sql)
-    rows = await connection.fetch(_TYPES, [kind.oid for kind in prepared.get_parameters()])
-    return tuple(row["name"] for row in rows)
+    types = await connection.fetch(_TYPES, [kind.oid for kind in prepared.get_parameters()])
+    return from_text(read(sql), [row["name"] for row in types]), tuple(Kind[row["kind"]] for row in types)
 
 
 class _Examination:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Take
 from dbpool.bulk.files import TextRow, TextRows, rows_of
-from dbpool.bulk.guard import BatchPlan, examine, types_of
+from dbpool.bulk.guard import BatchPlan, examine, taking_text
 from dbpool.bulk.items import Source, source_of
 from dbpool.bulk.mapping import How, Mapping
 from dbpool.bulk.window import results_of
-from dbpool.core.batches import Form, from_text, read
+from dbpool.core.batches import Form, read
 from dbpool.core.columns import args_of
 from dbpool.core.pacing import Rate
 from dbpool.errors import BulkFailed, UsageError
@@ -190,7 +190,7 @@ async def all_rows(
 async def text_statement(access: Access, sql: str) -> str:
     """What ``Lane.taking_text`` returns."""
     async with access.lease() as connection:
-        return from_text(read(sql), await types_of(connection, sql))
+        return (await taking_text(connection, sql))[0]
 
 
 async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take = Take.ROWS) -> BatchPlan:
@@ -199,7 +199,8 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
     samples = [args_of(key) for key in sample]
     async with access.lease() as connection:
         if any(isinstance(args, TextRow) for args in samples):
-            sql = from_text(read(sql), await types_of(connection, sql))
+            sql, kinds = await taking_text(connection, sql)
+            samples = [args.read_as(kinds) if isinstance(args, TextRow) else args for args in samples]
         return await examine(connection, sql, read(sql), samples, first_row=take is not Take.ROWS, asked=None)
 
 

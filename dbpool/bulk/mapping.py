@@ -11,14 +11,16 @@ from typing import Any
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.batch import Answers, Result, Take, run_batch
-from dbpool.bulk.guard import BatchPlan, types_of
+from dbpool.bulk.files import TextRow
+from dbpool.bulk.guard import BatchPlan, taking_text
 from dbpool.bulk.items import Source
 from dbpool.bulk.plans import Key
 from dbpool.connection import PooledConnection, Record
-from dbpool.core.batches import Form, Text, from_text, read
+from dbpool.core.batches import Form, Text, read
 from dbpool.core.batchsize import BatchSize
 from dbpool.core.columns import args_of
 from dbpool.core.formtrial import FormTrial
+from dbpool.core.jsontext import Kind
 from dbpool.core.pacing import Pace, Rate
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.core.statements import classify
@@ -62,8 +64,10 @@ class Mapping:
 
     def __init__(self, access: Access, sql: str, text: Text, source: Source[object], how: How) -> None:
         self._access = access
+        self._sql = sql
         self._key: Key = (sql, how.take is not Take.ROWS, how.form)
         self._text = text
+        self._kinds: tuple[Kind, ...] = ()  # of parameters that take text
         self._source = source
         self._how = how
         self._repeats = classify(sql, access.settings.trusted_functions).reads_only  # it may be sent once more
@@ -88,7 +92,7 @@ class Mapping:
         size = self._plan.most_of(self._size.next())
         keys = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
         if not keys:
-            keys = await self._source.take(size)
+            keys = self._readable(await self._source.take(size))
         if not keys:
             return None
         await self._wait_due(len(keys))
@@ -98,8 +102,9 @@ class Mapping:
     async def _find_plan(self) -> None:
         if self._how.from_text:
             async with self._access.lease() as connection:
-                sql = from_text(self._text, await types_of(connection, self._key[0]))
+                sql, self._kinds = await taking_text(connection, self._sql)
             self._text, self._key = read(sql), (sql, *self._key[1:])
+            self._ahead = deque(self._readable([*self._ahead]))
         ahead, clock = self._ahead, self._access.leases.loop.time
         plan = self._access.plans.get(self._key, clock())
         if plan is None and self._how.form is None and len(ahead) <= FEW:
@@ -110,6 +115,12 @@ class Mapping:
                 plan = await self._access.plans.find(connection, self._key, self._text, samples, clock())
         self._plan, self._is_stale = plan, False
         self._trial = FormTrial(plan.form, has_many=bool(plan.many))
+
+    def _readable(self, keys: list[object]) -> list[object]:
+        """The items as the parameters read them."""
+        if not self._how.from_text:
+            return keys
+        return [key.read_as(self._kinds) if isinstance(key, TextRow) else key for key in keys]
 
     async def _wait_due(self, items: int) -> None:
         if self._pace is None:
