@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -44,11 +43,8 @@ class Misfit:
         return f"{self._fields} field{'s' * (self._fields != 1)}, and the header has {self._header}"
 
 
-class TextRows(ABC):
+class TextRows:
     """Items of ``map`` whose values are text, to be read as the server reads text of the parameters' types."""
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[TextRow]: ...
 
 
 class CsvRows(TextRows):

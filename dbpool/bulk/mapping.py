@@ -67,7 +67,7 @@ class Mapping:
         self._sql = sql
         self._key: Key = (sql, how.take is not Take.ROWS, how.form)
         self._text = text
-        self._kinds: tuple[Kind, ...] = ()  # of parameters that take text
+        self._kinds: tuple[Kind, ...] | None = None  # of parameters that take text
         self._source = source
         self._how = how
         self._repeats = classify(sql, access.settings.trusted_functions).reads_only  # it may be sent once more
@@ -84,7 +84,8 @@ class Mapping:
     async def next_batch(self) -> Coroutine[Any, Any, Batch] | None:
         """What runs the next batch; None when there is no more."""
         if self._plan is None or self._is_stale:
-            self._ahead.extend(await self._source.take(SAMPLED))
+            if not self._ahead:
+                self._ahead.extend(self._readable(await self._source.take(SAMPLED)))
             if not self._ahead:
                 return None
             await self._find_plan()
@@ -100,27 +101,29 @@ class Mapping:
         return self._run(first, keys)
 
     async def _find_plan(self) -> None:
-        if self._how.from_text:
+        if self._how.from_text and self._kinds is None:
             async with self._access.lease() as connection:
                 sql, self._kinds = await taking_text(connection, self._sql)
             self._text, self._key = read(sql), (sql, *self._key[1:])
             self._ahead = deque(self._readable([*self._ahead]))
         ahead, clock = self._ahead, self._access.leases.loop.time
         plan = self._access.plans.get(self._key, clock())
-        if plan is None and self._how.form is None and len(ahead) <= FEW:
+        is_few = plan is None and self._how.form is None and len(ahead) <= FEW
+        if is_few:
             plan = BatchPlan.one_by_one(self._text, self._key[0], "there are only a few items")
         elif plan is None:
             samples = [args_of(ahead[at]) for at in sorted({0, len(ahead) // 2, len(ahead) - 1})]
             async with self._access.lease() as connection:
                 plan = await self._access.plans.find(connection, self._key, self._text, samples, clock())
-        self._plan, self._is_stale = plan, False
+        self._plan, self._is_stale = plan, is_few  # whoever comes later may be more
         self._trial = FormTrial(plan.form, has_many=bool(plan.many))
 
     def _readable(self, keys: list[object]) -> list[object]:
         """The items as the parameters read them."""
-        if not self._how.from_text:
+        kinds = self._kinds
+        if kinds is None:
             return keys
-        return [key.read_as(self._kinds) if isinstance(key, TextRow) else key for key in keys]
+        return [key.read_as(kinds) if isinstance(key, TextRow) else key for key in keys]
 
     async def _wait_due(self, items: int) -> None:
         if self._pace is None:
@@ -192,7 +195,7 @@ class Mapping:
         self._size.learn(items, answers.rows, seconds, failed=failed)
         if answers.halved and not failed:  # what fails together only: a column has another type, or is gone
             self._access.plans.forget(self._key)
-            self._is_stale = True
+            self._is_stale, self._kinds = True, None
         if not failed:
             self._trial.learn(form, items, seconds)
 

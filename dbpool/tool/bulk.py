@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
 from dbpool import CsvRows, DatabasePool, NdjsonRows, Progress, Rate, Rows
-from dbpool.bulk.files import TextRow, TextRows, rows_of
+from dbpool.bulk.files import TextRow, rows_of
+from dbpool.tool.feed import Feed
 from dbpool.tool.jobs import run as run_job
 from dbpool.tool.progress import Shown
 from dbpool.tool.running import DONE, SOME_FAILED, Stop
+
+SAMPLED = 3  # rows, to explain with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +55,15 @@ async def run(plan: Plan, stop: Stop) -> int:
             return await run_job(
                 db, plan.job, plan.sql, source, plan.dask, stop, keep_going=plan.keep_going, as_json=plan.as_json
             )
+        feed = Feed(source)
+        stop.ends(feed)
         if plan.explain:
-            sys.stdout.write(f"{await db.explain_map(plan.sql, _sample(source))}\n")
+            sys.stdout.write(f"{await db.explain_map(plan.sql, await _sample(feed))}\n")
             return DONE
-        return await _answer_all(db, plan, source, stop)
+        return await _answer_all(db, plan, feed, stop)
 
 
-async def _answer_all(db: DatabasePool, plan: Plan, source: TextRows, stop: Stop) -> int:
+async def _answer_all(db: DatabasePool, plan: Plan, feed: Feed, stop: Stop) -> int:
     last: Progress | None = None
 
     def note(progress: Progress) -> None:
@@ -76,7 +80,7 @@ async def _answer_all(db: DatabasePool, plan: Plan, source: TextRows, stop: Stop
     with Shown("items") as shown, _opened(plan.out) as out:
         items = db.map(
             plan.sql,
-            _Until(stop, source),
+            feed,
             ordered=plan.ordered,
             on_error="collect" if plan.keep_going else "raise",
             progress=note,
@@ -85,6 +89,8 @@ async def _answer_all(db: DatabasePool, plan: Plan, source: TextRows, stop: Stop
         async with aclosing(items):  # type: ignore[type-var]
             async for item in items:
                 out.write(json.dumps(_line(item), default=str, ensure_ascii=False) + "\n")
+                if feed.is_waited_for:
+                    out.flush()
     assert last is not None
     figures = {
         "items": last.items,
@@ -101,20 +107,9 @@ async def _answer_all(db: DatabasePool, plan: Plan, source: TextRows, stop: Stop
     return SOME_FAILED if last.failed else DONE
 
 
-class _Until(TextRows):
-    """The same rows until the command is told to stop; what was read is answered."""
-
-    def __init__(self, stop: Stop, rows: TextRows) -> None:
-        self._stop, self._rows = stop, rows
-
-    def __iter__(self) -> Iterator[TextRow]:
-        for row in self._rows:
-            if self._stop.is_asked:
-                return
-            yield row
-
-
-def source_of(path: Path | None, columns: list[str] | None, *, header: bool, delimiter: str, null: str) -> TextRows:
+def source_of(
+    path: Path | None, columns: list[str] | None, *, header: bool, delimiter: str, null: str
+) -> CsvRows | NdjsonRows:
     """The rows of a file, or of stdin."""
     if path is None:
         return NdjsonRows(Path("/dev/stdin"), columns=columns)
@@ -123,8 +118,14 @@ def source_of(path: Path | None, columns: list[str] | None, *, header: bool, del
     return CsvRows(path, header=header, columns=columns, delimiter=delimiter, null=null)
 
 
-def _sample(rows: Iterable[TextRow]) -> list[TextRow]:
-    return [row for row, _ in zip(rows, range(3), strict=False)]
+async def _sample(feed: Feed) -> list[TextRow]:
+    found: list[TextRow] = []
+    async with aclosing(aiter(feed)) as rows:  # type: ignore[type-var]
+        async for row in rows:
+            found.append(row)
+            if len(found) == SAMPLED:
+                break
+    return found
 
 
 def _opened(path: Path | None) -> IO[str]:

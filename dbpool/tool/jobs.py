@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from dbpool import DatabasePool, JobError, JobInfo, JobResult, Progress
-from dbpool.bulk.files import TextRows
+from dbpool.bulk.files import TextRow
+from dbpool.tool.feed import Feed
 from dbpool.tool.progress import Shown
 from dbpool.tool.running import DONE, SOME_FAILED, Stop
 
@@ -65,7 +67,7 @@ async def run(
     db: DatabasePool,
     name: str,
     sql: str,
-    rows: TextRows,
+    rows: Iterable[TextRow],
     dask: str | None,
     stop: Stop,
     *,
@@ -81,7 +83,7 @@ async def run(
         job = db.job(
             name,
             sql,
-            rows,
+            Feed(rows),
             on_error="collect" if keep_going else "raise",
             progress=note,
         )
@@ -91,7 +93,7 @@ async def run(
 
 
 async def resume(
-    dsn: str, name: str, rows: TextRows, connections: int, dask: str | None, stop: Stop, *, as_json: bool
+    dsn: str, name: str, rows: Iterable[TextRow], connections: int, dask: str | None, stop: Stop, *, as_json: bool
 ) -> int:
     """Go on with a job whose statement is in the ledger."""
     async with DatabasePool(dsn, connections, name="jobs") as db:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from dbpool.connection import PostgresError
 from dbpool.errors import DbPoolError
 from dbpool.faults import one_line
+from dbpool.tool.feed import Feed
 
 DONE, FAILED, SOME_FAILED, INTERRUPTED = 0, 1, 3, 130
 """Exit codes; 2 is click's, for arguments that mean nothing."""
@@ -25,6 +26,7 @@ class Stop:
     def __init__(self) -> None:
         self.is_asked = False
         self._work: asyncio.Future[Any] | None = None
+        self._feed: Feed | None = None
         self._task = asyncio.current_task()
         for name in ("SIGINT", "SIGTERM"):
             with suppress(NotImplementedError):  # on Windows, where Ctrl-C raises
@@ -33,12 +35,22 @@ class Stop:
     def cancels(self, work: asyncio.Future[Any]) -> None:
         """Cancel *work* at the first signal: it cleans up by itself, and keeps what is stored."""
         self._work = work
+        if self.is_asked:
+            work.cancel()
+
+    def ends(self, feed: Feed) -> None:
+        """End *feed* at the first signal: what was read is still dealt with."""
+        self._feed = feed
+        if self.is_asked:
+            feed.end()
 
     def _ask(self) -> None:
         if self._work is not None:
             self._work.cancel()
         elif self.is_asked and self._task is not None:
             self._task.cancel()
+        elif self._feed is not None:
+            self._feed.end()
         self.is_asked = True
 
 

@@ -12,6 +12,7 @@ import struct
 import sys
 import termios
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,68 @@ async def test_a_signal_ends_the_reading_and_what_was_read_is_answered(
     assert code == 130
     assert "stopped early" in stderr
     assert [line["item"] for line in lines(out)] == [[str(n)] for n in range(1, len(lines(out)) + 1)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_lines_of_a_slow_producer_are_answered_as_they_come_until_a_signal(
+    database: Database, number: signal.Signals
+) -> None:
+    process = await start("bulk", "select $1::int as n", dsn=database.dsn, stdin=asyncio.subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        for n in range(3):
+            process.stdin.write(f"{n}\n".encode())
+            assert json.loads(await process.stdout.readline()) == {"item": [str(n)], "rows": [{"n": n}]}
+        process.send_signal(number)  # stdin stays open
+        stderr = (await process.stderr.read()).decode() if process.stderr is not None else ""
+        assert await process.wait() == 130, stderr
+    assert "3 items in" in stderr
+    assert "stopped early" in stderr
+    process.stdin.close()
+
+
+async def test_ctrl_c_ends_what_is_typed_at_a_terminal(database: Database) -> None:
+    terminal, its_end = pty.openpty()
+    leads = f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {MAIN}"  # so that Ctrl-C reaches it
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", leads, "bulk", "select $1::int + 41 as n"),
+        stdin=its_end,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "DATABASE_URL": database.dsn},
+        start_new_session=True,
+    )
+    os.close(its_end)
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        os.write(terminal, b"1\n")
+        assert json.loads(await process.stdout.readline())["rows"] == [{"n": 42}]
+        os.write(terminal, b"\x03")
+        code, stdout, stderr = await ended(process)
+    os.close(terminal)
+    assert (code, stdout) == (130, "")
+    assert "1 items in" in stderr
+
+
+async def test_a_signal_ends_the_reading_of_a_named_pipe(database: Database, tmp_path: Path) -> None:
+    pipe = tmp_path / "ids.csv"
+    os.mkfifo(pipe)
+    process = await start("bulk", "select $1::int", "--params", str(pipe), dsn=database.dsn)
+    writing = -1
+
+    async def is_read() -> bool:
+        nonlocal writing
+        with suppress(OSError):  # as long as nobody reads
+            writing = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        return writing >= 0
+
+    await until(is_read, PATIENCE_S)
+    process.send_signal(signal.SIGTERM)
+    code, stdout, stderr = await ended(process)
+    os.close(writing)
+    assert (code, stdout) == (130, "")
+    assert "0 items in" in stderr
 
 
 async def test_a_reader_that_has_had_enough_is_no_error(database: Database, tmp_path: Path) -> None:
@@ -246,6 +309,25 @@ async def test_a_job_can_be_stopped_and_goes_on(shop: Database, tmp_path: Path) 
         assert await witness.value("select count(*), count(distinct id) from done") == 3000
         code, stdout, stderr = await run(*words, dsn=shop.dsn)
         assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 3,000 stored before")
+
+
+async def test_a_job_that_waits_for_stdin_can_be_stopped(shop: Database) -> None:
+    async with witness_of(shop) as witness:
+        await witness.run("create table done (id int)")
+        words = ["bulk", "insert into done values ($1)", "--job", "fill"]
+        process = await start(*words, dsn=shop.dsn, stdin=asyncio.subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write(b"".join(b"%d\n" % n for n in range(600)))
+
+        async def has_begun() -> bool:
+            return bool(await witness.value("select count(*) > 0 from done"))
+
+        await until(has_begun, PATIENCE_S)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.wait() == 130
+        process.stdin.close()
+        assert await witness.value("select count(*) from done") == 500
 
 
 async def test_a_job_is_spread_over_a_cluster(shop: Database, tmp_path: Path) -> None:
