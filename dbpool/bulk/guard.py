@@ -211,7 +211,7 @@ class _Examination:
         if locks_rows(fenced):
             return self._plan(Form.SINGLE, "it locks rows, and a batch would hold them until its end")
         # Also in the batch's own plan: where a sample's value decides a branch, its plan has not got the other one
-        if volatile := await volatile_in(self._connection, [*plans, fenced]):
+        if volatile := await volatile_in(self._connection, self._text.body, [*plans, fenced]):
             return self._plan(Form.MANY, f"{volatile} may give something else each time")
         self._correct.add(Form.LATERAL)
         if await self._is_better_unfenced(plans, fenced, columns):

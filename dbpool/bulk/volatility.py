@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbpool.connection import PooledConnection
-from dbpool.core.planshape import Plan, called, cast_to, operators, samples_at_random
+from dbpool.core.planshape import Plan, called, cast_to, hides_expressions, operators, samples_at_random
+from dbpool.core.sqlnames import names_in, operators_in
 
 # Of what a plan's expressions name. The plan tells no implicit cast and no check of a domain's, so those that the
-# database has count where they can be met.
+# database has count where they can be met. No expression calls what serves triggers or TABLESAMPLE, and a column may
+# have its name.
 _VOLATILE = """
-WITH volatile AS (SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v')
+WITH volatile AS (SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND prokind <> 'p'
+    AND prorettype <> ALL (ARRAY['trigger', 'event_trigger', 'tsm_handler']::regtype[]))
 SELECT proname || '()' FROM volatile WHERE proname = ANY ($1::text[]::name[])
 UNION ALL
 SELECT a.aggfnoid::regproc || '()' FROM pg_catalog.pg_aggregate a
@@ -31,9 +34,31 @@ SELECT 'a check of the domain ' || t.typname FROM pg_catalog.pg_type t
 """
 
 
-async def volatile_in(connection: PooledConnection, plans: Sequence[Plan]) -> str:
-    """What in *plans*, which are verbose, is volatile, as ``random()``; "" if nothing."""
+_VIEWS = """
+SELECT pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class
+ WHERE relkind = 'v' AND relname = ANY ($1::text[]::name[])
+"""
+
+
+async def volatile_in(connection: PooledConnection, sql: str, plans: Sequence[Plan]) -> str:
+    """What in *sql*, of which *plans* are verbose ones, is volatile, as ``random()``; "" if nothing."""
     if any(map(samples_at_random, plans)):
         return "TABLESAMPLE without REPEATABLE"
-    names = [sorted(set().union(*map(found, plans))) for found in (called, operators, cast_to)]
-    return str(await connection.fetchval(_VOLATILE, *names) or "")
+    names = [set().union(*map(found, plans)) for found in (called, operators, cast_to)]
+    if any(map(hides_expressions, plans)):
+        texts, words = await _read_views(connection, sql)
+        if "" in words:
+            return 'what is written as U&"..."'
+        names = [names[0] | words, names[1].union(*map(operators_in, texts)), names[2] | words]
+    return str(await connection.fetchval(_VOLATILE, *map(sorted, names)) or "")
+
+
+async def _read_views(connection: PooledConnection, sql: str) -> tuple[list[str], set[str]]:
+    """*sql* with the definitions of the views behind it, and all names in them."""
+    texts, words, unread = [sql], set[str](), names_in(sql)
+    while unread:
+        words |= unread
+        views = [row[0] for row in await connection.fetch(_VIEWS, sorted(unread))]
+        texts += views
+        unread = set().union(*map(names_in, views)) - words
+    return texts, words

@@ -13,11 +13,14 @@ from typing import Any, TypeAlias
 Plan: TypeAlias = Mapping[str, Any]  # of EXPLAIN (FORMAT JSON)
 
 _CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond")
-_OPERATOR = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+OPERATOR = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
 _CAST = re.compile(r'::(?:(?:[\w$]+|"(?:[^"]|"")+")\.)?([\w$]+|"(?:[^"]|"")+")')
 _CALL = re.compile(r'((?<![\w$])[A-Za-z_\x80-\U0010ffff][\w$]*+|(?<!")"(?:[^"]|"")++")\s*\(')
 # Values come in plans as they are, however long; only what stands around them says anything
 _CONSTANT = re.compile(r"""("(?:[^"]|"")*+")|'(?:[^']|'')*+'""")
+# Of these EXPLAIN does not tell all: the rows of VALUES, what LIMIT and OFFSET are given, until PostgreSQL 17 a window's
+# frame. Of a sub-select it tells since PostgreSQL 17 what is compared with it.
+_SILENT = frozenset({"Limit", "Values Scan", "WindowAgg"})
 _MOVING = frozenset({"Aggregate", "Gather", "Gather Merge", "Hash", "Incremental Sort", "Merge Join", "Sort"})
 # What is estimated to cost so many times less is worth another plan
 CLEARLY = 3.0
@@ -35,12 +38,17 @@ def cast_to(plan: Plan) -> set[str]:
 
 def operators(plan: Plan) -> set[str]:
     """What looks like an operator in all expressions of a verbose plan."""
-    return {name for text in _texts(plan) for name in _OPERATOR.findall(text)}
+    return {name for text in _texts(plan) for name in OPERATOR.findall(text)}
 
 
 def samples_at_random(plan: Plan) -> bool:
     """Whether it reads a sample of a table, which is another one each time: TABLESAMPLE without REPEATABLE."""
     return any("Sampling Method" in node and "Repeatable Seed" not in node for node in _nodes(plan))
+
+
+def hides_expressions(plan: Plan) -> bool:
+    """Whether it may evaluate what it does not tell, so that only the statement's text says what is called."""
+    return any(node["Node Type"] in _SILENT or node.get("Parent Relationship") == "SubPlan" for node in _nodes(plan))
 
 
 def locks_rows(plan: Plan) -> bool:

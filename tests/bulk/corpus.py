@@ -38,11 +38,14 @@ insert into own select n, n * 10 from generate_series(1, 100) n;
 create table writes (id int primary key, n int not null check (n < 90), name text default 'x');
 create view totals as select grp, count(*) as n, sum(amount) as total from acc group by grp;
 create view lucky as select id, name, random() as luck from acc;
+create view hidden as select id, name from acc order by id limit 4 + (random() > 2)::int;
+create view hiding as select id from hidden;
 create view locking as select id, name from acc for update;
 create function double(int) returns int language sql immutable as 'select $1 * 2';
 create function stable_count(int) returns bigint language sql stable as 'select count(*) from acc where grp = $1';
 create function definer(int) returns text language plpgsql stable security definer set search_path = pg_catalog
   as 'begin return (select name from public.acc where id = $1); end';
+create function touched() returns trigger language plpgsql as 'begin return new; end';
 create function unlabelled(int) returns int language plpgsql as 'begin return $1; end';
 create function touchy(int) returns boolean language plpgsql as 'begin return $1 > 0; end';
 create function many_of(int) returns setof int language sql immutable as 'select generate_series(1, $1)';
@@ -188,6 +191,18 @@ QUERIES = [
     Case("with r as materialized (select random() > 2 as no) select no, $1::int from r", ID, MANY),
     Case("select id, luck > 2 as no from lucky where id = $1", ID, MANY),
     Case("select case when $1::int = 17 then clock_timestamp() > now() end", number(1, 9), MANY),
+    # what is called where a plan does not tell it
+    Case("select (select max(x) > 2 from (values (random()), (0)) v(x)), $1::int", ID, MANY),
+    Case("select (select x > 2 from (values (random())) v(x)), $1::int", ID, MANY),
+    Case("select id from acc where id > $1 order by id limit 1 + (random() > 2)::int", ID, MANY),
+    Case("select id from acc where id > $1 order by id offset (random() > 2)::int", number(4990, 5100), MANY),
+    Case("select id from acc where id > $1 order by id limit 1 @@@ 1", ID, MANY),
+    Case('select id from acc where id > $1 order by id limit U&"\\0061bs"(1)', ID, MANY),
+    Case("select id from hiding where id > $1", SMALL, MANY),
+    Case("select sum(id) over (order by id rows (random() > 2)::int preceding) from few where grp = $1", SMALL, MANY),
+    Case("select (random() + 9)::int in (select id from few where grp > 5), $1::int", ID, MANY),
+    Case("select id as touched from few where grp = $1 order by id limit 2", SMALL),
+    Case("select x from (values (abs($1::int)), (5)) v(x) order by x", ID),
     Case("select id from acc where id = $1 for update", ID, SINGLE),
     Case("select id from locking where id = $1", ID, SINGLE),
     Case("select set_config('app.a', $1, true), current_setting('app.a', true)", WORD, SINGLE),

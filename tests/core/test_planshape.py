@@ -7,6 +7,7 @@ import pytest
 from dbpool.core.planshape import (
     called,
     cast_to,
+    hides_expressions,
     is_better_as_a_whole,
     keeps_order,
     locks_rows,
@@ -67,6 +68,12 @@ def test_a_sample_is_the_same_only_if_it_is_repeatable() -> None:
     assert samples_at_random(joined(sample))
     assert not samples_at_random(joined(sample | {"Repeatable Seed": "5"}))
     assert not samples_at_random(joined(WHOLE))
+
+
+def test_a_plan_that_does_not_tell_all_that_it_evaluates_is_seen() -> None:
+    for silent in ({"Node Type": "Limit"}, {"Node Type": "Values Scan"}, WHOLE | {"Parent Relationship": "SubPlan"}):
+        assert hides_expressions(joined(BY_INDEX, silent))
+    assert not hides_expressions(joined(BY_INDEX, WHOLE | {"Parent Relationship": "InitPlan"}))
 
 
 def test_rows_are_locked_wherever_the_plan_says_so() -> None:
