@@ -10,7 +10,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool import CsvRows, JobChanged, JobError, JobTablesMissing, Progress, SettingsError, StatementError, UsageError
+from dbpool import (
+    CsvRows,
+    JobChanged,
+    JobError,
+    JobTablesMissing,
+    NdjsonRows,
+    Progress,
+    SettingsError,
+    StatementError,
+    UsageError,
+)
 from tests.support.databases import Database
 from tests.support.jobs import CHUNK, COUNT, SQL, TABLES, assert_each_once, entered, job_of
 from tests.support.pools import Witness, becomes, pool_of, settled, witness_of
@@ -208,6 +218,18 @@ async def test_rows_of_a_file_are_read_as_the_server_reads_text_those_put_aside_
         again = await db.job("file", "insert into seen values ($1)", [], chunk=CHUNK).retry_rejects()
         assert again.done == 1
         await assert_each_once(witness, 500)
+
+
+async def test_json_of_a_file_keeps_its_digits_and_lists(shop: Database, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.ndjson"
+    rows.write_text('{"n": 1.10, "j": [1, {"a": []}]}\n{"n": 2, "j": null}\n')
+    async with pool_of(shop) as db, witness_of(shop) as witness:
+        await witness.run("create table kept (n numeric, j jsonb)")
+        sql = "insert into kept values ($1, $2)"
+        for done in (2, 0):
+            assert (await db.job("json", sql, NdjsonRows(rows)).run()).done == done
+        found = await witness.rows("select n::text, j::text from kept order by n")
+        assert found == [("1.10", '[1, {"a": []}]'), ("2", None)]
 
 
 async def test_a_job_that_is_done_stays_done_when_other_items_are_refused(shop: Database) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.files import TextRows
-from dbpool.bulk.guard import types_of
+from dbpool.bulk.guard import taking_text
 from dbpool.bulk.items import Source, source_of
 from dbpool.bulk.jobs.filling import Filling, Storer
 from dbpool.bulk.jobs.hold import Hold
@@ -18,9 +18,9 @@ from dbpool.bulk.jobs.jobsettings import JobOptions, settings_of
 from dbpool.bulk.jobs.ledger import JobRow, add_job, done_of, hash_of
 from dbpool.bulk.jobs.retrying import retry_rejects
 from dbpool.bulk.jobs.storing import Stored, Storing, Target
+from dbpool.bulk.jobs.textsource import TextSource
 from dbpool.bulk.map import Reporting
-from dbpool.core.batches import from_text as as_text
-from dbpool.core.batches import read
+from dbpool.core.jsontext import Kind
 from dbpool.errors import JobChanged
 from dbpool.finish import finish
 
@@ -122,8 +122,8 @@ class Job:
         hold = self._hold(job, 1)
         await hold.take()
         try:
-            target = await self._target(job, hold, from_text=bool(job.settings.get("from_text")))
-            stored = await retry_rejects(target, hold, hold.check)
+            sql = (await self._taking_text(hold))[0] if job.settings.get("from_text") else self._sql
+            stored = await retry_rejects(self._target(job, sql), hold, hold.check)
         finally:
             await finish(hold.end_quietly(job.state))
         items = stored.done + stored.skipped + stored.rejected
@@ -133,13 +133,17 @@ class Job:
         """Run by what *storer* makes, this process itself on *at_once* connections."""
         clock = asyncio.get_running_loop().time
         began = clock()
-        source = source_of(self._items)
+        source: Source[Any] = source_of(self._items)
         try:
             job = await self._entered(source.total)
             hold = self._hold(job, at_once)
             await hold.take()
             try:
-                target = await self._target(job, hold, from_text=self._settings.from_text)
+                sql = self._sql
+                if self._settings.from_text:
+                    sql, kinds = await self._taking_text(hold)
+                    source = TextSource(source, kinds)
+                target = self._target(job, sql)
                 async with storer(job, target, hold) as made:
                     stored = await self._fill(job, target, hold, source, made)
             except BaseException as error:
@@ -193,12 +197,13 @@ class Job:
     def _hold(self, job: JobRow, at_once: int) -> Hold:
         return Hold(self._access, job, at_once=at_once, timeout=self._settings.timeout)
 
-    async def _target(self, job: JobRow, hold: Hold, *, from_text: bool) -> Target:
-        sql = self._sql
-        if from_text:
-            async with hold.connection() as connection:
-                sql = as_text(read(sql), await types_of(connection, sql))
+    def _target(self, job: JobRow, sql: str) -> Target:
         return self._settings.target(job.id, self.name, sql, job.total)
+
+    async def _taking_text(self, hold: Hold) -> tuple[str, Sequence[Kind]]:
+        """The statement for values that are text, and what reads each of them."""
+        async with hold.connection() as connection:
+            return await taking_text(connection, self._sql)
 
 
 def _state_after(error: BaseException, job: JobRow) -> str:
