@@ -231,7 +231,7 @@ async def test_a_callers_own_time_limit_ends_its_wait_only(database: Database) -
 
 
 async def test_acquire_timeout_ends_the_wait_of_all_who_named_no_other(database: Database) -> None:
-    async with coalescing(database, acquire_timeout=0.1) as db:
+    async with coalescing(database, acquire_timeout=1.0) as db:
         async with held(db):
             patient = asyncio.create_task(db.fetchval(VALUE, 1, timeout=20))
             await asyncio.sleep(0)
