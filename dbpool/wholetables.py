@@ -194,13 +194,14 @@ class WholeTables(ManyItems):
             table: ``table`` or ``schema.table``, taken as it stands; a name with a dot in double quotes.
             source: a path, a pattern (``"data/*.csv.gz"``) or a list of them: CSV, which goes to the server as it is,
                 or a JSON object on each line (``.ndjson``, ``.jsonl``, ``.json``); packed by gzip or not.
-                An iterable or async iterable of tuples, or of mappings. Anything with ``__arrow_c_stream__`` (takes
-                the extra ``arrow``). A mapping of column names to numpy arrays; what is masked is NULL. Times without a
-                zone are UTC there.
+                An iterable or async iterable of rows: by name where they have names (mappings, driver's records, named
+                tuples, objects with fields), else by place. Anything with ``__arrow_c_stream__`` (takes the extra
+                ``arrow``). A mapping of column names to numpy arrays; what is masked is NULL. Times without a zone are
+                UTC there.
             options:
-                columns: those that the values are for, in order. None: a CSV file's header, the keys of the first
-                    object or mapping (another one then may lack some, which are NULL, but have no other), a frame's
-                    or mapping's names; else the table's.
+                columns: those that the values are for, in order. None: a CSV file's header, the names in the first
+                    object or row (another mapping then may lack some, which are NULL, but none may have others), a
+                    frame's or mapping's names; else the table's.
                 format: ``"csv"`` or ``"ndjson"``; None: by the file's name.
                 header: whether CSV files have one, which names the columns; ``"skip"``: one that is not looked at.
                 delimiter, quote, escape, null, encoding: as COPY has them; the delimiter of ``.tsv`` is a tab.

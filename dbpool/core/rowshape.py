@@ -82,7 +82,7 @@ class RowShape:
         values, readers, never_null = [], self._readers, self._never_null
         for number, row in enumerate(rows, first):
             try:
-                read = readers.get(row.__class__) or self._new_reader(row)
+                read = readers.get(row.__class__) or self.reader_of(row)
                 ours = read(row)
             except RowMisfit as error:
                 raise _at(number, error) from None
@@ -105,7 +105,12 @@ class RowShape:
             return False
         return not any(None in [row[place] for row in tuples] for place in self._never_null)
 
-    def _new_reader(self, row: object) -> Reader:
+    def reader_of(self, row: object) -> Reader:
+        """What reads *row* and others of its type.
+
+        Raises:
+            RowMisfit: it has not the names that it should; so may the reader, of one row.
+        """
         names = names_in(row)
         if names is None:
             reader = self._by_place()

@@ -29,9 +29,9 @@ JSON_ENDINGS = (".ndjson", ".jsonl", ".json")
 
 
 class SourceFailed(Exception):
-    """A file could not be read on; its message says where and why."""
+    """A source could not be read on; *line* is the row's number, from 1, where it has no file."""
 
-    def __init__(self, message: str, file: str, line: int | None = None) -> None:
+    def __init__(self, message: str, file: str | None, line: int | None = None) -> None:
         super().__init__(message)
         self.file, self.line = file, line
 
@@ -200,7 +200,7 @@ class Reader:
 
     def _check_stopped(self) -> None:
         if self.is_stopped():
-            raise SourceFailed("the load is over", "")
+            raise SourceFailed("the load is over", None)
 
 
 class _Text:

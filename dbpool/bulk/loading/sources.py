@@ -58,7 +58,7 @@ async def opened(source: Source, load: Load, target: Target, threads: Threads) -
         columns = arraychunk.Arrays.of(arrays, load, target)
         return Opened(in_thread(threads, lambda _: columns.chunks()), columns.size, load.resume)
     if _are_records(source):
-        return Opened(records.chunks(source, load), None, load.resume)
+        return Opened(records.chunks(source, load, target), None, load.resume)
     raise UsageError(
         f"cannot load from {type(source).__name__}: pass a path, a pattern, a list of paths, an iterable of records, "
         f"a frame or a dict of numpy arrays"
