@@ -89,7 +89,7 @@ async def _answer_all(db: DatabasePool, plan: Plan, feed: Feed, stop: Stop) -> i
         async with aclosing(items):  # type: ignore[type-var]
             async for item in items:
                 out.write(json.dumps(_line(item), default=str, ensure_ascii=False) + "\n")
-                if feed.is_waited_for:
+                if feed.is_dry:
                     out.flush()
     assert last is not None
     figures = {

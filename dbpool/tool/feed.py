@@ -26,13 +26,14 @@ class Feed(TextRows):
         self._lock = Condition()
         self._ahead: list[TextRow] = []
         self._is_over = False  # no more are read
+        self._is_dry = False
         self._error: BaseException | None = None
         self._some, self._enough = asyncio.Event(), asyncio.Event()  # rows, or the end
 
     @property
-    def is_waited_for(self) -> bool:
-        """Whether there are no rows that were read and not taken."""
-        return not self._ahead
+    def is_dry(self) -> bool:
+        """Whether somebody waits for rows, and there are none."""
+        return self._is_dry and not self._ahead and not self._is_over
 
     def end(self) -> None:
         """Read no more; what was read is still there."""
@@ -55,7 +56,9 @@ class Feed(TextRows):
             raise self._error
 
     async def _next(self) -> list[TextRow]:
+        self._is_dry = True
         await self._some.wait()
+        self._is_dry = False
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 await self._enough.wait()
