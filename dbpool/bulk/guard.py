@@ -125,11 +125,12 @@ class _Examination:
         self._first_row = first_row
         self._types: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
+        self._stops = first_row  # the batch, behind the first row of each item
         self._correct = {Form.SINGLE}
         self._many = ""
 
     def lateral(self, *, fenced: bool) -> str:
-        return lateral(self._text, self._types, self._columns, fenced=fenced, first_row=self._first_row)
+        return lateral(self._text, self._types, self._columns, fenced=fenced, first_row=self._stops)
 
     async def choose(self, samples: Sequence[Args]) -> BatchPlan:
         prepared = await self._connection.prepare(self._sql)
@@ -205,6 +206,7 @@ class _Examination:
         columns = [list(column) for column in zip(*islice(cycle(planned), PLANNED_ITEMS), strict=True)]
         if any(map(could_be_items, columns)):
             return self._plan(Form.MANY, "its values would be taken for arrays")
+        self._stops = False  # it is planned no differently then
         fenced, refused = await self._explain(self.lateral(fenced=True), columns)
         if fenced is None:
             return self._plan(Form.MANY, f"the batch could not be planned ({refused})")
@@ -214,6 +216,7 @@ class _Examination:
         if volatile := await volatile_in(self._connection, self._text.body, [*plans, fenced]):
             return self._plan(Form.MANY, f"{volatile} may give something else each time")
         self._correct.add(Form.LATERAL)
+        self._stops = self._first_row and any(plan["Plan Rows"] > 1 for plan in plans)  # else it would cost time only
         if await self._is_better_unfenced(plans, fenced, columns):
             return self._plan(Form.UNFENCED)
         if relation := lost_index(plans, fenced):

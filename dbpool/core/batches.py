@@ -109,7 +109,7 @@ def lateral(text: Text, types: Sequence[str], columns: Sequence[str], *, fenced:
     """The statement over arrays of *types*, one for each parameter; its last column is ORDINAL.
 
     OFFSET 0 is a fence: without it the planner may pull the statement up and join it as a whole, which for large
-    batches is another plan. LIMIT 1 is one too, and stands for the one row that ``fetchrow`` asks for.
+    batches is another plan.
 
     Args:
         types: each as SQL has it, quoted.
@@ -119,8 +119,10 @@ def lateral(text: Text, types: Sequence[str], columns: Sequence[str], *, fenced:
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
     values = "".join(f"_dbp_a{number}, " for number in range(1, len(types) + 1))
     body = with_parameters(text.body, lambda number: f"_dbp_p._dbp_a{number}")
-    if fenced or first_row:
-        body = f"SELECT * FROM ({body}\n) _dbp_s {'LIMIT 1' if first_row else 'OFFSET 0'}"
+    if first_row:
+        body = f"{_stopping(body)} SELECT * FROM _dbp_s LIMIT 1"
+    elif fenced:
+        body = f"SELECT * FROM ({body}\n) _dbp_s OFFSET 0"
     names = f"({', '.join(map(quoted, columns))})" if columns else ""
     return (
         f"SELECT _dbp_q.*, _dbp_p.{ORDINAL} FROM unnest({arrays}) WITH ORDINALITY "
@@ -133,8 +135,19 @@ def many(text: Text, *, first_row: bool) -> str:
     ordinal = f"${text.parameters + 1}::bigint AS {ORDINAL}"
     if text.writes:
         return f"{text.body}\n, {ordinal}" if text.returns else text.body
-    limit = " LIMIT 1" if first_row else ""
-    return f"SELECT _dbp_q.*, {ordinal} FROM ({text.body}\n) _dbp_q{limit}"
+    if first_row:
+        return f"{_stopping(text.body)} SELECT _dbp_s.*, {ordinal} FROM _dbp_s LIMIT 1"
+    return f"SELECT _dbp_q.*, {ordinal} FROM ({text.body}\n) _dbp_q"
+
+
+def _stopping(body: str) -> str:
+    """The head of a statement that reads from *body*, as _dbp_s, only so many rows as it needs.
+
+    Such a query is planned by itself, as if all of its rows were wanted, and gives them one by one, as to ``fetchrow``.
+    A LIMIT beside the query itself would be taken into account, by the planner and by a sort: another join, another one
+    of equal rows, the errors of other rows not met.
+    """
+    return f"WITH _dbp_s AS MATERIALIZED ({body}\n)"
 
 
 def from_text(text: Text, types: Sequence[str]) -> str:

@@ -18,8 +18,8 @@ _CAST = re.compile(r'::(?:(?:[\w$]+|"(?:[^"]|"")+")\.)?([\w$]+|"(?:[^"]|"")+")')
 _CALL = re.compile(r'((?<![\w$])[A-Za-z_\x80-\U0010ffff][\w$]*+|(?<!")"(?:[^"]|"")++")\s*\(')
 # Values come in plans as they are, however long; only what stands around them says anything
 _CONSTANT = re.compile(r"""("(?:[^"]|"")*+")|'(?:[^']|'')*+'""")
-# Of these EXPLAIN does not tell all: the rows of VALUES, what LIMIT and OFFSET are given, until PostgreSQL 17 a
-# window's frame. Of a sub-select it tells since PostgreSQL 17 what is compared with it.
+# Of these EXPLAIN does not tell all: the rows of VALUES, what LIMIT and OFFSET are given, a window's frame before
+# PostgreSQL 18. Of a sub-select it tells since PostgreSQL 17 what is compared with it.
 _SILENT = frozenset({"Limit", "Values Scan", "WindowAgg"})
 _MOVING = frozenset({"Aggregate", "Gather", "Gather Merge", "Hash", "Incremental Sort", "Merge Join", "Sort"})
 # What is estimated to cost so many times less is worth another plan

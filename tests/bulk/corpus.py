@@ -25,6 +25,9 @@ create index on ord (acc, at);
 create index on ord (status);
 create table team (id int, league int, name text);
 insert into team select n, n % 7, 'team ' || n from generate_series(1, 60) n;
+create table spread (id int primary key, k int, v int);
+insert into spread select n, n % 50, n * 7919 % 1000 from generate_series(1, 5000) n;
+create index on spread (k, v);
 create table few (id int, grp int);
 insert into few select n, n % 3 from generate_series(1, 12) n;
 create table part (id int not null, v text, primary key (id)) partition by range (id);
@@ -46,6 +49,8 @@ create function stable_count(int) returns bigint language sql stable as 'select 
 create function definer(int) returns text language plpgsql stable security definer set search_path = pg_catalog
   as 'begin return (select name from public.acc where id = $1); end';
 create function touched() returns trigger language plpgsql as 'begin return new; end';
+create function half(int) returns int language plpgsql stable
+  as 'begin if $1 % 7 = 3 then raise exception ''no half of %'', $1; end if; return $1 / 2; end';
 create function unlabelled(int) returns int language plpgsql as 'begin return $1; end';
 create function touchy(int) returns boolean language plpgsql as 'begin return $1 > 0; end';
 create function many_of(int) returns setof int language sql immutable as 'select generate_series(1, $1)';
@@ -244,6 +249,11 @@ QUERIES = [
         WRITTEN,
         since=17,
     ),
+    # whose first row is another one where fewer rows are wanted
+    Case("select a.id from spread a join spread b on a.v = b.v where a.k = $1", SMALL),
+    Case("select id, half(id) from acc where grp = $1 order by v", number(0, 99)),
+    Case("select id from acc where grp = $1 order by v % 2", number(0, 99)),
+    Case("select half(id) from acc where grp = $1", number(0, 99)),
     # errors of single items
     Case("select 100 / $1::int, $1::int", number(-1, 1)),
     Case("select id, 100 / (id - $1) from acc where id between $1 and 3 order by id desc", number(1, 4)),

@@ -102,8 +102,8 @@ def test_a_lateral_batch_keeps_the_statements_own_names() -> None:
 def test_a_lateral_batch_may_stop_at_the_first_row_or_do_without_a_fence() -> None:
     text = read("select $1::int -- comment")
     first = lateral(text, ["int4"], ["int4"], fenced=True, first_row=True)
-    assert "LIMIT 1" in first
-    assert "OFFSET" not in first
+    assert "LATERAL (WITH _dbp_s AS MATERIALIZED (select  _dbp_p._dbp_a1 ::int -- comment\n) SELECT" in first
+    assert "SELECT * FROM _dbp_s LIMIT 1\n) _dbp_q" in first
     bare = lateral(text, ["int4"], [], fenced=False, first_row=False)
     assert bare.endswith("LATERAL (select  _dbp_p._dbp_a1 ::int -- comment\n) _dbp_q")
 
@@ -113,7 +113,9 @@ def test_a_numbered_statement_returns_its_number_last() -> None:
         many(read("select 1 -- x"), first_row=False)
         == f"SELECT _dbp_q.*, $1::bigint AS {ORDINAL} FROM (select 1 -- x\n) _dbp_q"
     )
-    assert many(read("select $1::int;"), first_row=True).endswith(") _dbp_q LIMIT 1")
+    assert many(read("select $1::int;"), first_row=True) == (
+        f"WITH _dbp_s AS MATERIALIZED (select $1::int\n) SELECT _dbp_s.*, $2::bigint AS {ORDINAL} FROM _dbp_s LIMIT 1"
+    )
     assert many(read("delete from t where id = $1 returning *"), first_row=True) == (
         f"delete from t where id = $1 returning *\n, $2::bigint AS {ORDINAL}"
     )
