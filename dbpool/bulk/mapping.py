@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dbpool.bulk.access import Access
-from dbpool.bulk.batch import Answers, Result, Take, run_batch
+from dbpool.bulk.batch import QUERY_CANCELED, Answers, Result, Take, run_batch
 from dbpool.bulk.files import TextRow
 from dbpool.bulk.guard import BatchPlan, taking_text
 from dbpool.bulk.items import Source
@@ -147,7 +147,7 @@ class Mapping:
                 if answers.stopped_by is None:
                     continue
                 if self._may_try_again(answers, tries):
-                    is_slow = isinstance(answers.stopped_by, QueryTimeout)
+                    is_slow = _is_cancelled(answers.stopped_by)
                     most = max(1, answers.under_way // 2)
                     tries += not is_slow
                     await asyncio.sleep(0 if is_slow else _RETRY.delay_s(tries, random.random()))
@@ -164,8 +164,8 @@ class Mapping:
 
     def _may_try_again(self, answers: Answers, tries: int) -> bool:
         error = answers.stopped_by
-        if isinstance(error, QueryTimeout):  # fewer at a time may be quicker
-            return self._repeats and answers.under_way > 1
+        if _is_cancelled(error):  # one may be the slow one; what the server cancelled, it undid
+            return answers.under_way > 1 and (self._repeats or not isinstance(error, QueryTimeout))
         if tries >= self._how.retry:
             return False
         if isinstance(error, ServerUnavailable):
@@ -219,6 +219,11 @@ class Mapping:
             answers.results = [None if rows is None else list(map(mapped, rows)) for rows in results]
         else:
             answers.results = [None if row is None else mapped(row) for row in results]
+
+
+def _is_cancelled(error: Exception | None) -> bool:
+    """Whether time was up for a statement: here, or for the server, or for who looks after it."""
+    return isinstance(error, QueryTimeout) or (error is not None and sqlstate(error) == QUERY_CANCELED)
 
 
 def _rows(result: Result) -> Sequence[Record]:
