@@ -79,6 +79,8 @@ class ManyItems(Queries):
     ) -> list[list[Any]]:
         """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
 
+        All items are tried, and *ordered* changes nothing.
+
         Raises:
             BulkFailed: some items failed; it has the rows of the others.
         """

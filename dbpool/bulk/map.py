@@ -173,7 +173,7 @@ async def all_rows(
     access: Access, sql: str, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
 ) -> list[Any]:
     """What ``Lane.fetch_all`` returns."""
-    options["on_error"] = "collect"
+    options |= {"on_error": "collect", "ordered": True}
     found: list[Rows] = [item async for item in mapped(access, sql, items, Take.ROWS, **options)]
     failures = {index: item.error for index, item in enumerate(found) if item.error is not None}
     if failures:

@@ -315,6 +315,13 @@ async def test_fetch_all_tells_every_failure_and_keeps_the_rest(database: Databa
         assert raised.value.rows[0] is None
 
 
+async def test_fetch_all_keeps_the_order_whatever_it_is_told(database: Database) -> None:
+    async with pool_of(database, 2) as db:
+        sql = "select $1::int, pg_sleep($1::int / 1000.0)::text"
+        seen = await db.fetch_all(sql, [300, 1, 2], ordered=False, batch=1, at_once=2, form="single")
+        assert [rows[0][0] for rows in seen] == [300, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [
