@@ -215,10 +215,14 @@ class Mapping:
         if some is None:
             return
         mapped = mapper_of(into, some)
-        if self._how.take is Take.ROWS:
-            answers.results = [None if rows is None else list(map(mapped, rows)) for rows in results]
-        else:
-            answers.results = [None if row is None else mapped(row) for row in results]
+        takes_rows = self._how.take is Take.ROWS
+        for index, result in enumerate(results):
+            if result is None:
+                continue
+            try:
+                results[index] = list(map(mapped, result)) if takes_rows else mapped(result)
+            except Exception as error:
+                answers.errors[index] = error
 
 
 def _is_cancelled(error: Exception | None) -> bool:
