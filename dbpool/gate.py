@@ -383,7 +383,8 @@ class Gate(GateLane):
     def _refuse_deadlocked(self, waiter: Waiter, knot: Tangle) -> None:
         assert self.loop is not None
         error = self.refusals.deadlock(knot, self.loop.time())
-        self._permits.leave(waiter)
+        if waiter in waiter.line.tickets:  # else it leaves when it is told
+            self._permits.leave(waiter)
         forget(waiter)
         self.on_deadlock(error)
         waiter.refused(error)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import chain
 from math import inf
 from types import CoroutineType
 from typing import Any, TypeAlias
 
-from dbpool.awaits import awaited_by, chain, suspended_on
+from dbpool.awaits import Future, awaited_by, suspended_on
+from dbpool.awaits import chain as coroutines_of
 from dbpool.core.deadlock import Knot, find_deadlock
 from dbpool.core.permits import Line, Permits
 from dbpool.ownership import only_held_by
@@ -36,7 +38,7 @@ class DeadlockWatch:
 
     def __init__(self, permits: Permits[Waiter], refuse: Callable[[Waiter, Tangle], None]) -> None:
         self._permits = permits
-        self._crowd: dict[Task | None, Waiter] | None = None  # who waits, by task; made in a look that needs it
+        self._crowd: dict[Future, Waiter] | None = None  # who waits, by wakeup; made in a look that needs it
         self._refuse = refuse
         self._next: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
@@ -45,6 +47,8 @@ class DeadlockWatch:
         self._doubted_until = self._doubt_s = 0.0
         self.known: list[object] = [permits.holding]
         """What refers to holders, or to what ends their leases, but gives nobody the means to."""
+        self.beside: Callable[[], Iterable[Waiter]] = tuple
+        """Those who wait, but have another one's ticket stand in line for them."""
 
     def look_soon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look when no task runs."""
@@ -113,12 +117,13 @@ class DeadlockWatch:
         if future is None or not _stands_in_this_package(task):
             return None
         if self._crowd is None:
-            lines = self._permits.lines
-            self._crowd = {
-                ticket.task: ticket for line in lines for ticket in line.tickets if isinstance(ticket, Waiter)
-            }
-        waiter = self._crowd.get(task)
-        return waiter if waiter is not None and future is waiter.wakeup else None
+            in_line = (ticket for line in self._permits.lines for ticket in line.tickets)
+            by_themselves = (ticket for ticket in in_line if isinstance(ticket, Waiter) and ticket.task is not None)
+            self._crowd = {waiter.wakeup: waiter for waiter in chain(by_themselves, self.beside())}
+        waiter = self._crowd.get(future)
+        if waiter is not None:
+            waiter.asker = task  # of one beside it is known only now
+        return waiter
 
     def lane_of(self, waiter: Waiter) -> Line:
         return waiter.line
@@ -147,5 +152,5 @@ class DeadlockWatch:
 
 def _stands_in_this_package(task: Task) -> bool:
     """Whether the innermost coroutine of *task* is this package's, as that of everyone in line is."""
-    *_, innermost = chain(task) or [None]
+    *_, innermost = coroutines_of(task) or [None]
     return isinstance(innermost, CoroutineType) and innermost.cr_code.co_filename.startswith(PACKAGE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 
 from dbpool.bulk.group import Group
 from dbpool.bulk.guard import BatchPlan
@@ -42,11 +42,11 @@ class Coalescer:
         self.acquire_timeout = settings.acquire_timeout
         self.tasks = Cleanups()
         self.batches_total = self.coalesced_total = 0
-        self.in_flight = 0  # batches, of all texts
         self._plans = plans
         self._groups: dict[Want, dict[tuple[Line, str], Group]] = {Want.ROWS: {}, Want.ROW: {}}
         self._rows, self._first_row = self._groups[Want.ROWS], self._groups[Want.ROW]
         self._deadlines: Deadlines[Member] = Deadlines(self._expire)
+        self.gate.watch.beside = self._waiting
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -75,7 +75,7 @@ class Coalescer:
             self._find_out(group, args, now)
         if group.plan is None or now < group.slow_until:
             return None
-        if self.in_flight != self.gate.held and self._holds_already():
+        if self.gate.warns_of_nesting and self._holds_already():
             return None
         self.gate.join_beside(line)
         member = Member(group, args, timeout, now, loop.create_future())
@@ -93,6 +93,9 @@ class Coalescer:
                 group.stop_timer()
         self._deadlines.close()
 
+    def _waiting(self) -> Iterator[Member]:
+        return (member for groups in self._groups.values() for group in groups.values() for member in group.members())
+
     def _new_group(self, groups: dict[tuple[Line, str], Group], line: Line, sql: str, want: Want) -> Group:
         if len(groups) >= MOST_GROUPS:
             for key in [key for key, group in groups.items() if not group.is_busy and not group.is_planning]:
@@ -101,7 +104,7 @@ class Coalescer:
         return group
 
     def _holds_already(self) -> bool:
-        """Whether the caller's task holds a permit: then it stands in line by itself, so that a deadlock is seen."""
+        """Whether the caller's task holds a permit: then it stands in line by itself, where it is warned of that."""
         mine: asyncio.Task[object] | None = None
         for holder in self.gate.holding:
             if not holder.ends_by_itself:

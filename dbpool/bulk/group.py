@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dbpool.bulk.guard import BatchPlan
@@ -11,7 +12,6 @@ from dbpool.bulk.joint import JointCall, Member, copied
 from dbpool.connection import Want
 from dbpool.core.batches import read
 from dbpool.core.permits import Line
-from dbpool.errors import PoolDeadlock
 from dbpool.settings import LONGEST_S
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ class Group:
             self._timer = self.owner.loop.call_at(member.since + self.owner.acquire_timeout, self._expire_first)
         self._flush_soon()
 
+    def members(self) -> Iterator[Member]:
+        """Those who wait."""
+        return (member for member in self._queue if not member.wakeup.done())
+
     def left(self) -> None:
         """One of those who wait has gone."""
         self.waiting -= 1
@@ -119,11 +123,7 @@ class Group:
         """The ticket in line got nothing."""
         self._ticket = None
         self.line.beside += 1
-        if isinstance(error, PoolDeadlock):  # it stood there for the first; the others try again
-            self._take(1)[0].tell(error)
-            self._flush_soon()
-        else:
-            self.fail_all(error)
+        self.fail_all(error)
 
     def ended(self, batch: JointCall) -> None:
         """*batch* is over; its connection goes on in a moment."""
@@ -131,7 +131,6 @@ class Group:
         owner.batches_total += 1
         owner.coalesced_total += calls
         self.in_flight -= 1
-        owner.in_flight -= 1
         now = owner.loop.time()
         if calls >= min(self._most, FIRST_BATCH):  # one alone takes a round trip, too
             self._call_s += ((now - batch.since) / calls - self._call_s) * 0.5
@@ -174,7 +173,6 @@ class Group:
     def _begin(self, batch: JointCall, now: float) -> None:
         """*batch* has a permit: fill it and send it."""
         self.in_flight += 1
-        self.owner.in_flight += 1
         share = min(self._most, MOST_IN_BATCH, max(LEAST_SHARE, -(-self.waiting // MOST_BATCHES)))
         batch.begin(self._take(share if self.plan is None else self.plan.most_of(share)), now)
         if self.waiting:

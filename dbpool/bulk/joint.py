@@ -11,23 +11,21 @@ from dbpool.bulk.batchrow import BatchRow, by_item
 from dbpool.connection import Answer, Want
 from dbpool.core.batches import ARRAYS, could_be_items
 from dbpool.core.columns import Args, columns_of
-from dbpool.deadlines import Bucket, forget
+from dbpool.core.permits import WAITING
+from dbpool.deadlines import forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, translated
 from dbpool.leaseholder import Leaseholder
-from dbpool.waiter import Parcel
+from dbpool.waiter import Parcel, Waiter
 
 if TYPE_CHECKING:
     from dbpool.bulk.group import Group
 
 
-class Member:
-    """One call: in a group's queue, then in a batch."""
+class Member(Waiter):
+    """One call: in a group's queue, beside the line where a ticket stands for all in it, then in a batch."""
 
-    __slots__ = ("args", "batch", "bucket", "deadline", "group", "since", "timeout", "wakeup")
-
-    bucket: Bucket | None
-    deadline: float
+    __slots__ = ("args", "batch", "group", "timeout")
 
     def __init__(
         self,
@@ -37,6 +35,9 @@ class Member:
         now: float,
         wakeup: asyncio.Future[Answer],
     ) -> None:
+        # Not through super(): two more calls for each.
+        self.line, self.place = group.line, WAITING
+        self.asker = self.site = None
         self.group, self.args = group, args
         self.timeout = timeout  # the caller's own, for all of it
         self.since = now
@@ -61,6 +62,10 @@ class Member:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def refused(self, error: Exception) -> None:
+        self.tell(error)
+        self.leave()
 
     def leave(self) -> None:
         """Its caller waits no more."""

@@ -270,6 +270,28 @@ async def test_one_who_holds_the_last_connection_is_told_of_the_deadlock(databas
                 await db.fetchval(VALUE, 1)
 
 
+@pytest.mark.every_loop
+async def test_tasks_of_those_who_hold_every_connection_are_told_of_the_deadlock(database: Database) -> None:
+    async with coalescing(database, 3, acquire_timeout=10) as db:
+        all_hold = asyncio.Barrier(3)
+
+        async def hold(n: int) -> object:
+            async with db.transaction():
+                await all_hold.wait()
+                return await asyncio.create_task(fetch(n))
+
+        async def fetch(n: int) -> object:
+            return await db.fetchval(VALUE, n)
+
+        outcomes = await asyncio.gather(*(hold(n) for n in range(1, 4)), return_exceptions=True)
+        (error,) = (outcome for outcome in outcomes if isinstance(outcome, BaseException))
+        assert isinstance(error, PoolDeadlock)
+        assert "fetch" in error.waiting_at
+        assert ["hold" in place for place in error.held_at] == [True]
+        assert all(outcome in (7 * n, error) for n, outcome in enumerate(outcomes, 1))
+        assert db.stats().waiting == 0
+
+
 async def test_a_query_that_takes_too_long_is_told_to_all_in_its_batch(database: Database) -> None:
     sql = "select count(*) from generate_series(1, $1::bigint)"
     async with coalescing(database, query_timeout=0.5) as db:
