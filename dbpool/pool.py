@@ -105,7 +105,7 @@ class DatabasePool(Lane):
     def _coalescer(self) -> Coalescer:
         from dbpool.bulk.coalesce import Coalescer
 
-        return Coalescer(self._leases, self._settings, self._plans)
+        return Coalescer(self._calls, self._settings, self._plans)
 
     # Opening and closing
 

@@ -18,7 +18,7 @@ from dbpool.deadlines import Deadlines
 from dbpool.errors import PoolClosed
 from dbpool.faults import query_timeout
 from dbpool.finish import Cleanups
-from dbpool.leases import Leases
+from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
 
 PLAN_AGAIN_S = 1.0  # after a plan could not be made
@@ -34,10 +34,11 @@ class Coalescer:
     its own.
     """
 
-    def __init__(self, leases: Leases, settings: PoolSettings, plans: Plans) -> None:
-        self.leases = leases
-        self.gate = leases.gate
-        self.named = leases.gate.refusals.named
+    def __init__(self, calls: Calls, settings: PoolSettings, plans: Plans) -> None:
+        self.calls = calls
+        self.leases = calls.leases
+        self.gate = calls.gate
+        self.named = calls.named
         self.query_timeout = settings.query_timeout
         self.acquire_timeout = settings.acquire_timeout
         self.tasks = Cleanups()

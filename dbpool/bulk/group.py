@@ -135,8 +135,8 @@ class Group:
         if calls >= min(self._most, FIRST_BATCH):  # one alone takes a round trip, too
             self._call_s += ((now - batch.since) / calls - self._call_s) * 0.5
             self._most = min(MOST_IN_BATCH, self._most * 2)
-            if self._call_s > SLOW_S:
-                self.slow_until, self._call_s, self._most = now + SLOW_FOR_S, 0.0, FIRST_BATCH
+        if self._call_s > SLOW_S or batch.is_out_of_time:
+            self.slow_until, self._call_s, self._most = now + SLOW_FOR_S, 0.0, FIRST_BATCH
         self._flush()
 
     def fail_all(self, error: BaseException) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from dbpool.bulk.batch import Answers, Take, is_items_fault, run_batch
+from dbpool.bulk.batch import QUERY_CANCELED, Answers, Take, is_items_fault, run_batch
 from dbpool.bulk.batchrow import BatchRow, by_item
 from dbpool.connection import Answer, Want
 from dbpool.core.batches import ARRAYS, could_be_items
@@ -14,12 +15,18 @@ from dbpool.core.columns import Args, columns_of
 from dbpool.core.permits import WAITING
 from dbpool.deadlines import forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
-from dbpool.faults import is_unfinished, query_timeout, translated
+from dbpool.faults import is_unfinished, query_timeout, sqlstate, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.waiter import Parcel, Waiter
 
 if TYPE_CHECKING:
     from dbpool.bulk.group import Group
+
+
+class Again(Enum):
+    """The answer that tells a caller to send its statement itself."""
+
+    ALONE = "its batch ran out of time, for one of them or for all: who knows"
 
 
 class Member(Waiter):
@@ -59,9 +66,17 @@ class Member(Waiter):
             if self.wakeup.cancel() or self.wakeup.cancelled():
                 self.leave()
             raise
+        if answer is Again.ALONE:
+            return await self._call_alone()
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    async def _call_alone(self) -> Answer:
+        """As if it came now, but with what is left of its own time."""
+        owner, group = self.group.owner, self.group
+        timeout = None if self.timeout is None else max(self.since + self.timeout - owner.loop.time(), 0.001)
+        return await owner.calls.run(self.line, group.sql, self.args, group.want, keeps_session=True, timeout=timeout)
 
     def refused(self, error: Exception) -> None:
         self.tell(error)
@@ -80,7 +95,7 @@ class Member(Waiter):
 class JointCall(Leaseholder):
     """Stands in line for members of a group, then runs their statement once for all of them."""
 
-    __slots__ = ("_answer", "_live", "_work", "group", "members")
+    __slots__ = ("_answer", "_live", "_work", "group", "is_out_of_time", "members")
 
     _work: Coroutine[Any, Any, Any]
     _answer: asyncio.Future[Any] | None
@@ -93,6 +108,7 @@ class JointCall(Leaseholder):
         self.members: list[Member] = []
         self._live = 0  # members whose callers are there
         self._answer = None
+        self.is_out_of_time = False
 
     # What a gate's lines, and its report, ask of a waiter
 
@@ -112,7 +128,7 @@ class JointCall(Leaseholder):
         self.group.refused(error)
 
     def overdue(self) -> None:
-        self._tell_all(self._timed_out)
+        self._tell_out_of_time(self._timed_out)
         if self._answer is not None:
             self._answer.cancel()
 
@@ -211,11 +227,12 @@ class JointCall(Leaseholder):
     def _fail(self, error: BaseException) -> None:
         """It was stopped by *error*, which is no single member's fault."""
         if isinstance(error, TimeoutError) and not isinstance(error, AcquireTimeout):
-            self._tell_all(self._timed_out)
+            self._tell_out_of_time(self._timed_out)
         else:
             connection, name = self.connection, self.group.owner.named(self.line)
             ours = error if connection is None else translated(error, connection, name)
-            self._tell_all(lambda: copied(ours))
+            tell = self._tell_out_of_time if sqlstate(error) == QUERY_CANCELED else self._tell_all
+            tell(lambda: copied(ours))
         self._end(interrupted=is_unfinished(error))
 
     def _end(self, *, interrupted: bool = False) -> None:
@@ -227,7 +244,12 @@ class JointCall(Leaseholder):
         else:
             owner.leases.settle(self, interrupted=interrupted)
 
-    def _tell_all(self, make: Callable[[], BaseException]) -> None:
+    def _tell_out_of_time(self, make: Callable[[], BaseException]) -> None:
+        """One caller may have taken the time of all: each then sends its statement alone, for it only reads."""
+        self.is_out_of_time = True
+        self._tell_all(make if len(self.members) == 1 else lambda: Again.ALONE)
+
+    def _tell_all(self, make: Callable[[], Answer]) -> None:
         for member in self.members:
             if not member.wakeup.done():
                 member.tell(make())

@@ -292,7 +292,26 @@ async def test_tasks_of_those_who_hold_every_connection_are_told_of_the_deadlock
         assert db.stats().waiting == 0
 
 
-async def test_a_query_that_takes_too_long_is_told_to_all_in_its_batch(database: Database) -> None:
+@pytest.mark.every_loop
+@pytest.mark.parametrize("whose", ["query_timeout", "statement_timeout"])
+async def test_one_that_takes_too_long_fails_itself_only(database: Database, whose: str) -> None:
+    sql = "select $1::bigint, (select count(*) from generate_series(1, $1::bigint))"
+    options = {"query_timeout": 0.5} if whose == "query_timeout" else {"server_settings": {"statement_timeout": "500"}}
+    async with coalescing(database, 2, **options) as db:
+        await know(db, sql)
+        async with held(db), held(db):
+            calls = [asyncio.create_task(db.fetchval(sql, 10**9 if n == 7 else n)) for n in range(40)]
+            await becomes(lambda: db.stats().waiting == 40)
+            before = db.stats().coalesced_total
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert db.stats().coalesced_total > before
+        slow = answers.pop(7)
+        assert isinstance(slow, QueryTimeout if whose == "query_timeout" else asyncpg.QueryCanceledError)
+        assert answers == [n for n in range(40) if n != 7]
+        await settled(db)
+
+
+async def test_calls_that_all_take_too_long_are_all_told(database: Database) -> None:
     sql = "select count(*) from generate_series(1, $1::bigint)"
     async with coalescing(database, query_timeout=0.5) as db:
         await know(db, sql)
