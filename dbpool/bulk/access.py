@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from dbpool.bulk.plans import Plans
+from dbpool.connection import PooledConnection
 from dbpool.core.permits import Line
+from dbpool.faults import told_as_ours
 from dbpool.leases import Lease, Leases
 from dbpool.settings import PoolSettings
 from dbpool.sites import Site
@@ -35,3 +40,14 @@ class Access:
     def lease(self, timeout: float | None = None) -> Lease:
         """Hold a connection for the length of a block, within *timeout* seconds; None: ``acquire_timeout``."""
         return self.leases.lease(timeout or self.settings.acquire_timeout, self.line, self.site)
+
+    @asynccontextmanager
+    async def asking(self, timeout: float) -> AsyncIterator[PooledConnection]:
+        """Hold a connection to ask the server about a statement, for *timeout* seconds.
+
+        Raises: QueryTimeout, ConnectionLost; what ``lease`` raises.
+        """
+        async with self.lease() as connection:
+            with told_as_ours(connection, self.name, timeout):
+                async with asyncio.timeout(timeout):
+                    yield connection

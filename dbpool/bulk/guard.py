@@ -15,7 +15,7 @@ from dbpool.core.columns import Args
 from dbpool.core.jsontext import Kind
 from dbpool.core.planshape import Plan, is_better_as_a_whole, keeps_order, locks_rows, lost_index
 from dbpool.errors import StatementError
-from dbpool.faults import is_lost
+from dbpool.faults import is_lost, is_refused_by_driver
 
 PLANNED_ITEMS = 100  # of the batch that is planned: what a fence keeps is the same for more, what none does is not
 MOST_SAMPLES = 3
@@ -235,8 +235,13 @@ class _Examination:
         try:
             plan = await self._connection.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", *args)
         except Exception as error:  # whatever a codec of the user's raises
-            if is_lost(error) or isinstance(error, TimeoutError) or self._connection.is_closed():
+            if _says_nothing(error) or self._connection.is_closed():
                 raise
             return None, f"{type(error).__name__}: {error}"
         whole = json.loads(plan) if isinstance(plan, str) else plan  # with a codec of the user's it is read already
         return whole[0]["Plan"], ""
+
+
+def _says_nothing(error: Exception) -> bool:
+    """Whether *error* is due to the connection, or the time, and not to the statement or its values."""
+    return is_lost(error) or is_refused_by_driver(error) or isinstance(error, TimeoutError)

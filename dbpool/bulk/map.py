@@ -189,7 +189,7 @@ async def all_rows(
 
 async def text_statement(access: Access, sql: str) -> str:
     """What ``Lane.taking_text`` returns."""
-    async with access.lease() as connection:
+    async with access.asking(access.settings.query_timeout) as connection:
         return (await taking_text(connection, sql))[0]
 
 
@@ -197,7 +197,7 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
     """What ``Lane.explain_map`` returns."""
     check_statement(sql, (), access.settings.trusted_functions)
     samples = [args_of(key) for key in sample]
-    async with access.lease() as connection:
+    async with access.asking(access.settings.query_timeout) as connection:
         if any(isinstance(args, TextRow) for args in samples):
             sql, kinds = await taking_text(connection, sql)
             samples = [args.read_as(kinds) if isinstance(args, TextRow) else args for args in samples]

@@ -101,8 +101,19 @@ class Mapping:
         return self._run(first, keys)
 
     async def _find_plan(self) -> None:
+        tries = 1
+        while True:
+            try:
+                return await self._look_for_plan()
+            except (ConnectionLost, ServerUnavailable):  # nothing was run, whatever the statement does
+                if tries >= self._how.retry:
+                    raise
+            tries += 1
+            await asyncio.sleep(_RETRY.delay_s(tries, random.random()))
+
+    async def _look_for_plan(self) -> None:
         if self._how.from_text and self._kinds is None:
-            async with self._access.lease() as connection:
+            async with self._access.asking(self._how.timeout) as connection:
                 sql, self._kinds = await taking_text(connection, self._sql)
             self._text, self._key = read(sql), (sql, *self._key[1:])
             self._ahead = deque(self._readable([*self._ahead]))
@@ -113,7 +124,7 @@ class Mapping:
             plan = BatchPlan.one_by_one(self._text, self._key[0], "there are only a few items")
         elif plan is None:
             samples = [args_of(ahead[at]) for at in sorted({0, len(ahead) // 2, len(ahead) - 1})]
-            async with self._access.lease() as connection:
+            async with self._access.asking(self._how.timeout) as connection:
                 plan = await self._access.plans.find(connection, self._key, self._text, samples, clock())
         self._plan, self._is_stale = plan, is_few  # whoever comes later may be more
         self._trial = FormTrial(plan.form, has_many=bool(plan.many))
