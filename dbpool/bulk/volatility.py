@@ -12,8 +12,14 @@ from dbpool.core.sqlnames import names_in, operators_in
 # database has count where they can be met. No expression calls what serves triggers or TABLESAMPLE, and a column may
 # have its name.
 _VOLATILE = """
-WITH volatile AS (SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND prokind <> 'p'
-    AND prorettype <> ALL (ARRAY['trigger', 'event_trigger', 'tsm_handler']::regtype[]))
+WITH RECURSIVE volatile AS (SELECT oid, proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND prokind <> 'p'
+    AND prorettype <> ALL (ARRAY['trigger', 'event_trigger', 'tsm_handler']::regtype[])),
+type AS (
+    SELECT oid, typname, typbasetype, typelem FROM pg_catalog.pg_type WHERE typname = ANY ($3::text[]::name[])
+  UNION
+    SELECT t.oid, t.typname, t.typbasetype, t.typelem
+    FROM type JOIN pg_catalog.pg_type t ON t.oid IN (type.typbasetype, type.typelem)
+)
 SELECT proname || '()' FROM volatile WHERE proname = ANY ($1::text[]::name[])
 UNION ALL
 SELECT a.aggfnoid::regproc || '()' FROM pg_catalog.pg_aggregate a
@@ -26,14 +32,12 @@ UNION ALL
 SELECT 'the cast to ' || t.typname FROM pg_catalog.pg_cast c JOIN volatile v ON v.oid = c.castfunc
   JOIN pg_catalog.pg_type t ON t.oid = c.casttarget WHERE c.castcontext = 'i' OR t.typname = ANY ($3::text[]::name[])
 UNION ALL
-SELECT 'a check of the domain ' || t.typname FROM pg_catalog.pg_type t
-  JOIN pg_catalog.pg_constraint c ON c.contypid = t.oid
- WHERE t.typname = ANY ($3::text[]::name[]) AND EXISTS (
+SELECT 'a check of the domain ' || type.typname FROM type
+  JOIN pg_catalog.pg_constraint c ON c.contypid = type.oid
+ WHERE EXISTS (
     SELECT FROM regexp_matches(pg_catalog.pg_get_constraintdef(c.oid), '([[:alnum:]_$]+)"?\\(', 'g') AS called
       JOIN volatile v ON v.proname = called[1])
 """
-
-
 _VIEWS = """
 SELECT pg_catalog.pg_get_viewdef(oid) FROM pg_catalog.pg_class
  WHERE relkind = 'v' AND relname = ANY ($1::text[]::name[])

@@ -63,6 +63,8 @@ create domain positive as int check (value > 0);
 create domain code as varchar(3) not null;
 create domain ints as int[];
 create domain checked as int check (touchy(value));
+create domain checked_2 as checked not null;
+create domain many_checked as checked_2[];
 create domain pairs as pair;
 create type floats as range (subtype = float8);
 create schema "Other";
@@ -332,6 +334,8 @@ OTHERS = [
     Case("select wild(id) from acc where grp = $1", SMALL, MANY),
     Case("select $1::int::celsius::text", SMALL, MANY),
     Case("select (double($1))::checked", SMALL, MANY),
+    Case("select (double($1))::checked_2", SMALL, MANY),
+    Case("select (array[double($1)])::many_checked::text", SMALL, MANY),
     # values
     Case("select $1::positive + 1, $1", number(-1, 3)),
     Case("select case when $2 then $1::positive end", several(number(-1, 3), one_of(True, False))),
