@@ -74,6 +74,7 @@ class Mapping:
         self._slots = asyncio.Semaphore(how.at_once)
         most = how.batch if how.rate is None else max(1, min(how.batch, round(how.rate.n / how.rate.per / 20)))
         self._size = BatchSize(most)
+        self._has_learned = asyncio.Event()  # from the batch that was begun last
         self._pace = None if how.rate is None else Pace(how.rate)
         self._ahead: deque[object] = deque()  # read, not sent
         self._read = 0
@@ -90,6 +91,9 @@ class Mapping:
                 return None
             await self._find_plan()
         assert self._plan is not None
+        if self._size.leaps:
+            await self._has_learned.wait()
+        self._has_learned.clear()
         size = self._plan.most_of(self._size.next())
         keys = [self._ahead.popleft() for _ in range(min(size, len(self._ahead)))]
         if not keys:
@@ -155,6 +159,8 @@ class Mapping:
                     answers.add(await self._send(keys[at : at + most]))
                 except ServerUnavailable as error:
                     answers.stopped_by = error
+                finally:
+                    self._has_learned.set()
                 if answers.stopped_by is None:
                     continue
                 if self._may_try_again(answers, tries):

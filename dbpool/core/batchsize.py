@@ -19,6 +19,11 @@ class BatchSize:
         self._ceiling = most  # lower after a failure
         self._count = self._clean = 0
 
+    @property
+    def leaps(self) -> bool:
+        """Whether the next batch may have more items than all before it: it waits for what the last one teaches."""
+        return 0 < self._count <= len(FIRST) and self.most > FIRST[self._count - 1]
+
     def next(self) -> int:
         """Items for the batch that is to be sent now, >= 1."""
         first = FIRST[self._count] if self._count < len(FIRST) else self.most

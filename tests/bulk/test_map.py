@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import NamedTuple
 
 import asyncpg
@@ -257,6 +258,14 @@ async def test_a_batch_that_is_too_slow_is_sent_in_smaller_ones(database: Databa
         sql = "select $1::int from pg_sleep(0.05)"
         seen = [value async for _, value, _ in db.map_val(sql, items, form="many", timeout=0.5)]
         assert seen == items
+
+
+async def test_no_large_batch_is_begun_before_a_small_one_was_quick(database: Database) -> None:
+    async with pool_of(database, 4) as db:
+        sql = "select now() from pg_sleep($1::float)"  # the same now() for a batch
+        begun = [value async for _, value, _ in db.map_val(sql, [0.01] * 60, form="many")]
+        sizes = list(Counter(begun).values())
+        assert max(sizes) == sizes[0] == 8
 
 
 # What it is told, what it tells

@@ -14,6 +14,12 @@ def test_the_first_batches_are_small_whatever_comes() -> None:
     assert [BatchSize(10).next() for _ in range(1)] == [8]
 
 
+def test_a_batch_larger_than_all_before_waits_for_the_last_one() -> None:
+    for most, leaps in ((500, [False, True, True, False]), (20, [False, True, False]), (8, [False, False])):
+        size = BatchSize(most)
+        assert [(size.leaps, size.next())[0] for _ in leaps] == leaps
+
+
 def test_batches_that_take_long_get_smaller_and_grow_again_when_they_do_not() -> None:
     size = BatchSize(500)
     sizes = [size.next() for _ in range(3)]
