@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from dbpool.bulk.items import Source, source_of
-from dbpool.bulk.map import Progress, Reporting, Value, one_of
+from dbpool.bulk.map import Progress, Reporting, Value, one_of, refuse_unknown
 from dbpool.bulk.window import results_of
 from dbpool.core.pacing import Rate
 from dbpool.core.retry import Backoff
@@ -86,6 +86,7 @@ def for_each(
             second. *progress*: called with a ``Progress`` twice a second, and at the end.
     Raises: what *function* raises, with the item's number as a note; what *source* raises, after all results.
     """
+    refuse_unknown(options, EachOptions)
     at_once = whole_number(options.get("at_once", AT_ONCE), "at_once", 1)
     timeout = options.get("timeout")
     collects = one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"

@@ -104,6 +104,7 @@ def mapped(
 ) -> AsyncIterator[Any]:
     """What ``Lane.map`` returns."""
     check_statement(sql, (), access.settings.trusted_functions)
+    refuse_unknown(options, MapOptions)
     if isinstance(items, Path):
         items = rows_of(items)
     how = _how(access, take, options, from_text=isinstance(items, TextRows))
@@ -151,6 +152,8 @@ class Reporting:
     """Tells how far it has come, twice a second at the most, then once more at the end."""
 
     def __init__(self, tell: Callable[[Progress], object] | None, source: Source[Any]) -> None:
+        if tell is not None and not callable(tell):
+            raise UsageError(f"progress= is a function that takes a Progress, not {tell!r}")
         self._tell = tell
         self._source = source
         self._clock = asyncio.get_running_loop().time
@@ -205,9 +208,13 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
 
 
 def _how(access: Access, take: Take, options: MapOptions, *, from_text: bool) -> How:
-    rate, form = options.get("rate"), options.get("form")
+    rate, form, into = options.get("rate"), options.get("form"), options.get("into")
     if rate is not None and not isinstance(rate, Rate):
         raise UsageError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
+    if into is not None and not callable(into):
+        raise UsageError(f"into= is a type, or a function that takes a row's columns, not {into!r}")
+    if into is not None and take is Take.VALUE:
+        raise UsageError("into= is for rows: map_val gives one value of an item; map_row gives its first row")
     most = access.most
     at_once = whole_number(options.get("at_once", min(MOST_AT_ONCE, most)), "at_once", 1)
     timeout = options.get("timeout")
@@ -219,7 +226,7 @@ def _how(access: Access, take: Take, options: MapOptions, *, from_text: bool) ->
         retry=whole_number(options.get("retry", 3), "retry", 1),
         timeout=access.settings.query_timeout if timeout is None else positive_seconds(timeout, "timeout"),
         rate=rate,
-        into=options.get("into"),
+        into=into,
         from_text=from_text,
     )
 
@@ -228,6 +235,14 @@ def _form(form: Form | str) -> Form:
     if isinstance(form, Form):
         return form
     return Form[one_of(form, "form", *(each.name.lower() for each in Form)).upper()]
+
+
+def refuse_unknown(names: Iterable[str], options: type) -> None:
+    """Refuse names that are none of *options*, a TypedDict."""
+    known = options.__annotations__
+    for name in names:
+        if name not in known:
+            raise UsageError(f"there is no option {name}=; there are {', '.join(f'{each}=' for each in known)}")
 
 
 def one_of(value: str, what: str, *allowed: str) -> str:

@@ -157,6 +157,8 @@ async def test_what_means_nothing_is_refused() -> None:
         for_each([1], double, at_once=0)
     with pytest.raises(UsageError, match="on_error must be"):
         for_each([1], double, on_error="log")
+    with pytest.raises(UsageError, match=r"there is no option retries=; there are at_once=, "):
+        for_each([1], double, retries=7)  # type: ignore[call-arg]
 
 
 async def test_the_rows_of_a_query_go_through_a_function_that_uses_the_pool(database: Database) -> None:

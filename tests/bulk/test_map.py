@@ -317,12 +317,21 @@ async def test_fetch_all_keeps_the_order_whatever_it_is_told(database: Database)
         ({"retry": 0}, "retry must be"),
         ({"timeout": 0}, "timeout must be"),
         ({"rate": 5}, "rate must be a Rate"),
+        ({"retries": 7}, "there is no option retries=; there are ordered=, at_once=, "),
+        ({"progress": 5}, "progress= is a function that takes a Progress, not 5"),
+        ({"into": 5}, "into= is a type, or a function"),
     ],
 )
 async def test_options_that_mean_nothing_are_refused(database: Database, options: dict[str, object], what: str) -> None:
     async with pool_of(database) as db:
         with pytest.raises((UsageError, ValueError), match=what):
             db.map(SQUARE, [1], **options)  # type: ignore[arg-type]
+
+
+async def test_a_value_goes_into_no_type(database: Database) -> None:
+    async with pool_of(database) as db:
+        with pytest.raises(UsageError, match="into= is for rows: map_val gives one value of an item"):
+            db.map_val(SQUARE, [1], into=dict)
 
 
 @pytest.mark.parametrize("items", ["abc", b"abc", 5, None])
