@@ -35,10 +35,11 @@ class ManyItems(Queries):
     ) -> AsyncIterator[Rows]:
         """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
 
-        Items are sent in batches where that is proven to give the same rows, in the same order, with the same names, as
-        one statement each (see ``explain_map``). They are read only as fast as the results are, whatever their number.
-        An item that fails costs only itself. Ending the loop early, or cancelling it, stops what is under way; wrap it
-        in ``contextlib.aclosing`` to have every connection back at that moment.
+        Items are sent in batches where that is proven to give the same rows, with the same names, as one statement each
+        (see ``explain_map``); their order is that of ORDER BY in *sql*, if it has one. They are read only as fast as
+        the results are, whatever their number. An item that fails costs only itself. Ending the loop early, or
+        cancelling it, stops what is under way; wrap it in ``contextlib.aclosing`` to have every connection back at that
+        moment. Writes share transactions, and some behind the item where the loop ends may be stored: see ``job``.
 
         Args:
             items: the values of $1, or tuples of several; any iterable, async or not. The rows of a file: ``CsvRows``,
