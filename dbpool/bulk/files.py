@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
+from dbpool.bulk.lines import Lines
 from dbpool.core.jsontext import Json, Kind, parsed, text_for
 from dbpool.errors import SettingsError, SourceFailed
+
+if TYPE_CHECKING:
+    import _csv
+else:  # a copy, whose limit for a field is its own: the one of ``import csv`` is the same for everyone in this process
+    _csv = module_from_spec(_spec := find_spec("_csv"))
+    _spec.loader.exec_module(_csv)
+    _csv.field_size_limit(1 << 30)  # bytes: PostgreSQL has no longer values
+
+_NO_DELIMITERS = '"\r\n'
 
 
 class TextRow(tuple["str | Misfit | None", ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
@@ -55,7 +64,7 @@ class CsvRows(TextRows):
         columns: those that are $1, $2, ..., by name; None: all, in order. Needs a header.
         null: the text that stands for NULL.
     Raises (when read):
-        SourceFailed: it cannot be opened or decoded, or a quote is not closed; says where.
+        SourceFailed: it cannot be opened, unpacked or decoded, or a quote is not closed; says where its row begins.
     """
 
     def __init__(
@@ -70,20 +79,26 @@ class CsvRows(TextRows):
         self.path = Path(path)
         if columns is not None and not header:
             raise SettingsError("columns= picks columns by the names of a header, and header=False says there is none")
-        if len(delimiter) != 1:
-            raise SettingsError(f"delimiter must be one character, not {delimiter!r}")
+        if type(delimiter) is not str or len(delimiter) != 1 or delimiter in _NO_DELIMITERS:
+            raise SettingsError(f"delimiter must be one character, and no quote or end of a line, not {delimiter!r}")
         self._header, self._columns, self._delimiter, self._null = header, columns, delimiter, null
 
     def __iter__(self) -> Iterator[TextRow]:
-        with _opened(self.path) as file:
-            reader = csv.reader(file, delimiter=self._delimiter, strict=True)
-            try:
-                names = next(reader, []) if self._header else None
-                picked = None if names is None else self._picked(names)
-                for fields in filter(None, reader):  # without empty lines
-                    yield _row(self._values(fields, names, picked), f"{self.path.name}, line {reader.line_num}")
-            except (csv.Error, UnicodeDecodeError) as error:
-                raise SourceFailed(f"{self.path.name}, line {reader.line_num + 1}: {error}") from error
+        with Lines(self.path) as lines:
+            reader = _csv.reader(lines, delimiter=self._delimiter, strict=True)
+            names = picked = None
+            while True:
+                first = lines.number + 1  # of the row
+                try:
+                    fields = next(reader)
+                except StopIteration:
+                    return
+                except _csv.Error as error:
+                    raise SourceFailed(f"{lines.place(first)}: {error}") from error
+                if self._header and names is None:
+                    names, picked = fields, self._picked(fields)
+                elif fields:  # not an empty line
+                    yield _row(self._values(fields, names, picked), lines.place(first))
 
     def _values(
         self, fields: list[str], names: list[str] | None, picked: list[int] | None
@@ -111,7 +126,7 @@ class NdjsonRows(TextRows):
     Args:
         columns: the keys of an object's values in order; None: all keys of the first one.
     Raises (when read):
-        SourceFailed: it cannot be opened or decoded, or a line is no JSON, or lacks a key; says where.
+        SourceFailed: it cannot be opened, unpacked or decoded, or a line is no JSON, or lacks a key; says where.
     """
 
     def __init__(self, path: Path | str, *, columns: Sequence[str] | None = None) -> None:
@@ -119,16 +134,19 @@ class NdjsonRows(TextRows):
         self._columns = None if columns is None else list(columns)
 
     def __iter__(self) -> Iterator[TextRow]:
-        number = 0
-        with _opened(self.path) as file:
-            try:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        yield _json_row(self._values(parsed(line)), f"{self.path.name}, line {number}")
-            except (ValueError, KeyError, UnicodeDecodeError) as error:
-                what = f"it has no key {error}" if isinstance(error, KeyError) else error
-                at = number if not isinstance(error, UnicodeDecodeError) else number + 1
-                raise SourceFailed(f"{self.path.name}, line {at}: {what}") from error
+        with Lines(self.path) as lines:
+            for line in lines:
+                where = lines.place(lines.number)
+                try:
+                    row = _json_row(self._values(parsed(line)), where) if line.strip() else None
+                except KeyError as error:
+                    raise SourceFailed(f"{where}: it has no key {error}") from error
+                except RecursionError as error:
+                    raise SourceFailed(f"{where}: it is nested too deeply") from error
+                except ValueError as error:
+                    raise SourceFailed(f"{where}: {error}") from error
+                if row is not None:
+                    yield row
 
     def _values(self, value: Json) -> list[Json]:
         if isinstance(value, dict):
@@ -149,15 +167,6 @@ def rows_of(path: Path) -> CsvRows | NdjsonRows:
     if ending in (".ndjson", ".jsonl"):
         return NdjsonRows(path)
     raise SettingsError(f"{path.name} ends in neither .csv, .ndjson nor .jsonl: give CsvRows(path) or NdjsonRows(path)")
-
-
-def _opened(path: Path) -> IO[str]:
-    try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-        return path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise SourceFailed(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 def _row(values: Iterable[str | Misfit | None], where: str) -> TextRow:

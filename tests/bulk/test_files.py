@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from dbpool import CsvRows, NdjsonRows, SettingsError, SourceFailed
+from dbpool.bulk.files import TextRow
 from tests.support.databases import Database
 from tests.support.pools import pool_of
 
@@ -145,8 +149,8 @@ async def test_a_batch_of_json_values_is_read_as_the_types_of_the_parameters(
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.csv", 'id,name\n1,a\n2,"open\nstill open\n', r"a\.csv, line \d: unexpected end of data"),
-        ("a.csv", b"id,name\n1,a\n2,\xff\n", r"a\.csv, line \d: 'utf-8' codec can't decode"),
+        ("a.csv", 'id,name\n1,"\n"\n2,"open\nstill open\n', r"a\.csv, line 4: unexpected end of data"),
+        ("a.csv", 'id,name\n1,a\n2,"open\n\n"x\n', r"a\.csv, line 3: ',' expected after"),
         ("a.ndjson", "[1, 2]\n[1,\n", r"a\.ndjson, line 2: Expecting value"),
         ("a.ndjson", "[1, 2]\n" + "[" * 100_000, r"a\.ndjson, line 2: it is nested too deeply"),
         ("a.ndjson", '{"a": 1, "b": 2}\n{"a": 1}\n', r"a\.ndjson, line 2: it has no key 'b'"),
@@ -162,6 +166,66 @@ async def test_a_file_that_cannot_be_read_to_its_end_says_where_after_all_before
                 assert len(item.rows) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "damage", "what"),
+    [
+        (
+            "a.csv",
+            lambda text: text.replace(b"\n101\n", b"\ncaf\xe9\n"),
+            "line 103: 'utf-8' codec can't decode byte 0xe9",
+        ),
+        ("a.jsonl", lambda text: text.replace(b"\n101\n", b'\n"\xe9"\n'), "line 103: 'utf-8' codec can't"),
+        ("a.csv.gz", lambda text: gzip.compress(text)[:-9], "Compressed file ended before"),
+        ("a.csv.gz", lambda text: gzip.compress(text)[:-8] + b"wrong!!!", "CRC check failed"),
+        ("a.csv.gz", lambda text: gzip.compress(text) + b"more", "Not a gzipped file"),
+        ("a.csv.gz", lambda text: gzip.compress(text[:9]) + gzip.compress(text)[:10] + b"\xff" * 99, "Error -3 while"),
+    ],
+)
+def test_what_cannot_be_unpacked_or_decoded_says_where_after_all_before_it(
+    tmp_path: Path, name: str, damage: Callable[[bytes], bytes], what: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(damage(b"0\n" + b"".join(b"%d\n" % n for n in range(2000))))
+    seen: list[TextRow] = []
+    with pytest.raises(SourceFailed, match=what) as found:
+        seen.extend(NdjsonRows(path) if name == "a.jsonl" else CsvRows(path, header=False))
+    at = len(seen) + 1
+    assert f"{name}, line {at}" in str(found.value)
+    assert [row.where for row in seen] == [f"{name}, line {n}" for n in range(1, at)]
+    assert at > 4
+
+
+def test_a_name_in_gz_of_what_is_not_packed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_text("id\n1\n")
+    with pytest.raises(SourceFailed, match=r"a\.csv\.gz, line 1: Not a gzipped file"):
+        list(CsvRows(path))
+
+
+def test_a_row_of_several_lines_is_where_it_begins(tmp_path: Path) -> None:
+    path = written(tmp_path, 'a,b\n"1\n2\n3",x\n\n4,y\n')
+    assert [row.where for row in CsvRows(path)] == ["items.csv, line 2", "items.csv, line 6"]
+
+
+def test_a_field_may_be_long_and_nobody_elses_limit_changes(tmp_path: Path) -> None:
+    long = "x" * 200_000
+    assert list(CsvRows(written(tmp_path, f"a\n{long}\n"))) == [(long,)]
+    with pytest.raises(csv.Error, match="field larger than field limit"):
+        list(csv.reader([long]))
+
+
+@pytest.mark.parametrize("depth", [300, *range(900, 1000, 9), 100_000])
+def test_json_is_read_or_is_too_deep(tmp_path: Path, depth: int) -> None:
+    text = "[" * depth + "]" * depth
+    rows = iter(NdjsonRows(written(tmp_path, text, "a.jsonl")))
+    if depth == 300:
+        assert next(rows) == (text[1:-1],)
+    else:
+        with suppress(StopIteration), pytest.raises(SourceFailed, match=r"a\.jsonl, line 1: it is nested too deeply"):
+            next(rows)
+            next(rows)
+
+
 async def test_what_is_no_such_file_is_refused(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db:
         with pytest.raises(SettingsError, match=r"data\.txt ends in neither"):
@@ -175,5 +239,6 @@ async def test_what_is_no_such_file_is_refused(database: Database, tmp_path: Pat
                 pass
         with pytest.raises(SettingsError, match="header=False"):
             CsvRows(path, header=False, columns=["id"])
-        with pytest.raises(SettingsError, match="one character"):
-            CsvRows(path, delimiter="--")
+        for delimiter in ("--", "", "\n", "\r", '"', 5):
+            with pytest.raises(SettingsError, match="one character"):
+                CsvRows(path, delimiter=delimiter)  # type: ignore[arg-type]
