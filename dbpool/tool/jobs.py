@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from dbpool import DatabasePool, JobError, JobInfo, JobResult, Progress
 from dbpool.bulk.files import TextRow
+from dbpool.bulk.jobs.jobsettings import CHUNK
 from dbpool.tool.feed import Feed
 from dbpool.tool.progress import Shown
 from dbpool.tool.running import DONE, SOME_FAILED, Stop
@@ -73,6 +74,7 @@ async def run(
     *,
     keep_going: bool,
     as_json: bool,
+    chunk: int = CHUNK,
 ) -> int:
     """Run *sql* for each of *rows* as a job, or go on with it; on a cluster, if *dask* says where."""
 
@@ -86,6 +88,7 @@ async def run(
             Feed(rows),
             on_error="collect" if keep_going else "raise",
             progress=note,
+            chunk=chunk,
         )
         running = asyncio.ensure_future(job.run() if dask is None else job.run_on(dask))
         stop.cancels(running)
@@ -98,7 +101,7 @@ async def resume(
     """Go on with a job whose statement is in the ledger."""
     async with DatabasePool(dsn, connections, name="jobs") as db:
         job = await _known(db, name)
-        return await run(db, name, job.sql, rows, dask, stop, keep_going=job.collects, as_json=as_json)
+        return await run(db, name, job.sql, rows, dask, stop, keep_going=job.collects, as_json=as_json, chunk=job.chunk)
 
 
 async def _known(db: DatabasePool, name: str) -> JobInfo:

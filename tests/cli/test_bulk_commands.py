@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from dbpool import CsvRows
 from tests.support.clusters import cluster_of
 from tests.support.databases import Database
-from tests.support.pools import until, witness_of
+from tests.support.pools import pool_of, until, witness_of
 
 MAIN = "from dbpool.cli import main; main(prog_name='dbpool')"
 PATIENCE_S = 40.0
@@ -309,6 +310,16 @@ async def test_a_job_can_be_stopped_and_goes_on(shop: Database, tmp_path: Path) 
         assert await witness.value("select count(*), count(distinct id) from done") == 3000
         code, stdout, stderr = await run(*words, dsn=shop.dsn)
         assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 3,000 stored before")
+
+
+async def test_a_job_that_was_begun_in_other_chunks_goes_on_in_them(shop: Database, tmp_path: Path) -> None:
+    ids = numbers(tmp_path, 250)
+    async with witness_of(shop) as witness, pool_of(shop) as db:
+        await witness.run("create table done (id int)")
+        sql = await db.taking_text("insert into done values ($1)")
+        await db.job("fill", sql, CsvRows(ids), chunk=100).run()
+        code, _, stderr = await run("jobs", "resume", "fill", "--params", ids, dsn=shop.dsn)
+        assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 250 stored before")
 
 
 async def test_a_job_that_waits_for_stdin_can_be_stopped(shop: Database) -> None:
