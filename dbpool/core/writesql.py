@@ -82,10 +82,11 @@ class Staged:
         )
 
 
-def insert_values(into: str, columns: Sequence[str], after: str = "") -> str:
-    """INSERT of one row, its values as parameters."""
+def insert_values(into: str, columns: Sequence[str], after: str = "", *, overriding: bool = False) -> str:
+    """INSERT of one row, its values as parameters; *overriding* what numbers itself, as COPY does."""
     places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    return f"INSERT INTO {into} ({quoted_list(columns)}) VALUES ({places}){after}"
+    how = " OVERRIDING SYSTEM VALUE" * overriding
+    return f"INSERT INTO {into} ({quoted_list(columns)}){how} VALUES ({places}){after}"
 
 
 def insert_staged(staged: Staged) -> str:

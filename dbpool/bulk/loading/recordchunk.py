@@ -10,12 +10,14 @@ from operator import length_hint
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
 from dbpool.bulk.loading.encoding import SLICE_S, EncodedRecords
-from dbpool.bulk.loading.target import Target, quoted_list, stage_of
+from dbpool.bulk.loading.target import Target, qualified, quoted_list, stage_of
 from dbpool.connection import PooledConnection, PostgresError
 from dbpool.core.recordcodec import encoder_of
-from dbpool.faults import copy_place, is_refused_data, one_line, sqlstate
+from dbpool.core.writesql import insert_values
+from dbpool.faults import copy_place, is_refused_by_driver, is_refused_data, one_line, sqlstate
 
 SLICE_ROWS = 128  # between two looks at the clock
+INSERTED_ROWS = 1000  # sent at once: others have their turn in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,17 +157,24 @@ async def _copy(
     columns: Sequence[str],
     timeout: float,
 ) -> None:
-    """COPY records.
+    """COPY records, or INSERT them where a column's type has no binary form in the driver.
 
     Raises:
         RowRefused: one of them cannot be encoded for its column's type.
     """
     paced = _Paced(records, len(columns))
     try:
-        await connection.copy_records_to_table(
-            table, schema_name=schema, records=paced, columns=list(columns), timeout=timeout
-        )
+        async with PooledConnection.make_transaction(connection):
+            await connection.copy_records_to_table(
+                table, schema_name=schema, records=paced, columns=list(columns), timeout=timeout
+            )
     except (TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, LookupError) as error:
         if sqlstate(error) is not None or not paced.taken:
             raise
         raise RowRefused(paced.taken - 1, "22000", f"cannot be encoded: {one_line(error)}") from error
+    except Exception as error:
+        if not is_refused_by_driver(error) or paced.taken or connection.is_closed():
+            raise
+        sql = insert_values(qualified(schema, table), columns, overriding=True)
+        for at in range(0, len(records), INSERTED_ROWS):
+            await connection.executemany(sql, records[at : at + INSERTED_ROWS], timeout=timeout)
