@@ -144,7 +144,8 @@ class WholeTables(ManyItems):
         A file stands under its name when all of it is written, and stored in a query that writes; else nothing is left.
 
         Args:
-            source: a table's name as in SQL (``users``, ``shop."Orders"``), or one query that returns rows.
+            source: a table's name as in SQL (``users``, ``shop."Orders"``), without its generated columns, as COPY has
+                it; or one query that returns rows.
             target: a path (``.gz`` compresses); a directory, or a path with ``{part}`` in its name, for a file a part;
                 a binary file object, written in a thread; or an async function, called with the bytes in order.
             args: the values of a query's $1, $2, ...

@@ -80,7 +80,7 @@ def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 @click.argument("table")
 @click.argument("files", nargs=-1, required=True)
 @database
-@_columns
+@click.option("--columns", metavar="A,B", help="What the fields are, in order; a header must say the same.")
 @_header
 @click.option("--delimiter", metavar="C", help="Between the fields of a CSV file.  [default: by its name]")
 @_null

@@ -110,6 +110,21 @@ async def test_a_pattern_gets_a_file_a_part_each_whole(database: Database, tmp_p
             assert await witness.rows("select id from again") == await witness.rows("select id from mixed")
 
 
+@pytest.mark.parametrize("suffix", ["csv", "ndjson"])
+async def test_what_is_exported_of_a_table_with_generated_columns_is_loaded(
+    database: Database, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"t.{suffix}"
+    async with pool_of(database) as db:
+        await db.execute("create table t (a int, b int generated always as (a + 1) stored, c text)")
+        await db.execute("insert into t values (1, default, 'x')")
+        await db.export("t", path)
+        assert (await db.load("t", path)).rows == 1
+        assert [tuple(row) for row in await db.fetch("table t")] == [(1, 2, "x")] * 2
+        await db.export("table t", path)
+        assert "2" in path.read_text()
+
+
 async def test_names_with_quotes_and_capitals_work(database: Database, tmp_path: Path) -> None:
     async with pool_of(database) as db, witness_of(database) as witness:
         await witness.run('create schema "My ""Schema"; create table "My ""Schema"."Odd.""Table" ("A""b" int)')

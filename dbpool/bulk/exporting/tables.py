@@ -26,7 +26,7 @@ WHERE lower(c.relname) = lower($1) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') OR
 """
 _COLUMNS: Final = """
 SELECT attname AS name, atttypmod AS modifier FROM pg_catalog.pg_attribute
-WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
 """
 _LEAVES: Final = """
 WITH RECURSIVE tree (oid) AS (
@@ -51,7 +51,8 @@ class Table:
     """A relation whose rows can be selected.
 
     Args:
-        columns: in their order, with PostgreSQL's modifiers of their types.
+        columns: in their order, with PostgreSQL's modifiers of their types; without those that are generated, as COPY
+            has it: what is exported can be loaded.
         whole: why it must be read by one statement; "" if it may be read by many.
     """
 
