@@ -12,6 +12,7 @@ from dbpool import (
     CommitOutcomeUnknown,
     ConnectionLost,
     DatabasePool,
+    LoadFailed,
     Outcome,
     QueryTimeout,
     SettingsError,
@@ -325,3 +326,19 @@ async def test_what_progress_raises_comes_out_and_what_is_stored_stays(database:
         with pytest.raises(ZeroDivisionError):
             await db.insert("t", [(1, "x")], progress=lambda _: 1 / 0)
         assert await ids(db) == [1]
+
+
+async def test_a_connection_that_is_lost_before_the_first_transaction_says_that_nothing_is_stored(
+    database: Database,
+) -> None:
+    async with proxy_before(database.dsn) as proxy, pool_of(proxy.dsn(database.dsn), 1) as db:
+        await db.execute("create table t (id int)")
+        proxy.rule = lambda message: Do.RESET if message.says("P", b"attgenerated") else Do.PASS
+        with pytest.raises(WriteFailed, match="Nothing is stored") as caught:
+            await db.insert("t", [(1,)])
+        assert (caught.value.rows_stored, type(caught.value.__cause__)) == (0, ConnectionLost)
+        with pytest.raises(LoadFailed, match="could not begin: ConnectionLost") as failed:
+            await db.load("t", [(1,)])
+        assert (failed.value.rows_stored, failed.value.stored) == (0, ())
+        proxy.rule = lambda _: Do.PASS
+        assert (await db.insert("t", [(1,)])).rows == 1

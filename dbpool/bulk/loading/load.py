@@ -17,7 +17,7 @@ from dbpool.bulk.loading.storing import ChunkFailed, Store
 from dbpool.bulk.loading.tally import Tally
 from dbpool.bulk.loading.target import Target, describe, parse_table
 from dbpool.bulk.loading.threads import Threads
-from dbpool.errors import LoadFailed
+from dbpool.errors import ConnectionLost, LoadFailed, QueryTimeout
 from dbpool.faults import one_line, told_as_ours
 
 
@@ -25,9 +25,16 @@ async def load(access: Access, table: str, source: Source, **options: Unpack[Loa
     """See ``Lane.load``."""
     asked = checked(options, most=access.most, usual_at_once=usual_at_once(source))
     parse_table(table)
-    async with access.lease() as connection:
-        with told_as_ours(connection, connection.held_by, access.settings.query_timeout):
-            target = await describe(connection, table, access.settings.query_timeout)
+    try:
+        async with access.lease() as connection:
+            with told_as_ours(connection, connection.held_by, access.settings.query_timeout):
+                target = await describe(connection, table, access.settings.query_timeout)
+    except (ConnectionLost, QueryTimeout) as error:
+        raise LoadFailed(
+            f"the load into {table} could not begin: {one_line(error)}. Nothing more of it is stored.",
+            rows_stored=sum(part.rows for part in asked.resume),
+            stored=asked.resume,
+        ) from error
     with Threads(2) as threads:  # one reads, one writes rejects
         given = await opened(source, asked, target, threads)
         feed = Feed(given.chunks)

@@ -49,9 +49,13 @@ class Writing:
     async def run(self, table_name: str, rows: Rows) -> Written:
         """Write all rows; see ``Lane.insert`` for what it raises."""
         reader = RowReader(rows)
-        async with self._access.lease() as connection:
-            with told_as_ours(connection, connection.held_by, self._seconds):
-                table = await describe(connection, table_name, self._seconds)
+        try:
+            async with self._access.lease() as connection:
+                with told_as_ours(connection, connection.held_by, self._seconds):
+                    table = await describe(connection, table_name, self._seconds)
+        except (ConnectionLost, QueryTimeout) as error:
+            what = f"a write by {self._access.name} could not begin: {_why(error)}. {self._stored_in_words}."
+            raise WriteFailed(what, rows_stored=0, first_row=0, last_row=0) from error
         self._plan.check(table)
         if self._plan.columns is not None:
             self._plan.checked_columns(table, None)
