@@ -59,58 +59,77 @@ _OBSTACLES = """## What stands in the way of those that are missed
 Measured by profiling (cProfile, the driver replaced by a stub) on two processors that client and server share.
 
 - **Bare connections with 200 tasks, on uvloop.** Without any input or output, a lookup costs 5.5 µs of Python in line
-  and 4.3 µs with nobody there, beyond the future that it waits for; no function takes more than a tenth of it. What was
-  tried, and stayed: whoever ends a lease sends the next statement, instead of waking its task to send it (0.91 to 0.98
-  of bare in a prototype); deadlines share timers (3 µs to 0.3 µs); no system call to find the running loop or task (0.4
-  to 0.8 µs each); no future of the pool's own where nobody waits (0.4 µs); one coroutine less (0.2 µs); on asyncio's
-  loop, reads of 64 KiB (no page faults, two before). The rest is the line itself: 200 tasks are woken instead of 10.
-  In eight runs with the same code the median was between 0.70 and 0.94: the two processors slow each other down when
-  both are busy, and the more evenly client and server work, the more.
-- **asyncpg.Pool, the article's listing and SQLAlchemy, on uvloop.** 1.8 to 2.6 for the first two and 6.5 to 7.7 for the
-  third, from run to run, for the same reason.
-- **One task.** With nobody in line the caller awaits the driver's own future. What is left is about 20 Python calls,
-  4 µs when they are in the processor's cache; here each lookup sleeps for the server in between, and finds it cold.
+  and 4.3 µs with nobody there, beyond the future that it waits for; no function takes more than a tenth of it. What
+  was tried, and stayed: whoever ends a lease sends the next statement, instead of waking its task to send it (0.91 to
+  0.98 of bare in a prototype); deadlines share timers (3 µs to 0.3 µs); no system call to find the running loop or
+  task (0.4 to 0.8 µs each); no future of the pool's own where nobody waits (0.4 µs); one coroutine less (0.2 µs); on
+  asyncio's loop, reads of 64 KiB (no page faults, two before). The rest is the line itself: 200 tasks are woken
+  instead of 10. In eight runs with the same code the median was between 0.70 and 0.94: the two processors slow each
+  other down when both are busy, and the more evenly client and server work, the more.
+- **asyncpg.Pool, the article's listing and SQLAlchemy, on uvloop.** 1.8 to 2.6 for the first two and 6.5 to 7.7 for
+  the third, from run to run, for the same reason.
+- **One task.** With nobody in line the caller awaits the driver's own future. What is left is about 20 Python calls, 4
+  µs when they are in the processor's cache; here each lookup sleeps for the server in between, and finds it cold.
 - **`create_pool`, on uvloop.** For the same reason: 18 µs of processor time a lookup, where asyncpg.Pool takes 37.
   Through `acquire()` both make two round trips, for the statement and for the reset that asyncpg's pool promises; what
   limits both is the client, which on uvloop takes 48 µs, and 38 for asyncpg.Pool. In a profile, with a server, half of
-  the difference is how a lease ends, a quarter the line, the rest the watch for deadlocks and the place in the program.
-- **Lanes.** Three take about 1 µs a call more than one, to find whose turn it is. A report takes 0.5 ms, so that ten of
-  them are half a per cent of a second.
+  the difference is how a lease ends, a quarter the line, the rest the watch for deadlocks and the place in the
+  program.
+- **Lanes.** Three take about 1 µs a call more than one, to find whose turn it is. A report takes 0.5 ms, so that ten
+  of them are half a per cent of a second.
 - **psycopg_pool and psqlpy, 5 x.** With autocommit and prepared statements psycopg_pool makes a third to a half of the
   lookups of bare asyncpg here. Five times as many would be as many as pgbench makes, which has no Python in it. To
   answer many waiting calls with one statement gets there: see the coalesced calls.
-- **pgbench, for `map` and coalesced calls.** The server is not the limit but one Python process: a lookup through `map`
-  takes 3 to 4 µs of its processor, half of it to decode the rows, and a coalesced call 10 to 13 µs, of which its own
-  coroutine, task and future are half. Tried, and stayed: one timer for a queue instead of one for each call, no look
-  for a nested lease where only batches hold permits, answers set without a call for each. On uvloop asyncpg.Pool itself
-  is faster by half, and `map` is not.
+- **pgbench, for `map` and coalesced calls.** The server is not the limit but one Python process: a lookup through
+  `map` takes 3 to 4 µs of its processor, half of it to decode the rows, and a coalesced call 10 to 13 µs, of which its
+  own coroutine, task and future are half. Tried, and stayed: one timer for a queue instead of one for each call, no
+  look for a nested lease where only batches hold permits, answers set without a call for each. On uvloop asyncpg.Pool
+  itself is faster by half, and `map` is not.
 - **Ten texts mixed.** A batch takes about 70 µs of the client, and 9 µs for each call in it. One goes out as soon as a
-  connection is free, which ten texts that have ten connections find soon: with 10 to 13 calls, of the 20 callers that a
-  text has here. With three connections it is 21, and in two runs 64,000 and 78,000 lookups a second instead of 53,000
-  and 33,000, where one by one makes 15,000: more batches under way only share two processors. Through a network of
-  2.6 ms ten connections are best, 28,000 beside 17,000 with three, and 3,000 one by one.
+  connection is free, which ten texts that have ten connections find soon: with 10 to 13 calls, of the 20 callers that
+  a text has here. With three connections it is 21, and in two runs 64,000 and 78,000 lookups a second instead of
+  53,000 and 33,000, where one by one makes 15,000: more batches under way only share two processors. Through a network
+  of 2.6 ms ten connections are best, 28,000 beside 17,000 with three, and 3,000 one by one.
 - **`id = any($1)`, by hand, and `fetchmany`, beside `map`.** `any` is one index scan, without places to join: it is
   what a statement like this one can be rewritten to. A row comes once however often its key was asked for, in any
-  order, and not at all for a key that is not there; that is for the caller to put right, as here, and one bad key fails
-  its chunk. `fetchmany` says nothing about which row is whose. `map` takes any statement as it is, proves that its
-  batches answer as single statements would, and begins with small ones: with 2,000,000 keys, in order, it makes 400,000
-  a second.
+  order, and not at all for a key that is not there; that is for the caller to put right, as here, and one bad key
+  fails its chunk. `fetchmany` says nothing about which row is whose. `map` takes any statement as it is, proves that
+  its batches answer as single statements would, and begins with small ones: with 2,000,000 keys, in order, it makes
+  400,000 a second.
 - **Import.** A frozen dataclass costs 0.5 to 1 ms, and there are 30: events, reports, statistics. Bulk work,
   `create_pool`, listening and statistics are loaded at their first use (152 ms before).
 - **A Gate's line, cancelled in random order.** Tasks that wait for bare futures take half of that: what is cancelled
   is no longer in the processor's caches. On a machine that is faster by a third it was 0.94 s.
-- **Exports by two connections.** The server's two processes and the client share two processors, which one COPY fills
-  already; four connections take more of them, 1.13 to 1.15. Beside other work the same made 1.3 to 1.4, and 1.7 to 2.4.
+- **Exports by two connections.** Of a million rows as CSV the server takes 175 to 190 ms of processor time by `COPY
+  table`, 190 to 205 by ranges of pages; the client takes 175 to 220 ms by asyncpg, 115 to 125 here by two connections
+  and 100 to 110 by four. On two processors that one COPY fills already, 1.4 would need a client of 70 ms. To read and
+  to write those bytes takes 16 ms in a bare loop, to take the messages apart 10 to 15; the rest is turns of the event
+  loop, for the server sends 8 KiB at a time and each wakes the client: 1,000 to 1,600 reads. Tried, and stayed: reads
+  of 192 KiB during a COPY, pieces written without joining them (together 8 % of the client). Tried, and dropped: a
+  pause of 1 ms, the shortest that the loop has, after each piece, which makes 270 reads and a client of 105 ms, but
+  the server waits meanwhile, as its socket holds 190 KB (1.05 beside 1.23 without); blocks of 256 KiB (1.02 beside
+  1.14); blocks of 4 MiB and three connections (no difference that could be told). Beside other work, which takes from
+  all, it was 1.1 to 1.8.
 - **Parquet.** ADBC makes Arrow of COPY's binary in C++, where dbpool has the server write CSV, which pyarrow reads: so
   a type needs no decoder of its own. `fetch_arrow_table` has the whole table in memory; by batches, which it need not,
   ADBC is about as quick as two connections.
 - **CSV by four connections.** For the same reason as exports: 1.5 to 1.9 times as quick as psql, from run to run.
-- **Records by `load`.** What it takes more than `copy_records_to_table` buys that the event loop is never away for more
-  than 6 ms, and that a chunk can be stored again. psycopg's COPY is quicker than both by its timestamps: 0.6 µs for a
-  row of one, where the driver takes 1.8 and `load` 1.5; for integers it is 0.6, 0.4 and 0.9.
+- **Records by `load`.** What limits both is the client: of 100,000 records the server takes 30 ms, the client 71 to 77
+  by `copy_records_to_table` and 76 to 80 by `load` (98 to 112 before), 60 of them to encode. Tried, and stayed,
+  together 0.70 to 0.97 - 1.01: columns of a fixed size packed together, moments counted without a division (77 to 61
+  ms); records encoded while they are sent, not a chunk at a time; fewer, larger chunks, for each costs about a
+  millisecond. A quarter of what encoding takes is two moments' difference as a number. Tried, and dropped: one
+  connection (0.93 to 0.96), as nothing is encoded while it commits; first chunks of 5,000 rows (0.90 by one
+  connection, beside 0.95 for 20,000). The loop is away for 7.5 ms at the longest, 5 with one connection, and 17 with
+  the driver's. psycopg's COPY is quicker than both by its timestamps: 0.6 µs for a row of one, where the driver takes
+  1.8 and `load` 1.5; for integers it is 0.6, 0.4 and 0.9.
 - **Upserts.** 1.75 is the median of five rounds; runs of a single round (`--quick`) had 1.27, 1.54 and 1.58.
-- **Jobs.** A chunk takes two more round trips than an `executemany` of the same rows, and about 0.2 ms to digest its
-  parameters.
+- **Jobs.** A transaction takes two more round trips than an `executemany` of the same rows, each chunk about 0.06 ms
+  to digest its parameters. While transactions are short one of them stores up to eight chunks, which a source that is
+  read for the first time begins with one, two, four. That costs nothing beside an `executemany` for each chunk of 500
+  (19 % before; 4 and -12 % in two runs), but 15 % beside one of 4,000 rows, which commits as rarely and has no row of
+  a ledger to write. Tried, and stayed: digests without an iterator for each item (1 to 0.1 µs an item on a large
+  heap).
 """
 
 

@@ -18,6 +18,7 @@ from bench.process import MeasurementFailed, progress
 from bench.tables import Table
 from bench.targets import Judged, Target, judge
 from dbpool import DatabasePool, migrate
+from dbpool.core.grouping import MOST
 
 COST: Final = Target(at_most=5.0, unit=" %")
 RERUN: Final = Target(at_least=1e6, unit=" items/s")
@@ -27,6 +28,7 @@ SQL: Final = "update priced set price = $2 where id = $1"
 LABELS: Final = {
     "job": "dbpool, db.job(), exactly once",
     "plain": "the same by db.executemany(), no ledger",
+    "large": "the same in transactions as large as a job's may become",
     "psycopg": "psycopg, cursor.executemany(), no ledger",
 }
 
@@ -69,6 +71,7 @@ async def measure(request: dict[str, Any]) -> dict[str, float]:
         writes: dict[str, Write] = {
             "job": lambda some: _as_job(db, next(names), some),
             "plain": partial(_by_chunks, lambda chunk: db.executemany(SQL, chunk)),
+            "large": partial(_by_chunks, lambda chunk: db.executemany(SQL, chunk), size=MOST * CHUNK),
             "psycopg": await stack.enter_async_context(_psycopg(dsn)),
         }
         per_s: dict[str, float] = {}
@@ -113,13 +116,13 @@ async def _per_s(work: Callable[[], Awaitable[object]], items: int) -> float:
     return items / (time.perf_counter() - began)
 
 
-async def _by_chunks(send: Write, items: Sequence[Item]) -> None:
+async def _by_chunks(send: Write, items: Sequence[Item], size: int = CHUNK) -> None:
     """Whole chunks, by as many tasks as there are connections."""
-    starts = iter(range(0, len(items), CHUNK))
+    starts = iter(range(0, len(items), size))
 
     async def work() -> None:
         for start in starts:
-            await send(items[start : start + CHUNK])
+            await send(items[start : start + size])
 
     await asyncio.gather(*(work() for _ in range(CONNECTIONS)))
 
@@ -142,7 +145,7 @@ async def _psycopg(dsn: str) -> AsyncIterator[Write]:
 def tables(results: Mapping[str, Any]) -> Iterator[Table]:
     for loop, rounds in results.items():
         rows = [
-            (label, f"{median(each[name] for each in rounds):,.0f}", f"{median(_ratios(rounds, name)):.2f} x")
+            (label, f"{median(each[name] for each in rounds):,.0f}", f"{median(_ratios(rounds, name, 'plain')):.2f} x")
             for name, label in LABELS.items()
         ]
         rows += [
@@ -155,10 +158,11 @@ def tables(results: Mapping[str, Any]) -> Iterator[Table]:
 
 def judged(results: Mapping[str, Any]) -> Iterator[Judged]:
     for loop, rounds in results.items():
-        cost = 100 * (1 - median(_ratios(rounds, "job")))
-        yield judge(f"{loop}: what a job's ledger takes off the items a second", cost, COST)
+        for than, what in (("plain", "executemany of its chunks"), ("large", "executemany in its transactions")):
+            cost = 100 * (1 - median(_ratios(rounds, "job", than)))
+            yield judge(f"{loop}: what a job's ledger takes off the items a second of {what}", cost, COST)
         yield judge(f"{loop}: a job that is done, run again", median(each["again"] for each in rounds), RERUN)
 
 
-def _ratios(rounds: Sequence[Mapping[str, float]], name: str) -> list[float]:
-    return [each[name] / each["plain"] for each in rounds]
+def _ratios(rounds: Sequence[Mapping[str, float]], name: str, than: str) -> list[float]:
+    return [each[name] / each[than] for each in rounds]
