@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator
 
-from dbpool.bulk.group import Group
+from dbpool.bulk.group import Group, Turns
 from dbpool.bulk.guard import BatchPlan
 from dbpool.bulk.joint import Member
 from dbpool.bulk.plans import KEPT_S, Key, Plans
@@ -45,6 +45,7 @@ class Coalescer:
         self.batches_total = self.coalesced_total = 0
         self._plans = plans
         self._groups: dict[Want, dict[tuple[Line, str], Group]] = {Want.ROWS: {}, Want.ROW: {}}
+        self._turns: dict[Line, Turns] = {}
         self._rows, self._first_row = self._groups[Want.ROWS], self._groups[Want.ROW]
         self._deadlines: Deadlines[Member] = Deadlines(self._expire)
         self.gate.watch.beside = self._waiting
@@ -101,7 +102,7 @@ class Coalescer:
         if len(groups) >= MOST_GROUPS:
             for key in [key for key, group in groups.items() if not group.is_busy and not group.is_planning]:
                 del groups[key]
-        group = groups[line, sql] = Group(self, line, sql, want)
+        group = groups[line, sql] = Group(self, line, sql, want, self._turns.setdefault(line, Turns()))
         return group
 
     def _holds_already(self) -> bool:

@@ -95,7 +95,7 @@ class Member(Waiter):
 class JointCall(Leaseholder):
     """Stands in line for members of a group, then runs their statement once for all of them."""
 
-    __slots__ = ("_answer", "_live", "_work", "group", "is_out_of_time", "members")
+    __slots__ = ("_answer", "_live", "_work", "group", "is_out_of_time", "is_quick", "members")
 
     _work: Coroutine[Any, Any, Any]
     _answer: asyncio.Future[Any] | None
@@ -109,6 +109,7 @@ class JointCall(Leaseholder):
         self._live = 0  # members whose callers are there
         self._answer = None
         self.is_out_of_time = False
+        self.is_quick = False  # what it was begun as
 
     # What a gate's lines, and its report, ask of a waiter
 
