@@ -100,7 +100,7 @@ async def test_each_reads_what_was_committed_before_it_called(database: Database
 
 @pytest.mark.every_loop
 async def test_many_texts_at_once_are_all_answered(database: Database) -> None:
-    async with coalescing(database, 6) as db:
+    async with coalescing(database, 4) as db:
         lanes = [db, db.lane("apart", coalesce=True)]
         texts = [f"select v + {n} from t where id = $1" for n in range(12)]
 
