@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Handle = PoolConnectionProxy
 PlainConnection = asyncpg.Connection  # one that no pool has
 PostgresError = asyncpg.PostgresError
+InterfaceError = asyncpg.InterfaceError
 # What asyncpg returns for a Want: records, or a status (with records, where there are arguments).
 Answer: TypeAlias = Any
 

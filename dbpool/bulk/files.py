@@ -65,6 +65,7 @@ class CsvRows(TextRows):
         null: the text that stands for NULL.
     Raises (when read):
         SourceFailed: it cannot be opened, unpacked or decoded, or a quote is not closed; says where its row begins.
+        SettingsError: the header has not all of *columns*.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class CsvRows(TextRows):
             return None
         missing = [name for name in self._columns if name not in names]
         if missing:
-            raise SourceFailed(f"{self.path.name} has no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
+            raise SettingsError(f"{self.path.name} has no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
         return [names.index(name) for name in self._columns]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from json.encoder import encode_basestring
 from typing import Any, TypeAlias, cast
 
 MOST_DIMENSIONS = 6  # of an array, in PostgreSQL
@@ -26,6 +27,7 @@ class Number(str):
     __slots__ = ()
 
 
+_CONSTANTS = {None: "null", True: "true", False: "false"}
 _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
@@ -55,11 +57,11 @@ def _json(value: Json) -> str:
         return f"[{', '.join(map(_json, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(map(_member, value.items()))}}}"
-    return json.dumps(value, ensure_ascii=False)
+    return encode_basestring(value) if isinstance(value, str) else _CONSTANTS[value]
 
 
 def _member(pair: tuple[str, Json]) -> str:
-    return f"{json.dumps(pair[0], ensure_ascii=False)}: {_json(pair[1])}"
+    return f"{encode_basestring(pair[0])}: {_json(pair[1])}"
 
 
 def _array(values: list[Json], kind: Kind, dimensions: int) -> str:

@@ -7,10 +7,11 @@ import sys
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, TypedDict
 
-from dbpool import CsvRows, DatabasePool, NdjsonRows, Progress, Rate, Rows
+from dbpool import CsvRows, DatabasePool, NdjsonRows, Progress, Rate
 from dbpool.bulk.files import TextRow, rows_of
+from dbpool.tool.answers import lines_of
 from dbpool.tool.feed import Feed
 from dbpool.tool.jobs import run as run_job
 from dbpool.tool.progress import Shown
@@ -77,20 +78,28 @@ async def _answer_all(db: DatabasePool, plan: Plan, feed: Feed, stop: Stop) -> i
         options["form"] = plan.form
     if plan.rate is not None:
         options["rate"] = Rate(plan.rate)
-    with Shown("items") as shown, _opened(plan.out) as out:
-        items = db.map(
-            plan.sql,
-            feed,
-            ordered=plan.ordered,
-            on_error="collect" if plan.keep_going else "raise",
-            progress=note,
-            **options,
-        )
-        async with aclosing(items):  # type: ignore[type-var]
-            async for item in items:
-                out.write(json.dumps(_line(item), default=str, ensure_ascii=False) + "\n")
-                if feed.is_dry:
-                    out.flush()
+    failed = 0
+    items = db.map(
+        plan.sql,
+        feed,
+        ordered=plan.ordered,
+        on_error="collect" if plan.keep_going else "raise",
+        progress=note,
+        **options,
+    )
+    lines = await lines_of(db, plan.sql)
+    try:
+        with Shown("items") as shown, _opened(plan.out) as out:
+            async with aclosing(items):  # type: ignore[type-var]
+                async for item in items:
+                    failed += item.error is not None
+                    out.write(lines.line(item))
+                    if feed.is_dry:
+                        out.flush()
+    except BrokenPipeError:  # whoever reads has had enough, but must know
+        if not failed:
+            raise
+        return SOME_FAILED
     assert last is not None
     figures = {
         "items": last.items,
@@ -130,9 +139,3 @@ async def _sample(feed: Feed) -> list[TextRow]:
 
 def _opened(path: Path | None) -> IO[str]:
     return open(1, "w", encoding="utf-8", closefd=False) if path is None else path.open("w", encoding="utf-8")
-
-
-def _line(item: Rows) -> dict[str, Any]:
-    if item.error is not None:
-        return {"item": list(item.key), "error": f"{type(item.error).__name__}: {item.error}", "where": item.key.where}
-    return {"item": list(item.key), "rows": [dict(row) for row in item.rows]}

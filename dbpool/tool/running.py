@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from dbpool.connection import PostgresError
-from dbpool.errors import DbPoolError
+from dbpool.connection import InterfaceError, PostgresError
+from dbpool.errors import DbPoolError, SettingsError, StatementError, UsageError
 from dbpool.faults import one_line
 from dbpool.tool.feed import Feed
 
-DONE, FAILED, SOME_FAILED, INTERRUPTED = 0, 1, 3, 130
-"""Exit codes; 2 is click's, for arguments that mean nothing."""
+DONE, FAILED, MEANS_NOTHING, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes; 2, for arguments that mean nothing, is click's, too."""
 
 
 class Stop:
@@ -75,9 +75,11 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "st
         sys.exit(DONE)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _leave(command, stopped, INTERRUPTED)
+    except (SettingsError, StatementError, UsageError) as error:
+        _leave(command, str(error), MEANS_NOTHING)
     except (DbPoolError, ImportError) as error:
         _leave(command, str(error), FAILED)
-    except (PostgresError, OSError) as error:
+    except (PostgresError, InterfaceError, OSError) as error:
         where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         _leave(command, one_line(error) + where, FAILED)
     sys.exit(code)

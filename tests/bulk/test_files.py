@@ -234,7 +234,7 @@ async def test_what_is_no_such_file_is_refused(database: Database, tmp_path: Pat
             async for _ in db.map(CONCAT, tmp_path / "gone.csv"):
                 pass
         path = written(tmp_path, "id,name\n1,a\n")
-        with pytest.raises(SourceFailed, match="has no column 'other'; it has 'id', 'name'"):
+        with pytest.raises(SettingsError, match="has no column 'other'; it has 'id', 'name'"):
             async for _ in db.map(CONCAT, CsvRows(path, columns=["id", "other"])):
                 pass
         with pytest.raises(SettingsError, match="header=False"):

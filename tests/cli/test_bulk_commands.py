@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gzip
 import json
 import os
 import pty
@@ -17,42 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from dbpool import CsvRows
-from tests.support.clusters import cluster_of
+from tests.cli.tool import MAIN, PATIENCE_S, ended, lines, numbers, run, start
 from tests.support.databases import Database
-from tests.support.pools import pool_of, until, witness_of
-
-MAIN = "from dbpool.cli import main; main(prog_name='dbpool')"
-PATIENCE_S = 40.0
-
-
-async def start(*words: str, dsn: str, stdin: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
-    env = {**os.environ, "DATABASE_URL": dsn, "COLUMNS": "100"}
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MAIN, *words, stdin=stdin, stdout=pipe, stderr=pipe, env=env
-    )
-
-
-async def ended(process: asyncio.subprocess.Process, text: str | None = None) -> tuple[int, str, str]:
-    async with asyncio.timeout(PATIENCE_S):
-        out, err = await process.communicate(None if text is None else text.encode())
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def run(*words: str, dsn: str) -> tuple[int, str, str]:
-    return await ended(await start(*words, dsn=dsn))
-
-
-def numbers(folder: Path, count: int, name: str = "ids.csv") -> str:
-    path = folder / name
-    path.write_text("id\n" + "".join(f"{n}\n" for n in range(1, count + 1)))
-    return str(path)
-
-
-def lines(path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+from tests.support.pools import until, witness_of
 
 
 @pytest.mark.parametrize("command", ["bulk", "load", "export"])
@@ -83,6 +51,31 @@ async def test_bulk_reads_lines_of_json_from_stdin_and_writes_to_stdout(database
     code, stdout, stderr = await ended(process, "[1, 2]\n[3, 4]\n")
     assert [json.loads(line)["rows"] for line in stdout.splitlines()] == [[{"sum": 3}], [{"sum": 7}]]
     assert (code, json.loads(stderr)["items"]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("'NaN'::float8", '"NaN"'),
+        ("'-Infinity'::float4", '"-Infinity"'),
+        ("array['Infinity'::float8, 0.1]", '["Infinity", 0.1]'),
+        ("'NaN'::numeric", '"NaN"'),
+        (r"'\x00ff'::bytea", r'"\\x00ff"'),
+        ("""'{"b": [1.50, 1e400], "a": null}'::json""", '{"b": [1.50, 1e400], "a": null}'),
+        ("""'["é"]'::jsonb""", '["é"]'),
+        ("'null'::jsonb", "null"),
+        ("null::jsonb", "null"),
+        ("row(1, true)", "[1, true]"),
+        ("date '2026-01-31'", '"2026-01-31"'),
+        (r"E'a\tb\"'", r'"a\tb\""'),
+    ],
+)
+async def test_bulk_writes_what_json_has_no_number_or_type_for_as_text(
+    database: Database, tmp_path: Path, column: str, text: str
+) -> None:
+    sql = f"select {column} as c from (select $1::int) p"
+    code, stdout, stderr = await run("bulk", sql, "--params", numbers(tmp_path, 1), dsn=database.dsn)
+    assert (code, stdout) == (0, f'{{"item": ["1"], "rows": [{{"c": {text}}}]}}\n'), stderr
 
 
 async def test_bulk_gives_up_at_the_first_error_or_goes_on(database: Database, tmp_path: Path) -> None:
@@ -188,15 +181,19 @@ async def test_a_signal_ends_the_reading_of_a_named_pipe(database: Database, tmp
     assert "0 items in" in stderr
 
 
-async def test_a_reader_that_has_had_enough_is_no_error(database: Database, tmp_path: Path) -> None:
-    process = await start("bulk", "select $1::int", "--params", numbers(tmp_path, 50_000), dsn=database.dsn)
+@pytest.mark.parametrize(("sql", "code"), [("select $1::int", 0), ("select 1 / ($1::int - 1)", 3)])
+async def test_a_reader_that_has_had_enough_is_no_error(
+    database: Database, tmp_path: Path, sql: str, code: int
+) -> None:
+    words = ["bulk", sql, "--params", numbers(tmp_path, 50_000), "--keep-going"]
+    process = await start(*words, dsn=database.dsn)
     assert process.stdout is not None
     assert process.stderr is not None
     await process.stdout.readline()
     process.stdout._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - its only end
     async with asyncio.timeout(PATIENCE_S):
         stderr = await process.stderr.read()
-        assert await process.wait() == 0
+        assert await process.wait() == code
     assert stderr == b""
 
 
@@ -204,16 +201,27 @@ async def test_a_reader_that_has_had_enough_is_no_error(database: Database, tmp_
     ("words", "code", "sentence"),
     [
         (["selec $1", "--explain"], 1, 'dbpool bulk: PostgresSyntaxError: syntax error at or near "selec"'),
-        (["select 1; select $1"], 1, "dbpool bulk: 2 statements in one call"),
+        (["select 1; select $1"], 2, "dbpool bulk: 2 statements in one call"),
+        (["/**/"], 2, "dbpool bulk: no statement"),
+        (["select $1::int, $1::int"], 2, "dbpool bulk: 2 columns are called 'int4'"),
+        (["select $1::int", "--params", "ids.csv", "--delimiter", ""], 2, "delimiter must be one character"),
+        (["select $1::int", "--params", "ids.csv", "--columns", "x"], 2, "ids.csv has no column 'x'; it has 'id'"),
+        (["select $1::int, $2::int as b", "--params", "ids.csv"], 1, "InterfaceError: the server expects 2 arguments"),
+        (["select $1::int", "--params", "ids.csv.gz"], 1, "ids.csv.gz, line 1: Compressed file ended before"),
+        (["select $1::jsonb", "--params", "deep.jsonl"], 1, "deep.jsonl, line 1: it is nested too deeply"),
         (["select $1::int", "--params", "gone.csv"], 1, "dbpool bulk: gone.csv cannot be read: No such file"),
-        (["select $1::int", "--params", "x.txt"], 1, "dbpool bulk: x.txt ends in neither .csv"),
+        (["select $1::int", "--params", "x.txt"], 2, "dbpool bulk: x.txt ends in neither .csv"),
         (["select $1::int", "--rate", "0"], 2, "0.0 is not in the range x>0"),
         (["select $1::int", "--dsn", "nonsense"], 2, "Invalid value for '--dsn'"),
     ],
 )
 async def test_what_cannot_be_done_is_one_sentence(
-    database: Database, words: Sequence[str], code: int, sentence: str
+    database: Database, tmp_path: Path, words: Sequence[str], code: int, sentence: str
 ) -> None:
+    (tmp_path / "ids.csv").write_text("id\n1\n")
+    (tmp_path / "ids.csv.gz").write_bytes(gzip.compress(b"id\n1\n")[:12])
+    (tmp_path / "deep.jsonl").write_text("[" * 100_000)
+    words = [str(tmp_path / word) if word.endswith(("ids.csv", ".gz", ".jsonl")) else word for word in words]
     ended_with, _, stderr = await run("bulk", *words, dsn=database.dsn)
     assert ended_with == code
     assert sentence in stderr
@@ -283,97 +291,3 @@ async def test_load_sets_rows_aside_that_cannot_be_stored(database: Database, tm
         assert "2 rejected" in stderr
         assert await witness.value("select count(*) from t") == 2
         assert "two" in rejects.read_text()
-
-
-# dbpool jobs
-
-
-async def test_a_job_can_be_stopped_and_goes_on(shop: Database, tmp_path: Path) -> None:
-    async with witness_of(shop) as witness:
-        await witness.run("create table done (id int)")
-        sql = "insert into done select $1::int from pg_sleep(0.002)"
-        words = ["bulk", sql, "--params", numbers(tmp_path, 3000), "--job", "fill"]
-        process = await start(*words, dsn=shop.dsn)
-
-        async def has_begun() -> bool:
-            return bool(await witness.value("select count(*) > 0 from dbpool_job_chunk"))
-
-        await until(has_begun, PATIENCE_S)
-        process.send_signal(signal.SIGINT)
-        code, _, stderr = await ended(process)
-        assert (code, stderr) == (130, "dbpool bulk: stopped; what was stored stays stored\n")
-        code, stdout, _ = await run("jobs", "list", dsn=shop.dsn)
-        assert stdout.startswith("fill: stopped, ")
-        code, stdout, stderr = await run("jobs", "resume", "fill", "--params", words[3], "--json", dsn=shop.dsn)
-        assert code == 0, stderr
-        assert json.loads(stdout)["skipped"] > 0
-        assert await witness.value("select count(*), count(distinct id) from done") == 3000
-        code, stdout, stderr = await run(*words, dsn=shop.dsn)
-        assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 3,000 stored before")
-
-
-async def test_a_job_that_was_begun_in_other_chunks_goes_on_in_them(shop: Database, tmp_path: Path) -> None:
-    ids = numbers(tmp_path, 250)
-    async with witness_of(shop) as witness, pool_of(shop) as db:
-        await witness.run("create table done (id int)")
-        sql = await db.taking_text("insert into done values ($1)")
-        await db.job("fill", sql, CsvRows(ids), chunk=100).run()
-        code, _, stderr = await run("jobs", "resume", "fill", "--params", ids, dsn=shop.dsn)
-        assert (code, stderr.split(", in")[0]) == (0, "job 'fill': 250 stored before")
-
-
-async def test_a_job_that_waits_for_stdin_can_be_stopped(shop: Database) -> None:
-    async with witness_of(shop) as witness:
-        await witness.run("create table done (id int)")
-        words = ["bulk", "insert into done values ($1)", "--job", "fill"]
-        process = await start(*words, dsn=shop.dsn, stdin=asyncio.subprocess.PIPE)
-        assert process.stdin is not None
-        process.stdin.write(b"".join(b"%d\n" % n for n in range(600)))
-
-        async def has_begun() -> bool:
-            return bool(await witness.value("select count(*) > 0 from done"))
-
-        await until(has_begun, PATIENCE_S)
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(PATIENCE_S):
-            assert await process.wait() == 130
-        process.stdin.close()
-        assert await witness.value("select count(*) from done") == 500
-
-
-async def test_a_job_is_spread_over_a_cluster(shop: Database, tmp_path: Path) -> None:
-    ids = numbers(tmp_path, 3000)
-    async with witness_of(shop) as witness, cluster_of(2) as cluster:
-        await witness.run("create table seen (n int not null)")
-        words = ["bulk", "insert into seen values ($1)", "--params", ids, "--dask", cluster.address]
-        code, _, err = await run(*words, dsn=shop.dsn)
-        assert (code, "give it a name with --job" in err) == (2, True), err
-        code, out, err = await run(*words, "--job", "seen", "--json", dsn=shop.dsn)
-        assert code == 0, err
-        assert (json.loads(out)["done"], json.loads(out)["state"]) == (3000, "done")
-        assert await witness.rows("select count(*), count(distinct n) from seen") == [(3000, 3000)]
-        resume = ["jobs", "resume", "seen", "--params", ids, "--dask"]
-        code, _, err = await run(*resume, cluster.address, dsn=shop.dsn)
-        assert (code, "3,000 stored before" in err) == (0, True), err
-    code, _, err = await run(*resume, "tcp://127.0.0.1:1", dsn=shop.dsn)
-    assert code == 1
-    assert err.startswith("dbpool jobs resume: no Dask scheduler answers at tcp://127.0.0.1:1"), err
-
-
-async def test_a_jobs_rejects_are_shown_and_run_again(shop: Database, tmp_path: Path) -> None:
-    async with witness_of(shop) as witness:
-        await witness.run("create table done (id int check (id <> 7))")
-        words = ["bulk", "insert into done values ($1::int)", "--params", numbers(tmp_path, 20), "--job", "fill"]
-        code, _, stderr = await run(*words, "--keep-going", dsn=shop.dsn)
-        assert (code, stderr.split(", in")[0]) == (3, "job 'fill': 19 stored, 1 put aside")
-        code, stdout, _ = await run("jobs", "show", "fill", dsn=shop.dsn)
-        assert 'item 7: ["7"]' in stdout
-        assert "violates check constraint" in stdout
-        await witness.run("alter table done drop constraint done_id_check")
-        code, _, stderr = await run("jobs", "retry-rejects", "fill", dsn=shop.dsn)
-        assert code == 0, stderr
-        assert await witness.value("select count(*) from done") == 20
-        code, _, _ = await run("jobs", "forget", "fill", dsn=shop.dsn)
-        assert code == 0
-        code, _, stderr = await run("jobs", "show", "fill", dsn=shop.dsn)
-        assert (code, stderr) == (1, "dbpool jobs show: there is no job 'fill' in this database\n")
