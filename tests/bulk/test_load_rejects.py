@@ -217,3 +217,22 @@ async def test_a_full_disk_ends_the_load_and_keeps_what_belongs_to_stored_chunks
     assert int(stored) == 9 * len(kept)  # in each chunk, 10 of 100
     assert all(row["row"] == "('bad',)" for row in kept)
     assert names_in(tmp_path) == ["rejects.csv"]
+
+
+async def test_rows_that_a_trigger_drops_are_neither_stored_nor_rejects(database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    records = [(n, "drop" if n % 3 == 0 else "x") for n in range(1, 91)]
+    async with pool_of(database) as db:
+        await db.execute(
+            "create table t (id int check (id <> 50), name text);"
+            "create function leave() returns trigger language plpgsql as "
+            "$$ begin if new.name = 'drop' then return null; end if; return new; end $$;"
+            "create trigger leave before insert on t for each row execute function leave()"
+        )
+        file.write_text("id,name\n" + "".join(f"{number},{name}\n" for number, name in records))
+        for source in (file, records):
+            done = await db.load("t", source, on_reject="skip")
+            assert (done.rows, done.rejected) == (59, 1)
+            assert sum(part.rows for part in done.stored) == await db.fetchval("select count(*) from t") == 59
+            assert (await db.load("t", [(1, "x"), (2, "drop")])).rows == 1
+            await db.execute("truncate t")

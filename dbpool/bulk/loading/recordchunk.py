@@ -40,27 +40,27 @@ class RecordChunk:
 
     async def put(self, connection: PooledConnection, target: Target, timeout: float) -> int:
         columns = self.columns or target.columns
-        before = await self._put_encoded(connection, target, columns, timeout)
+        before, rows = await self._put_encoded(connection, target, columns, timeout)
         if before < len(self.records):  # the driver knows all types, and says what is wrong
             try:
-                await _copy(connection, target.name, target.schema, self.records[before:], columns, timeout)
+                rows += await _copy(connection, target.name, target.schema, self.records[before:], columns, timeout)
             except (PostgresError, RowRefused) as error:
                 if before == 0:
                     raise
                 raise _behind(before, error) from error
-        return len(self.records)
+        return rows
 
     async def _put_encoded(
         self, connection: PooledConnection, target: Target, columns: Sequence[str], timeout: float
-    ) -> int:
-        """Store the first ones, up to one that only the driver can encode; return how many."""
+    ) -> tuple[int, int]:
+        """Store the first ones, up to one that only the driver can encode; return how many were sent, and stored."""
         encode = encoder_of([target.types.get(name) for name in columns])
         if encode is None:
-            return 0
+            return 0, 0
         encoded = EncodedRecords(self.records, encode, len(columns))
         connection.last_sql = sql = f"COPY {target.sql} ({quoted_list(columns)}) FROM STDIN (FORMAT binary)"
-        await connection.copy_in(sql, encoded, timeout)
-        return encoded.count
+        status = await connection.copy_in(sql, encoded, timeout)
+        return encoded.count, int(status.split()[1])
 
     def apart(self) -> RecordChunk:
         return self
@@ -156,8 +156,8 @@ async def _copy(
     records: Sequence[Sequence[object]],
     columns: Sequence[str],
     timeout: float,
-) -> None:
-    """COPY records, or INSERT them where a column's type has no binary form in the driver.
+) -> int:
+    """COPY records, or INSERT them where a column's type has no binary form in the driver; return how many.
 
     Raises:
         RowRefused: one of them cannot be encoded for its column's type.
@@ -165,9 +165,10 @@ async def _copy(
     paced = _Paced(records, len(columns))
     try:
         async with PooledConnection.make_transaction(connection):
-            await connection.copy_records_to_table(
+            status = await connection.copy_records_to_table(
                 table, schema_name=schema, records=paced, columns=list(columns), timeout=timeout
             )
+            return int(status.split()[1])
     except (TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, LookupError) as error:
         if sqlstate(error) is not None or not paced.taken:
             raise
@@ -178,3 +179,4 @@ async def _copy(
         sql = insert_values(qualified(schema, table), columns, overriding=True)
         for at in range(0, len(records), INSERTED_ROWS):
             await connection.executemany(sql, records[at : at + INSERTED_ROWS], timeout=timeout)
+        return len(records)

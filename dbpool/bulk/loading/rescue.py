@@ -22,6 +22,7 @@ DO $dbpool$
 DECLARE
     dbpool_pending bigint[] := ARRAY[{first}, {last}];
     dbpool_first bigint; dbpool_last bigint; dbpool_middle bigint;
+    dbpool_moved bigint; dbpool_stored bigint := 0;
     dbpool_state text; dbpool_message text; dbpool_detail text; dbpool_column text;
 BEGIN
     WHILE cardinality(dbpool_pending) > 0 LOOP
@@ -30,6 +31,8 @@ BEGIN
         dbpool_pending := dbpool_pending[3:];
         BEGIN
             {move} WHERE s.dbpool_n BETWEEN dbpool_first AND dbpool_last ORDER BY s.dbpool_n;
+            GET DIAGNOSTICS dbpool_moved = ROW_COUNT;  -- without rows for which a trigger returned NULL
+            dbpool_stored := dbpool_stored + dbpool_moved;
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS dbpool_state = RETURNED_SQLSTATE, dbpool_message = MESSAGE_TEXT,
                 dbpool_detail = PG_EXCEPTION_DETAIL, dbpool_column = COLUMN_NAME;
@@ -44,6 +47,7 @@ BEGIN
             END IF;
         END;
     END LOOP;
+    PERFORM set_config('dbpool.stored', dbpool_stored::text, TRUE);
 END $dbpool$
 """
 
@@ -80,11 +84,11 @@ async def rescue(
         Want.STATUS,
         timeout,
     )
-    counted = await run(f"SELECT count(*) FROM {stage.sql}", (), Want.ROW, timeout)
+    stored = await run("SELECT current_setting('dbpool.stored')::bigint", (), Want.ROW, timeout)
     found = await run(f"SELECT n, state, message, col FROM {refusals.sql}", (), Want.ROWS, timeout)
     refused |= {row[0]: Refusal(row[0], row[1], row[2], row[3]) for row in found}
     await run(f"DROP TABLE {stage.sql}, {refusals.sql}", (), Want.STATUS, timeout)
-    return counted[0][0] - len(found), [refused[index] for index in sorted(refused)]
+    return stored[0][0], [refused[index] for index in sorted(refused)]
 
 
 async def _fill(
