@@ -246,6 +246,30 @@ async def test_rows_of_a_frame_that_are_refused_cost_only_themselves(database: D
         assert await db.fetchval("select array_agg(id order by id) from things") == [1, 5]
 
 
+async def test_values_of_a_frame_that_cannot_be_cast_cost_only_their_rows(database: Database) -> None:
+    frame = pa.table(
+        {
+            "id": pa.array([*range(20_000), 2**40, 20_001, None, 20_003]),
+            "at": pa.array([*["2024-01-01T00:00:00Z"] * 20_001, "no time", None, "2024-01-01T00:00:00Z"]),
+        }
+    )
+    async with pool_of(database) as db:
+        await db.execute("create table things (id int, at timestamptz)")
+        with pytest.raises(
+            LoadFailed, match=r"row 20,001: 22000 .*1099511627776 not in range.*column \"id\""
+        ) as caught:
+            await db.load("things", frame, at_once=1)
+        assert caught.value.line == 20_001
+        await db.execute("truncate things")
+        done = await db.load("things", frame, on_reject="skip")
+        assert [(reject.line, reject.column, reject.value, reject.row[:15]) for reject in done.rejects] == [
+            (20_001, "id", "1099511627776", "(1099511627776,"),
+            (20_002, "at", "'no time'", "(20001, 'no tim"),
+        ]
+        assert done.rows == await db.fetchval("select count(*) from things") == 20_002
+        assert [(part.offset, part.rows, part.rejected) for part in done.stored if part.rejected] == [(16384, 3618, 2)]
+
+
 def test_without_extras_everything_but_frames_works() -> None:
     program = (
         "import sys\n"

@@ -8,9 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from dbpool.bulk.loading.binarychunk import BinaryChunk
+from dbpool.bulk.loading.chunks import Refusal
 from dbpool.bulk.loading.options import Load
+from dbpool.bulk.loading.recordchunk import DATA_EXCEPTION, RecordChunk
 from dbpool.bulk.loading.target import Target
 from dbpool.errors import UsageError
+from dbpool.faults import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,42 +71,74 @@ class Frame:
         fields = [_fitting(reader.schema.field(name), target.types[name]) for name in names]
         return cls(reader, names, pa.schema(fields), load.cut_size(None))
 
-    def chunks(self) -> Generator[BinaryChunk, None, None]:
-        """Chunks of about ``chunk_bytes``, as they are sent."""
+    def chunks(self) -> Generator[BinaryChunk | RecordChunk, None, None]:
+        """Chunks of about ``chunk_bytes``, as they are sent; what cannot be cast is in chunks of records."""
         import pgpq
 
         offset, encoder, pieces, parts, size = 0, None, list[bytes](), list["pa.RecordBatch"](), 0
         for batch in self._batches():
+            cast = self._cast(batch)
+            if encoder is not None and (cast is None or size >= self.chunk_bytes):
+                yield self._chunk(offset, [*pieces, encoder.finish()], parts, size)
+                offset, encoder = offset + sum(part.num_rows for part in parts), None
+            if cast is None:
+                yield self._misfits(offset, batch)
+                offset += batch.num_rows
+                continue
             if encoder is None:
                 encoder = pgpq.ArrowToPostgresBinaryEncoder(self.schema)
                 pieces, parts, size = [encoder.write_header()], [], 0
-            pieces.append(encoder.write_batch(batch))
-            parts.append(batch)
-            size += batch.nbytes
-            if size >= self.chunk_bytes:
-                yield self._chunk(offset, [*pieces, encoder.finish()], parts, size)
-                offset, encoder = offset + sum(part.num_rows for part in parts), None
+            pieces.append(encoder.write_batch(cast))
+            parts.append(cast)
+            size += cast.nbytes
         if encoder is not None:
             yield self._chunk(offset, [*pieces, encoder.finish()], parts, size)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.reader:
+            for at in range(0, batch.num_rows, ROWS_AT_ONCE):
+                yield batch.select(list(self.columns)).slice(at, ROWS_AT_ONCE)
+
+    def _cast(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        """What is to be encoded; None if a value cannot be cast."""
         import pyarrow as pa
 
-        for batch in self.reader:
-            columns = []
-            for name, field in zip(self.columns, self.schema, strict=True):
-                column = batch.column(batch.schema.get_field_index(name))
-                is_time = pa.types.is_timestamp(field.type)  # what is finer than a microsecond is cut off
-                columns.append(column if column.type == field.type else column.cast(field.type, safe=not is_time))
-            cast = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            for at in range(0, cast.num_rows, ROWS_AT_ONCE):
-                yield cast.slice(at, ROWS_AT_ONCE)
+        try:
+            columns = list(map(_cast, batch.columns, self.schema))
+        except pa.ArrowInvalid:
+            return None
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _misfits(self, offset: int, batch: pa.RecordBatch) -> RecordChunk:
+        """The same rows as records, with what is wrong with those that cannot be cast."""
+        import pyarrow as pa
+
+        columns, misfits = [], dict[int, Refusal]()
+        for column, field in zip(batch.columns, self.schema, strict=True):
+            values = []
+            for index in range(len(column)):
+                value = column.slice(index, 1)
+                try:
+                    value = _cast(value, field)
+                except pa.ArrowInvalid as error:
+                    misfits.setdefault(index, Refusal(index, DATA_EXCEPTION, one_line(error), field.name))
+                values += value.to_pylist()
+            columns.append(values)
+        records = list(zip(*columns, strict=True))
+        return RecordChunk(offset, records, self.columns, read=batch.nbytes, misfits=tuple(misfits.values()))
 
     def _chunk(self, offset: int, pieces: list[bytes], parts: list[pa.RecordBatch], size: int) -> BinaryChunk:
         def records() -> list[tuple[object, ...]]:
             return [row for part in parts for row in zip(*(column.to_pylist() for column in part.columns), strict=True)]
 
         return BinaryChunk(offset, sum(part.num_rows for part in parts), size, pieces, self.columns, records)
+
+
+def _cast(column: pa.Array, field: pa.Field) -> pa.Array:
+    import pyarrow as pa
+
+    is_time = pa.types.is_timestamp(field.type)  # what is finer than a microsecond is cut off
+    return column if column.type == field.type else column.cast(field.type, safe=not is_time)
 
 
 def _fitting(field: pa.Field, type_: str) -> pa.Field:

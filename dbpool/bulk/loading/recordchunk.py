@@ -16,19 +16,21 @@ from dbpool.core.recordcodec import encoder_of
 from dbpool.core.writesql import insert_values
 from dbpool.faults import copy_place, is_refused_by_driver, is_refused_data, one_line, sqlstate
 
+DATA_EXCEPTION = "22000"
 SLICE_ROWS = 128  # between two looks at the clock
 INSERTED_ROWS = 1000  # sent at once: others have their turn in between
 
 
 @dataclass(frozen=True, slots=True)
 class RecordChunk:
-    """See ``Chunk``; *columns* None: those of the table."""
+    """See ``Chunk``; *columns* None: those of the table; *misfits* are known to be refused."""
 
     offset: int
     records: Sequence[Sequence[object]]
     columns: tuple[str, ...] | None
     file: str | None = None
     read: int = 0
+    misfits: tuple[Refusal, ...] = ()
 
     @property
     def size(self) -> int:
@@ -39,6 +41,9 @@ class RecordChunk:
         return self.offset + 1
 
     async def put(self, connection: PooledConnection, target: Target, timeout: float) -> int:
+        if self.misfits:
+            first = min(self.misfits, key=lambda misfit: misfit.index)
+            raise RowRefused(first.index, first.sqlstate, f'{first.message}, column "{first.column}"')
         columns = self.columns or target.columns
         before, rows = await self._put_encoded(connection, target, columns, timeout)
         if before < len(self.records):  # the driver knows all types, and says what is wrong
@@ -71,9 +76,12 @@ class RecordChunk:
     def refused(self, rows: Sequence[Row], target: Target) -> list[Refusal]:
         count = len(self.columns or target.columns)
         return [
-            Refusal(index, BAD_COPY_FILE_FORMAT, f"{len(row.raw)} values for {count} columns")
-            for index, row in enumerate(rows)
-            if len(row.raw) != count
+            *self.misfits,
+            *(
+                Refusal(index, BAD_COPY_FILE_FORMAT, f"{len(row.raw)} values for {count} columns")
+                for index, row in enumerate(rows)
+                if len(row.raw) != count
+            ),
         ]
 
     def stage_columns(self, target: Target) -> str:
@@ -172,7 +180,7 @@ async def _copy(
     except (TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, LookupError) as error:
         if sqlstate(error) is not None or not paced.taken:
             raise
-        raise RowRefused(paced.taken - 1, "22000", f"cannot be encoded: {one_line(error)}") from error
+        raise RowRefused(paced.taken - 1, DATA_EXCEPTION, f"cannot be encoded: {one_line(error)}") from error
     except Exception as error:
         if not is_refused_by_driver(error) or paced.taken or connection.is_closed():
             raise
