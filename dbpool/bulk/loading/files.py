@@ -131,8 +131,7 @@ class Reader:
         size = min(PIECE, cut_size)
         skipped = self._skip_mark(path, text, size)
         if load.columns is None and columns is None:
-            end, _ = self._first_row(path, text, LINES, size)
-            columns = _keys(path, bytes(text.kept[:end]))
+            columns = self._keys(path, text, size)
         cutter = Cutter(LINES, b"\n", cut_size=cut_size, longest_row=LONGEST_ROW, line=1, offset=skipped)
         for cut, read in self._cuts(path, text, cutter, bytes(text.kept), size):
             names, is_strict = load.columns or columns or (), load.columns is None
@@ -149,14 +148,30 @@ class Reader:
         text.kept = bytearray(head[skipped:])
         return skipped
 
-    def _first_row(self, path: Path, text: _Text, dialect: Dialect, size: int) -> tuple[int, bytes]:
-        """Where the first row ends, and with what; reads on until that is known, or the text is over."""
-        while (found := first_end(bytes(text.kept), dialect, is_all=text.is_all)) is None and not text.is_all:
+    def _keys(self, path: Path, text: _Text, size: int) -> tuple[str, ...] | None:
+        """The keys of the first object; None where there is none. What is none is passed over if it may be rejected."""
+        at, line = 0, 1
+        while True:
+            end, _ = self._first_row(path, text, LINES, size, at)
+            if end == at:
+                return None
+            row = bytes(text.kept[at:end])
+            if row.strip():
+                try:
+                    return _keys(path, row, line)
+                except SourceFailed:
+                    if self.load.on_reject == "raise":
+                        raise
+            at, line = end, line + 1
+
+    def _first_row(self, path: Path, text: _Text, dialect: Dialect, size: int, at: int = 0) -> tuple[int, bytes]:
+        """Where the row from *at* on ends, and with what; reads on until that is known, or the text is over."""
+        while (found := first_end(bytes(text.kept[at:]), dialect, is_all=text.is_all)) is None and not text.is_all:
             if len(text.kept) > LONGEST_ROW:
                 raise SourceFailed(f"{path}: its first row does not end: is a quote left open?", str(path), 1)
             self._check_stopped()
             text.kept += text.read(max(size, len(text.kept)))  # twice as much each time, for all is looked at again
-        return found or (len(text.kept), b"\n")
+        return (len(text.kept), b"\n") if found is None else (at + found[0], found[1])
 
     def _header(self, path: Path, row: bytes, dialect: Dialect) -> tuple[str, ...] | None:
         load = self.load
@@ -248,16 +263,13 @@ def _format(path: Path, given: Format | None) -> Format:
     return "ndjson" if name.endswith(JSON_ENDINGS) else "csv"
 
 
-def _keys(path: Path, line: bytes) -> tuple[str, ...] | None:
-    """The keys of the first object; None where there is none."""
-    if not line.strip():
-        return None
+def _keys(path: Path, row: bytes, line: int) -> tuple[str, ...]:
     try:
-        first = json.loads(line)
+        first = json.loads(row)
     except ValueError as error:
-        raise SourceFailed(f"line 1 of {path} is no JSON: {error}", str(path), 1) from error
+        raise SourceFailed(f"line {line} of {path} is no JSON: {error}", str(path), line) from error
     if not isinstance(first, dict) or not first:
         raise SourceFailed(
-            f"line 1 of {path} is no JSON object with keys: name the columns with columns=", str(path), 1
+            f"line {line} of {path} is no JSON object with keys: name the columns with columns=", str(path), line
         )
     return tuple(first)

@@ -87,8 +87,8 @@ class JsonChunk:
         return [Refusal(number, INVALID_PARAMETER, _reason(kind, rest)) for number, kind, rest in odd]
 
     def move(self, stage: Stage, target: Target) -> str:
-        columns = quoted_list(self.columns)
-        values = ", ".join(f"r.{quoted(column)}" for column in self.columns)
+        names = self.columns or target.columns  # none: where no object has any keys
+        columns, values = quoted_list(names), ", ".join(f"r.{quoted(name)}" for name in names)
         return (
             f"INSERT INTO {target.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {stage.sql} AS s "
             f"CROSS JOIN LATERAL jsonb_populate_record(NULL::{target.sql}, s.dbpool_j) AS r"

@@ -186,23 +186,36 @@ class Store:
 
     async def _put(self, connection: PooledConnection, chunk: Chunk) -> tuple[int, list[Reject]]:
         try:
-            if self.load.on_reject == "raise":
-                return await chunk.put(connection, self.target, self.timeout), []
             async with PooledConnection.make_transaction(connection):
                 rows = await chunk.put(connection, self.target, self.timeout)
-                await connection.run("SET CONSTRAINTS ALL IMMEDIATE", (), Want.STATUS, self.timeout)
+                if self.load.on_reject != "raise":
+                    await connection.run("SET CONSTRAINTS ALL IMMEDIATE", (), Want.STATUS, self.timeout)
                 return rows, []
         except (PostgresError, RowRefused) as error:
             if isinstance(error, PostgresError) and not is_refused_data(error):
                 raise
             if self.load.on_reject == "raise":
-                raise self._refused(chunk, error) from error
+                failed = self._refused(chunk, error)
+                if failed.line is None:
+                    failed.line = await self._first_refused(connection, chunk)
+                raise failed from error
+        rows, rejects = await self._apart(connection, chunk)
+        self._check_most(chunk, rejects)
+        return rows, rejects
+
+    async def _apart(self, connection: PooledConnection, chunk: Chunk) -> tuple[int, list[Reject]]:
         apart = chunk.apart()
         whole = await self.threads.call(apart.rows)
         rows, refusals = await rescue(connection, self.target, apart, whole, self.timeout)
-        rejects = [self._reject(apart, whole[refusal.index], refusal) for refusal in refusals]
-        self._check_most(chunk, rejects)
-        return rows, rejects
+        return rows, [self._reject(apart, whole[refusal.index], refusal) for refusal in refusals]
+
+    async def _first_refused(self, connection: PooledConnection, chunk: Chunk) -> int | None:
+        """Where the error of a chunk does not say it: the line of the first row that is refused alone, too."""
+        try:
+            _, rejects = await self._apart(connection, chunk)
+        except Exception:  # the chunk has failed anyway
+            return None
+        return rejects[0].line if rejects else None
 
     def _refused(self, chunk: Chunk, error: PostgresError | RowRefused) -> ChunkFailed:
         line, column = (error.index + 1, None) if isinstance(error, RowRefused) else copy_place(error)
