@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable, Generator
 
@@ -60,3 +61,26 @@ async def test_what_goes_wrong_is_told_to_all_takers() -> None:
             with pytest.raises(KeyError, match="mine"):
                 await feed.next()
         await feed.close()
+
+
+async def test_what_stops_a_thread_is_no_news_to_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    is_begun = threading.Event()
+
+    def make(is_stopped: Callable[[], bool]) -> Generator[int, None, None]:
+        is_begun.set()
+        while not is_stopped():
+            pass
+        raise KeyError("stopped")
+        yield 1
+
+    with Threads(1) as threads:
+        feed = Feed(in_thread(threads, make))
+        taking = asyncio.ensure_future(feed.next())
+        while not is_begun.is_set():
+            await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.wait([taking])
+        await feed.close()
+    del feed, taking
+    gc.collect()
+    assert caplog.records == []

@@ -68,6 +68,7 @@ async def in_thread(
             except asyncio.CancelledError:
                 is_stopped = True
                 await asyncio.wait([taking])
+                taking.exception()  # that it was stopped, which is no news
                 raise
             if (chunk := taking.result()) is None:
                 return
