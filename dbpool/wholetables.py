@@ -79,7 +79,8 @@ class WholeTables(ManyItems):
     ) -> Written:
         """Insert the rows whose *key* is not there, update the others: by COPY and ON CONFLICT.
 
-        Rows are locked in the order of their keys, so that writers that do the same do not deadlock.
+        Rows are locked in the order of their keys, so that upserts by the same key do not deadlock. With other writes
+        of the same rows (an ``update_from``, an insert, another order of the key's columns) one can; it is run again.
 
         Args:
             key: columns that a unique index is on, and no others. A row with a NULL in one is refused.

@@ -236,3 +236,14 @@ async def test_rows_that_a_trigger_drops_are_neither_stored_nor_rejects(database
             assert sum(part.rows for part in done.stored) == await db.fetchval("select count(*) from t") == 59
             assert (await db.load("t", [(1, "x"), (2, "drop")])).rows == 1
             await db.execute("truncate t")
+
+
+async def test_a_file_of_rejects_that_cannot_be_made_is_refused_at_once(database: Database, tmp_path: Path) -> None:
+    async with pool_of(database) as db:
+        await db.execute("create table t (id int, name text)")
+        with pytest.raises(UsageError, match=r"gone.rejects\.csv cannot be written: No such"):
+            await db.load("t", [(1, "x")], on_reject="file", reject_file=tmp_path / "gone" / "rejects.csv")
+        (tmp_path / "rejects.csv.part").touch()
+        with pytest.raises(UsageError, match=r"rejects\.csv\.part is there already, of a load that"):
+            await db.load("t", [(1, "x")], on_reject="file", reject_file=tmp_path / "rejects.csv")
+        assert await db.fetchval("select count(*) from t") == 0

@@ -285,12 +285,27 @@ async def test_executemany_sends_its_rows_sorted_by_an_index_or_a_key(database: 
         assert [(row[0],) for row in await db.fetch("select id from t order by place")] == ids
 
 
+def raising(_: object) -> int:
+    raise TypeError("mine")
+
+
 async def test_executemany_refuses_what_it_cannot_sort_by_and_stores_nothing(database: Database) -> None:
     async with pool_of(database) as db:
         await db.execute("create table t (id int)")
         sql = "insert into t (id) values ($1)"
         with pytest.raises(StatementError, match="sort_by"):
             await db.executemany(sql, [(1,)], sort_by="id")  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="'<' not supported"):
+        with pytest.raises(StatementError, match=r"sort_by=0 .*'<' not supported .*NULLs"):
             await db.executemany(sql, [(number,) for number in range(3000)] + [(None,)], sort_by=0)
+        with pytest.raises(StatementError, match=r"sort_by=1 .*out of range"):
+            await db.executemany(sql, [(1,)], sort_by=1)
+        with pytest.raises(TypeError, match="mine"):
+            await db.executemany(sql, [(1,)], sort_by=raising)
         assert await db.fetchval("select count(*) from t") == 0
+
+
+async def test_what_cannot_be_written_to_is_no_table(database: Database) -> None:
+    async with pool_of(database) as db:
+        await db.execute("create materialized view seen as select 1 as id")
+        with pytest.raises(StatementError, match="no table 'seen' that can be written to"):
+            await db.insert("seen", [(1,)])

@@ -26,7 +26,14 @@ class RejectFile:
             raise UsageError(f"reject_file {path} is there already: move it away, it may hold what is nowhere else")
         self.path = path
         self._part = path.with_name(path.name + ".part")
-        self._file = self._part.open("xb", buffering=0)  # what cannot be written must not be tried again later
+        try:
+            self._file = self._part.open("xb", buffering=0)  # what cannot be written must not be tried again later
+        except FileExistsError:
+            raise UsageError(
+                f"{self._part} is there already, of a load that runs or was killed: move it away"
+            ) from None
+        except OSError as error:
+            raise UsageError(f"reject_file {path} cannot be written: {error.strerror}") from error
         self._is_empty = True
 
     def add(self, rejects: Sequence[Reject]) -> int:

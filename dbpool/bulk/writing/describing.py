@@ -62,8 +62,8 @@ async def describe(connection: PooledConnection, table: str, seconds: float) -> 
     rows = await connection.run(_ASK, (readings(table),), Want.ROW, seconds)
     if not rows:
         raise StatementError(
-            f"no table {table!r}: names are read as SQL reads them, on this connection's search_path; write "
-            f"'schema.table', and '\"Mixed Case\"' in quotes"
+            f"no table {table!r} that can be written to: names are read as SQL reads them, on this connection's "
+            f"search_path; write 'schema.table', and '\"Mixed Case\"' in quotes"
         )
     answer = cast("_Answer", json.loads(rows[0][0]))
     columns = [

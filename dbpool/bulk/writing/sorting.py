@@ -23,13 +23,24 @@ _AT_ONCE: Final = 2048  # sorted in about a millisecond
 async def in_order(rows: Iterable[Row], sort_by: SortBy) -> Iterable[Row]:
     """All *rows* in the order of *sort_by*, equal ones in the order in which they came.
 
-    What *rows* or the key raise comes out as it is, here or while the result is read.
+    What *rows* or a caller's key raise comes out as it is, here or while the result is read.
+
+    Raises:
+        StatementError: *sort_by* is no index that every row has, or there are NULLs among what it would sort by.
     """
     key = _key_of(sort_by)
     source = iter(rows)
     runs = []
     while run := list(islice(source, _AT_ONCE)):
-        run.sort(key=key)
+        try:
+            run.sort(key=key)
+        except (IndexError, TypeError) as error:
+            if callable(sort_by):
+                raise
+            raise StatementError(
+                f"sort_by={sort_by} cannot order the rows: {error}; give a function that makes something comparable of "
+                f"each row, NULLs included"
+            ) from error
         runs.append(run)
         await asyncio.sleep(0)
     return merge(*runs, key=key)
