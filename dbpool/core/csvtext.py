@@ -192,9 +192,16 @@ def with_feeds(text: bytes, dialect: Dialect, end: bytes) -> bytes:
 
 def count_values(row: bytes, dialect: Dialect) -> int:
     """How many values a row has, at least one."""
-    if dialect.quote and dialect.quote in row:
-        row = _quoted(dialect).sub(b"", row)
-    return row.count(dialect.delimiter) + 1
+    return _unquoted(row, dialect).count(dialect.delimiter) + 1
+
+
+def has_return(row: bytes, dialect: Dialect) -> bool:
+    """Whether a row has a carriage return outside of quotes, which COPY refuses."""
+    return b"\r" in row and b"\r" in _unquoted(row, dialect)
+
+
+def _unquoted(row: bytes, dialect: Dialect) -> bytes:
+    return _quoted(dialect).sub(b"", row) if dialect.quote and dialect.quote in row else row
 
 
 def is_left_open(row: bytes, dialect: Dialect) -> bool:

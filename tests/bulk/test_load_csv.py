@@ -92,6 +92,18 @@ async def test_rows_end_with_any_of_three_ends(database: Database, tmp_path: Pat
         assert await rows_of(db, "select name from people order by id") == [("Ada",), (f"two{end}lines",), ("Grace",)]
 
 
+@pytest.mark.parametrize("chunk_bytes", [1, 1000])
+async def test_a_carriage_return_alone_ends_no_row_among_others(
+    database: Database, tmp_path: Path, chunk_bytes: int
+) -> None:
+    async with pool_of(database) as db:
+        await db.execute(PEOPLE)
+        text = b'id,name\n1,Ada\n2,Grace\r3,"x\ry"\n4,"z\r"\n'
+        done = await loaded(db, text, tmp_path, on_reject="skip", chunk_bytes=chunk_bytes)
+        assert [(reject.line, reject.message[:24]) for reject in done.rejects] == [(3, "unquoted carriage return")]
+        assert await rows_of(db, "select name from people order by id") == [("Ada",), ("z\r",)]
+
+
 @pytest.mark.parametrize("on_reject", ["raise", "skip"])
 @pytest.mark.parametrize("chunk_bytes", [1, 1000])
 async def test_mixed_line_ends_are_all_line_ends(

@@ -10,7 +10,7 @@ from dbpool.bulk.loading.options import ENCODINGS
 from dbpool.bulk.loading.target import Target, literal, quoted_list, stage_of
 from dbpool.bulk.loading.unreadable import unreadable
 from dbpool.connection import PooledConnection, Want
-from dbpool.core.csvtext import Dialect, count_values, is_left_open, rows, values
+from dbpool.core.csvtext import Dialect, count_values, has_return, is_left_open, rows, values
 
 IGNORES_ERRORS = 17  # the first PostgreSQL whose COPY can leave out what it cannot read
 END_OF_DATA = b"\\."  # a row of its own that ends a COPY, before PostgreSQL 18
@@ -69,6 +69,8 @@ class CsvChunk:
             raw = _bytes(row)
             if is_left_open(raw, self.text.dialect):
                 reason = "unterminated CSV quoted field"
+            elif has_return(raw, self.text.dialect):
+                reason = "unquoted carriage return, where rows end with LF: is it the end of a row?"
             elif (values := count_values(raw, self.text.dialect)) != count:
                 reason = f"{values} values for {count} columns"
             else:
