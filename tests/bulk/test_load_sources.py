@@ -246,6 +246,28 @@ async def test_rows_of_a_frame_that_are_refused_cost_only_themselves(database: D
         assert await db.fetchval("select array_agg(id order by id) from things") == [1, 5]
 
 
+async def test_categories_and_lists_of_a_frame_are_cast(database: Database) -> None:
+    frame = pl.DataFrame(
+        {
+            "kind": pl.Series(["x", None, "y", "x"], dtype=pl.Categorical),
+            "enum": pl.Series(["a", "b", "a", "b"], dtype=pl.Enum(["a", "b"])),
+            "list": [[1, None], None, [2**40], []],
+        }
+    )
+    async with pool_of(database) as db:
+        await db.execute("create table things (kind text, enum varchar(1), list int[])")
+        done = await db.load("things", frame, on_reject="skip")
+        assert [(reject.line, reject.value) for reject in done.rejects] == [(3, "[1099511627776]")]
+        assert [tuple(row) for row in await db.fetch("select * from things order by kind, enum")] == [
+            ("x", "a", [1, None]),
+            ("x", "b", []),
+            (None, "b", None),
+        ]
+        await db.execute("alter table things alter list type numeric[]")
+        with pytest.raises(UsageError, match=r"'list' is _numeric, .*cannot be cast"):
+            await db.load("things", pa.table({"list": [[1.5]]}))
+
+
 async def test_values_of_a_frame_that_cannot_be_cast_cost_only_their_rows(database: Database) -> None:
     frame = pa.table(
         {

@@ -117,7 +117,8 @@ class Frame:
         for column, field in zip(batch.columns, self.schema, strict=True):
             values = []
             for index in range(len(column)):
-                value = column.slice(index, 1)
+                # to cast a slice of lists casts what is in the others, too
+                value = column.take([index]) if _is_list(column.type) else column.slice(index, 1)
                 try:
                     value = _cast(value, field)
                 except pa.ArrowInvalid as error:
@@ -137,6 +138,8 @@ class Frame:
 def _cast(column: pa.Array, field: pa.Field) -> pa.Array:
     import pyarrow as pa
 
+    if pa.types.is_dictionary(column.type):  # as polars' Categorical is, whose texts pyarrow cannot take as they are
+        return _cast(column.dictionary, field).take(column.indices)
     is_time = pa.types.is_timestamp(field.type)  # what is finer than a microsecond is cut off
     return column if column.type == field.type else column.cast(field.type, safe=not is_time)
 
@@ -149,15 +152,19 @@ def _fitting(field: pa.Field, type_: str) -> pa.Field:
     """
     import pyarrow as pa
 
-    if type_ in _takers(field):
+    if pa.types.is_dictionary(field.type):
+        field = field.with_type(field.type.value_type)
+    elif type_ in _takers(field):
         return field
-    wanted = _wanted().get(type_)
+    is_list = _is_list(field.type)
+    wanted = _wanted().get(type_.removeprefix("_") if is_list else type_)
     if wanted is not None:
+        wanted = pa.list_(wanted) if is_list else wanted
         try:
             pa.array([], field.type).cast(wanted)
         except pa.ArrowException:
             wanted = None
-    if wanted is None or (type_ == "numeric" and pa.types.is_floating(field.type)):
+    if wanted is None or type_ not in _takers(field.with_type(wanted)) or _loses(field.type, type_):
         raise UsageError(
             f"column {field.name!r} is {type_}, to which the frame's {field.type} cannot be cast: cast it yourself, or "
             f"pass records"
@@ -165,12 +172,25 @@ def _fitting(field: pa.Field, type_: str) -> pa.Field:
     return field.with_type(wanted)
 
 
+def _loses(given: pa.DataType, type_: str) -> bool:
+    """Whether a cast would round: numeric has no scale of its own."""
+    import pyarrow as pa
+
+    return type_.endswith("numeric") and pa.types.is_floating(given.value_type if _is_list(given) else given)
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_))
+
+
 def _takers(field: pa.Field) -> set[str]:
     """The types whose columns take what pgpq makes of *field*; none if it can make nothing."""
     import pgpq
     import pyarrow as pa
 
-    if pa.types.is_list(field.type) or pa.types.is_large_list(field.type):
+    if _is_list(field.type):
         return {f"_{type_}" for type_ in _takers(field.type.value_field)}
     try:
         made = pgpq.ArrowToPostgresBinaryEncoder(pa.schema([field])).schema().columns[0].data_type
