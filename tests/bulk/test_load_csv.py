@@ -175,6 +175,14 @@ async def test_what_is_no_file_is_refused_at_once(database: Database, source: st
             await db.load("people", source)
 
 
+async def test_parquet_is_told_to_be_loaded_as_a_frame(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "people.parquet").write_bytes(b"PAR1")
+    async with pool_of(database) as db:
+        await db.execute(PEOPLE)
+        with pytest.raises(UsageError, match=r"load pyarrow\.parquet\.read_table"):
+            await db.load("people", str(tmp_path / "*.parquet"))
+
+
 async def test_a_big_file_is_cut_into_chunks_for_several_connections(database: Database, tmp_path: Path) -> None:
     async with pool_of(database, 4) as db:
         await db.execute(PEOPLE + ";" + NOTE_WHO_INSERTS)

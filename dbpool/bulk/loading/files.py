@@ -52,6 +52,8 @@ def find(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> l
             raise UsageError(f"there is no file {os.fspath(each)!r} to load")
         if odd := next((path for path in paths if not path.is_file()), None):
             raise UsageError(f"{os.fspath(odd)!r} is no regular file: to load from elsewhere, pass an iterable")
+        if parquet := next((path for path in paths if path.suffix == ".parquet"), None):
+            raise UsageError(f"{os.fspath(parquet)!r} is no text: load pyarrow.parquet.read_table() of it, as a frame")
         found += paths
     return found
 
