@@ -60,7 +60,8 @@ check-lint: ; @$(BIN)/ruff check --quiet .
 check-types: ; @$(BIN)/mypy --no-error-summary
 check-layers: ; @out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 check-dependencies: ; @out=$$($(BIN)/deptry . 2>&1) || { echo "$$out"; exit 1; }
-check-tests: ; @$(PYTEST) -q tests/core tests/loop tests/loadtest/scripts $(ARGS)
+check-tests: ; @$(PYTEST) -q tests/core tests/loop tests/loadtest/scripts \
+	tests/loadtest/recording $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@rm -f $@

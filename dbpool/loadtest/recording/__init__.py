@@ -1,0 +1,1 @@
+"""What happened to each transaction of a load, counted."""
