@@ -1,0 +1,148 @@
+"""What a point of a load test is to do: plain values, which also a worker process gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from dbpool.core.arrivals import Arrival
+from dbpool.core.stages import Stage, shared
+from dbpool.loadtest.recording.window import SECOND_NS
+from dbpool.loadtest.scripts.sqltemplate import QueryMode
+
+MAX_IN_FLIGHT: Final = 1000
+TIMEOUT_S: Final = 30.0
+
+
+class DriverName(StrEnum):
+    """By which library the load goes."""
+
+    DBPOOL = "dbpool"
+    ASYNCPG = "asyncpg"
+    ASYNCPG_CONNECT = "asyncpg-connect"
+    PSYCOPG_POOL = "psycopg-pool"
+    NOOP = "noop"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the transactions that are mixed: a script's text, or ``module:callable`` of an async function."""
+
+    name: str
+    weight: int = 1
+    script: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What each transaction is; *defined* are variables by name."""
+
+    parts: tuple[Part, ...]
+    mode: QueryMode = QueryMode.PREPARED
+    scale: int = 1
+    seed: int = 1
+    defined: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where it goes, and by what. The address may hold a password: it is in no message.
+
+    Args:
+        connections: the pool's size; of a driver without a pool nothing.
+        gate: callers of the pool that may have a connection at the same time; None: as many as there are connections.
+        application_name: tells our sessions from those of others.
+    """
+
+    dsn: str = field(repr=False)
+    driver: DriverName
+    connections: int
+    gate: int | None = None
+    application_name: str = "dbpool-loadtest"
+    connect_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many transactions, and when: *clients* that go one after the other, or *stages* of arrivals a second.
+
+    Args:
+        stages: arrivals of the window; empty: the load is closed. During the warm-up the first level holds.
+        max_in_flight: arrivals beyond it are dropped.
+        limit_s: a longer response is late; an arrival already later than that is skipped.
+        drain_s: how long what is under way at the end may go on.
+    """
+
+    clients: int = 1
+    stages: tuple[Stage, ...] = ()
+    arrival: Arrival = Arrival.POISSON
+    warmup_s: float = 3.0
+    time_s: float = 10.0
+    timeout_s: float = TIMEOUT_S
+    limit_s: float | None = None
+    max_in_flight: int = MAX_IN_FLIGHT
+    drain_s: float = 10.0
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.stages)
+
+    @property
+    def timeout_ns(self) -> int:
+        return round(self.timeout_s * SECOND_NS)
+
+    @property
+    def limit_ns(self) -> int | None:
+        return None if self.limit_s is None else round(self.limit_s * SECOND_NS)
+
+    @property
+    def whole(self) -> tuple[Stage, ...]:
+        """The stages, behind that of the warm-up."""
+        if not self.stages or not self.warmup_s:
+            return self.stages
+        first = self.stages[0].start
+        return (Stage(self.warmup_s, first, first), *self.stages)
+
+    @property
+    def most_clients(self) -> int:
+        """Transactions that may be under way at the same time."""
+        return self.max_in_flight if self.is_open else self.clients
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What worker *number* of *workers* does of a point; *clients* are numbered from *first_client*."""
+
+    target: Target
+    load: Load
+    workload: Workload
+    number: int = 0
+    workers: int = 1
+    first_client: int = 0
+
+
+def shares_of(target: Target, load: Load, workload: Workload, workers: int) -> list[Share]:
+    """The shares of *workers* processes, together exactly *load* and *target*.
+
+    A worker without a client, or without a connection, could do nothing: there are as many as all have one.
+    """
+    pooled = target.driver not in (DriverName.ASYNCPG_CONNECT, DriverName.NOOP)
+    workers = max(1, min([workers, load.most_clients, *([target.connections] if pooled else [])]))
+    stages = tuple(shared(load.stages, workers))
+    shares, first = [], 0
+    for number in range(workers):
+
+        def part(whole: int, number: int = number) -> int:
+            return whole // workers + (number < whole % workers)
+
+        gate = None if target.gate is None else max(1, part(target.gate))
+        own = replace(
+            load, clients=part(load.clients) or 1, stages=stages, max_in_flight=max(1, part(load.max_in_flight))
+        )
+        own_target = replace(target, connections=max(1, part(target.connections)), gate=gate)
+        shares.append(Share(own_target, own, workload, number, workers, first))
+        first += own.most_clients
+    return shares
