@@ -1,0 +1,1 @@
+"""Transactions begun one after the other, or when they are due."""

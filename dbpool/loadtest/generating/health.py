@@ -1,0 +1,53 @@
+"""How the generator itself fared: processor time, lateness of its event loop, transactions in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dbpool.core.histogram import Histogram
+from dbpool.loadtest.drivers.protocol import now_ns
+from dbpool.loadtest.recording.window import SECOND_NS, Window
+
+LOOK_EVERY_S: Final = 0.02
+
+
+@dataclass(slots=True)
+class Health:
+    """What was seen in the window; None: it was not looked at, for the window was too short or never came.
+
+    Args:
+        cpu: share of one processor, 0.0 upwards.
+        in_flight: transactions, on average.
+        rss_mb: the most memory that the process ever had.
+    """
+
+    cpu: float | None = None
+    in_flight: float | None = None
+    rss_mb: float | None = None
+    loop_lag: Histogram = field(default_factory=Histogram)
+
+
+async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callable[[], bool]) -> Health:
+    """Look until the window ends, or somebody stopped the load."""
+    health, seen, looks = Health(), 0, 0
+    while now_ns() < window.begins_ns and not is_stopped():  # noqa: ASYNC110 - the clock sets no event
+        await asyncio.sleep(min(LOOK_EVERY_S, max(0.0, (window.begins_ns - now_ns()) / SECOND_NS)))
+    began_cpu_s, began_ns, lags = time.process_time(), now_ns(), []
+    while (now := now_ns()) < window.ends_ns and not is_stopped():
+        await asyncio.sleep(LOOK_EVERY_S)
+        after = now_ns()
+        lags.append(max(0, after - now - round(LOOK_EVERY_S * SECOND_NS)))
+        seen += in_flight()
+        looks += 1
+        health.cpu = (time.process_time() - began_cpu_s) / ((after - began_ns) / SECOND_NS)
+    health.loop_lag.add(lags)
+    health.in_flight = seen / looks if looks else None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    health.rss_mb = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    return health

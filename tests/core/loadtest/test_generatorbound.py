@@ -1,0 +1,50 @@
+"""Whether the generator was the bottleneck."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbpool.core.histogram import Histogram
+from dbpool.core.loadtest.generatorbound import reasons_for
+
+MS = 1_000_000
+
+
+def reasons(
+    cpu: float | None = 0.5,
+    lag: float = 1.0,
+    response: float = 5.0,
+    tps: float = 100.0,
+    ceiling: float | None = 1000.0,
+    n: int = 1000,
+) -> list[str]:
+    """Of transactions that all had the same lag and response, in ms."""
+    lags, responses = (Histogram([round(value * MS)] * n) for value in (lag, response))
+    return list(reasons_for(cpu=cpu, lag=lags, response=responses, tps=tps, ceiling_tps=ceiling))
+
+
+def test_there_is_no_reason_below_every_limit() -> None:
+    assert reasons(cpu=0.9, lag=2.0, tps=700.0) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (reasons(cpu=0.91), "processor"),
+        (reasons(lag=2.1), "2.1 ms late at p99 (limit 2.0 ms)"),
+        (reasons(lag=2.1, n=999), "late at p90"),
+        (reasons(tps=701.0), "70% of the 1,000"),
+    ],
+)
+def test_each_limit_is_a_reason_of_its_own(seen: list[str], words: str) -> None:
+    assert len(seen) == 1
+    assert words in seen[0]
+
+
+def test_lag_is_judged_beside_a_long_response() -> None:
+    assert reasons(lag=9.0, response=100.0) == []
+    assert reasons(lag=11.0, response=100.0) != []
+
+
+def test_what_is_not_known_is_no_reason() -> None:
+    assert reasons(cpu=None, lag=50.0, n=99, tps=1e9, ceiling=None) == []
