@@ -1,0 +1,1 @@
+"""The server under load: its limits, its sessions, the tables that a load uses."""

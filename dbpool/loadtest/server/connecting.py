@@ -1,0 +1,116 @@
+"""Connections of the load test's own, beside those that make the load."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+
+from dbpool.errors import DbPoolError
+from dbpool.faults import one_line
+from dbpool.loadtest.drivers.failures import refusal_by
+
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PREFIX: Final = "dbpool-loadtest/"
+CLOSE_S: Final = 5.0
+PATIENCE_S: Final = 2.0  # for sessions to leave by themselves
+
+# everything that an attempt to connect, or a query on a connection that is being lost, may end with
+CONNECT_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+# a role without pg_monitor sees of others' sessions neither kind nor state, but their database and name
+CLIENTS: Final = """
+    (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL) AND pid <> pg_backend_pid()
+"""
+
+
+class Unreachable(DbPoolError):
+    """There is no connection to the server; the cause is the driver's error."""
+
+
+def new_run_id() -> str:
+    """Tells the sessions of one run from those of another."""
+    return secrets.token_hex(4)
+
+
+def application_name(run_id: str, role: str) -> str:
+    """What ``pg_stat_activity`` calls our sessions, by what they are for."""
+    return f"{PREFIX}{run_id}/{role}"
+
+
+async def connect(dsn: str, name: str, *, timeout_s: float = 10.0) -> Session:
+    """A connection of the load test's own. Raises: what the driver raises, of ``CONNECT_ERRORS``."""
+    return await asyncpg.connect(
+        dsn,
+        timeout=timeout_s,
+        command_timeout=30.0,
+        statement_cache_size=0,  # a pooler may be between
+        server_settings={"application_name": name},
+    )
+
+
+async def lifeline(dsn: str, run_id: str) -> Session:
+    """The connection to open before all others: it sees what goes on when no other can be had.
+
+    Raises:
+        Unreachable: there is no server, or it refuses; the message has the reason and no password.
+    """
+    try:
+        return await connect(dsn, application_name(run_id, "lifeline"))
+    except CONNECT_ERRORS as error:
+        reason = refusal_by(error)
+        why = "it did not answer in time" if isinstance(error, TimeoutError) else one_line(error)
+        raise Unreachable(f"no connection to the server ({reason.value}): {why}") from error
+
+
+async def close(session: Session) -> None:
+    """Close *session* with a farewell, or cut it off."""
+    try:
+        await session.close(timeout=CLOSE_S)
+    except CONNECT_ERRORS:
+        session.terminate()
+
+
+async def rows(session: Session, sql: str, *args: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401 - as the columns
+    """The rows of a query; None where the server has no such view, or does not let us see it."""
+    try:
+        return [dict(row) for row in await session.fetch(sql, *args)]
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError):
+        return None
+    except (
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.ObjectNotInPrerequisiteStateError,
+        asyncpg.ProtocolViolationError,
+    ):
+        return None
+
+
+async def ensure_gone(session: Session, names: str) -> bool:
+    """Whether every other session whose name begins with *names* has left; those that stay are ended.
+
+    The server goes on with the statement of a client that was killed.
+    """
+    if await all_gone(session, names, timeout_s=PATIENCE_S):
+        return True
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE starts_with(application_name, $1)"
+    await session.fetch(f"{sql} AND pid <> pg_backend_pid()", names)
+    return await all_gone(session, names)
+
+
+async def all_gone(session: Session, names: str, *, timeout_s: float = 5.0) -> bool:
+    """Whether every other session whose name begins with *names* has left, waiting so long for it."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + timeout_s
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()"
+    while await session.fetchval(sql, names):
+        if clock() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True

@@ -1,0 +1,36 @@
+"""The server's limits as they stand in a run's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dbpool.loadtest.server.limits import Limits
+from dbpool.loadtest.server.opening import Found
+
+
+def limits_json(limits: Limits, found: Found | None) -> dict[str, Any]:
+    """The entry ``limits`` of a run's document."""
+    return {
+        "max_connections": limits.max_connections,
+        "superuser_reserved": limits.superuser_reserved,
+        "reserved": limits.reserved,
+        "role_limit": limits.role_limit,
+        "database_limit": limits.database_limit,
+        "is_superuser": limits.is_superuser,
+        "others": limits.others,
+        "usable": limits.usable,
+        "free": limits.free,
+        "cap": limits.cap,
+        "probe": None
+        if found is None
+        else {
+            "reached": found.reached,
+            "refusal_class": None if found.refusal is None else found.refusal.value,
+            "label": found.label,
+            "sqlstate": found.sqlstate,
+            "connect_ms_curve": [round(took, 3) for took in found.connect_ms],
+            "slot_reuse_ms": found.slot_reuse_ms,
+            "lifeline_ms": [round(took, 3) for took in found.lifeline_ms],
+            "is_clean": found.is_clean,
+        },
+    }
