@@ -1,0 +1,80 @@
+"""Measures a point: workers load, the server is looked at meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from dbpool.loadtest.load import DriverName, Load, Target, Workload, shares_of
+from dbpool.loadtest.point import Point
+from dbpool.loadtest.server.connecting import Session
+from dbpool.loadtest.server.sampler import Sampler
+from dbpool.loadtest.workers.fleet import Fleet, OnTick
+
+CALIBRATION: Final = Load(clients=16, warmup_s=0.2, time_s=1.0)
+
+
+class Measuring:
+    """Measures points one after the other; ``stop`` ends the one under way, which has what there was until then."""
+
+    def __init__(self, workload: Workload, workers: int, *, lifeline: Session | None, is_local: bool) -> None:
+        self._workload, self._workers = workload, workers
+        self._lifeline, self._is_local = lifeline, is_local
+        self._fleet: Fleet | None = None
+        self.is_stopped = False
+        self.ceiling_tps: float | None = None
+
+    def stop(self) -> None:
+        """End what is measured now, and measure nothing more."""
+        self.is_stopped = True
+        if self._fleet is not None:
+            self._fleet.stop()
+
+    async def calibrate(self) -> float | None:
+        """What the workers do a second without a server: the generator's own ceiling, kept for the points to come."""
+        nowhere = Target("", DriverName.NOOP, CALIBRATION.clients)
+        point = await self._measure(nowhere, CALIBRATION, None, lambda _second, _tally: None)
+        self.ceiling_tps = None if point.tps is None or self.is_stopped else point.tps.value
+        return self.ceiling_tps
+
+    async def measure(self, target: Target, load: Load, on_tick: OnTick = lambda _second, _tally: None) -> Point:
+        """Load *target*; *on_tick* gets each second's tally.
+
+        Raises:
+            WorkerFailed: a worker cannot connect, or its workload makes no sense.
+        Cancelling: ends the workers, with their connections.
+        """
+        sampler = None if self._lifeline is None else Sampler(self._lifeline, is_local=self._is_local)
+        return await self._measure(target, load, sampler, on_tick)
+
+    async def _measure(self, target: Target, load: Load, sampler: Sampler | None, on_tick: OnTick) -> Point:
+        shares = shares_of(target, load, self._workload, self._workers)
+        async with Fleet(shares) as fleet:
+            self._fleet = fleet
+            if self.is_stopped:
+                fleet.stop()
+            looking = None if sampler is None else asyncio.create_task(sampler.run())
+            try:
+                brought = await fleet.run(load.warmup_s, load.time_s, on_tick)
+            finally:
+                self._fleet = None
+                if looking is not None:
+                    looking.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await looking
+        window = brought.window
+        samples = [] if sampler is None else sampler.samples
+        return Point(
+            target=replace(target, dsn=""),
+            load=load,
+            workers=len(shares),
+            total=brought.total,
+            seconds=brought.seconds,
+            healths=brought.healths,
+            # what was looked at before the window began has nothing to do with the point
+            samples=[sample for sample in samples if window.begins_ns <= sample.at_ns < window.ends_ns],
+            ceiling_tps=self.ceiling_tps,
+            is_complete=brought.is_complete,
+        )

@@ -1,0 +1,72 @@
+"""A point's figures by the names that thresholds have for them."""
+
+from __future__ import annotations
+
+from dbpool.core.histogram import Histogram, is_enough
+from dbpool.core.loadtest.thresholds import Measured
+from dbpool.loadtest.load import DriverName
+from dbpool.loadtest.point import NS_PER_MS, Point
+from dbpool.loadtest.recording.tally import TENTHS, Outcome, Series
+
+_RATES = {"error_rate": Outcome.ERROR, "late_rate": Outcome.LATE, "dropped_rate": Outcome.DROPPED}
+
+
+def measured(point: Point) -> Measured:
+    """What *point* measured; None for what it did not, or what n is too small for."""
+
+    def value(metric: str, aggregate: str) -> float | None:
+        if metric == "tps":
+            return _of_throughput(point, aggregate)
+        if metric in _RATES:
+            return _rate(point, metric)
+        histogram = _durations(point, metric)
+        return None if histogram is None else _of_durations(histogram, aggregate)
+
+    return value
+
+
+def _durations(point: Point, metric: str) -> Histogram | None:
+    connects = point.target.driver is DriverName.ASYNCPG_CONNECT
+    series = {
+        "response_ms": Series.RESPONSE,
+        "service_ms": Series.SERVICE,
+        "wait_ms": Series.GATE_WAIT,
+        **({"connect_ms": Series.ACQUIRE} if connects else {}),
+    }
+    return point.durations(series[metric]) if metric in series else None
+
+
+def _of_durations(histogram: Histogram, aggregate: str) -> float | None:
+    match aggregate:
+        case "avg":
+            found = histogram.mean
+        case "min":
+            found = histogram.min
+        case "max":
+            found = histogram.max
+        case _:
+            found = histogram.quantile(float(aggregate[2:-1]) / 100)
+    return None if found is None else found / NS_PER_MS
+
+
+def _of_throughput(point: Point, aggregate: str) -> float | None:
+    """Of whole seconds, but for the average."""
+    if aggregate == "avg":
+        return None if point.tps is None else point.tps.value
+    tenths = point.per_tenth
+    seconds = sorted(sum(tenths[at : at + TENTHS]) for at in range(0, len(tenths) - TENTHS + 1, TENTHS))
+    if not seconds:
+        return None
+    if aggregate in ("min", "max"):
+        return float(seconds[0] if aggregate == "min" else seconds[-1])
+    share = float(aggregate[2:-1]) / 100
+    return float(seconds[int(share * len(seconds))]) if is_enough(len(seconds), share) else None
+
+
+def _rate(point: Point, metric: str) -> float | None:
+    if (metric == "late_rate" and point.load.limit_s is None) or (metric == "dropped_rate" and not point.load.is_open):
+        return None
+    rate = point.total.rate(_RATES[metric])
+    if metric == "error_rate" and rate is not None:  # a transaction that timed out went wrong, too
+        rate += point.total.rate(Outcome.TIMEOUT) or 0.0
+    return rate
