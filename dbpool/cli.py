@@ -25,6 +25,7 @@ except ImportError:  # the console script imports this file and nothing else, so
 
 from dbpool.tool.arguments import Address, database  # noqa: E402 - they need click, too
 from dbpool.tool.commands import COMMANDS  # noqa: E402
+from dbpool.tool.loadtest.group import loadtest  # noqa: E402
 
 
 class Seconds(click.FloatRange):
@@ -87,7 +88,7 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, loadtest):
     main.add_command(_command)
 
 

@@ -1,0 +1,1 @@
+"""``dbpool loadtest``: arguments in, tables and exit codes out."""
