@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 
 from dbpool import migrate
@@ -16,6 +17,9 @@ from tests.support.databases import Database, administering, new_database
 from tests.support.server import Choice, Server, choose, running
 
 T = TypeVar("T")
+
+hypothesis.settings.register_profile("dbpool", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("dbpool")
 
 CHOICE = pytest.StashKey[Choice]()
 USED = pytest.StashKey[set[str]]()  # the servers that tests ran on, in words
