@@ -389,7 +389,7 @@ async def test_a_close_out_of_time_names_who_was_cut_off_in_the_log_and_in_what_
         *cut_off, waited = await asyncio.gather(*callers, return_exceptions=True)
         assert {type(error) for error in cut_off} <= {ConnectionLost, asyncpg.QueryCanceledError}
         assert isinstance(waited, PoolClosed)
-        assert await witness.pids() == set()
+        await witness.until_alone()
     (closed,) = [event for event in told if isinstance(event, Closed)]
     assert [(holder.task, holder.sql) for holder in closed.cut_off] == [
         ("stubborn 0", BLOCKED),

@@ -134,6 +134,14 @@ class Witness:
 
         await until(look)
 
+    async def until_alone(self) -> None:
+        """Wait until nobody else has a session in this database."""
+
+        async def look() -> bool:
+            return not await self.pids()
+
+        await until(look)
+
     async def terminate(self, *pids: int) -> None:
         """End these sessions, and wait until they have ended."""
         await self.run("select pg_terminate_backend(pid) from unnest($1::int[]) as pid", list(pids))
