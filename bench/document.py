@@ -81,15 +81,20 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   lookups of bare asyncpg here. Five times as many would be as many as pgbench makes, which has no Python in it. To
   answer many waiting calls with one statement gets there: see the coalesced calls.
 - **pgbench, for `map` and coalesced calls.** The server is not the limit but one Python process: a lookup through
-  `map` takes 3 to 4 µs of its processor, half of it to decode the rows, and a coalesced call 10 to 13 µs, of which its
-  own coroutine, task and future are half. Tried, and stayed: one timer for a queue instead of one for each call, no
-  look for a nested lease where only batches hold permits, answers set without a call for each. On uvloop asyncpg.Pool
+  `map` takes 1.6 µs of its processor in a quiet hour and twice that with other work beside it, half of it to decode
+  the rows, and a coalesced call 8 (10 to 13), of which its own coroutine, task and future are half. pgbench, which has
+  nothing to decode, takes 5 µs with its server beside it, and gains most from a quiet machine. Tried, and stayed: one
+  timer for a queue instead of one for each call, no look for a nested lease where only batches hold permits, answers
+  set without a call for each, columns without an iterator for each item. Tried, and dropped: shares of 50 calls
+  instead of 32 (5 to 12 % more of one text on uvloop, and its last per cent waits longer). On uvloop asyncpg.Pool
   itself is faster by half, and `map` is not.
 - **Ten texts mixed.** A batch takes about 70 µs of the client, and 9 µs for each call in it. One goes out as soon as a
   connection is free, which ten texts that have ten connections find soon: with 10 to 13 calls, of the 20 callers that
-  a text has here. With three connections it is 21, and in two runs 64,000 and 78,000 lookups a second instead of
-  53,000 and 33,000, where one by one makes 15,000: more batches under way only share two processors. Through a network
-  of 2.6 ms ten connections are best, 28,000 beside 17,000 with three, and 3,000 one by one.
+  a text has here. More batches under way only share two processors. Tried, and stayed: four quick batches of a lane at
+  most, whatever their texts, the others in turn: on uvloop 72,000 lookups a second beside 60,000, p99 5.4 ms beside
+  5.9, which is 2.8 to 2.9 times each call alone. Batches of 20 at most, with a tenth of the callers each, cannot be as
+  large as those of one text. Through a network of 2.6 ms ten connections are best, 28,000 beside 17,000 with three,
+  and 3,000 one by one.
 - **`id = any($1)`, by hand, and `fetchmany`, beside `map`.** `any` is one index scan, without places to join: it is
   what a statement like this one can be rewritten to. A row comes once however often its key was asked for, in any
   order, and not at all for a key that is not there; that is for the caller to put right, as here, and one bad key
