@@ -113,8 +113,8 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   of 192 KiB during a COPY, pieces written without joining them (together 8 % of the client). Tried, and dropped: a
   pause of 1 ms, the shortest that the loop has, after each piece, which makes 270 reads and a client of 105 ms, but
   the server waits meanwhile, as its socket holds 190 KB (1.05 beside 1.23 without); blocks of 256 KiB (1.02 beside
-  1.14); blocks of 4 MiB and three connections (no difference that could be told). Beside other work, which takes from
-  all, it was 1.1 to 1.8.
+  1.14); blocks of 4 MiB and three connections (no difference that could be told). In a quiet hour it is 1.27 for CSV
+  and 1.16 for binary; beside other work, which takes from all, it was 1.1 to 1.8.
 - **Parquet.** ADBC makes Arrow of COPY's binary in C++, where dbpool has the server write CSV, which pyarrow reads: so
   a type needs no decoder of its own. `fetch_arrow_table` has the whole table in memory; by batches, which it need not,
   ADBC is about as quick as two connections.
@@ -132,9 +132,9 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
 - **Jobs.** A transaction takes two more round trips than an `executemany` of the same rows, each chunk about 0.06 ms
   to digest its parameters. While transactions are short one of them stores up to eight chunks, which a source that is
   read for the first time begins with one, two, four. That costs nothing beside an `executemany` for each chunk of 500
-  (19 % before; 4 and -12 % in two runs), but 15 % beside one of 4,000 rows, which commits as rarely and has no row of
-  a ledger to write. Tried, and stayed: digests without an iterator for each item (1 to 0.1 µs an item on a large
-  heap).
+  (19 % before; 4, -12 and -0.5 % in three runs), but 9 to 15 % beside one of 4,000 rows, which commits as rarely and
+  has no row of a ledger to write. Tried, and stayed: digests without an iterator for each item (1 to 0.1 µs an item on
+  a large heap).
 """
 
 
