@@ -81,7 +81,11 @@ class Engine:
         """
         async with asyncio.timeout(CONNECT_S):
             found = await self._client.scheduler.identity(n_workers=-1)
-        return {address: worker["id"] for address, worker in found["workers"].items() if worker["status"] == "running"}
+        return {
+            address: f"{worker['id']} {worker['local_directory']}"  # the directory is of its own for each process
+            for address, worker in found["workers"].items()
+            if worker["status"] == "running"
+        }
 
     async def call(
         self, address: str, function: Callable[..., Awaitable[T]], *args: object, timeout: float = CALL_S
