@@ -156,15 +156,20 @@ async def test_while_transactions_are_short_each_stores_more_chunks(shop: Databa
 
 @pytest.mark.usefixtures("quick")
 async def test_chunks_before_one_that_cannot_be_read_are_stored(shop: Database) -> None:
-    def numbers() -> Iterator[int]:
-        yield from range(1, 1951)
+    """Wherever that is in a unit: units become longer as the job goes on."""
+
+    def numbers(count: int) -> Iterator[int]:
+        yield from range(1, count + 1)
         raise OSError("the file is gone")
 
     async with pool_of(shop) as db, witness_of(shop) as witness:
         await witness.run(TABLES)
-        with pytest.raises(OSError, match="the file is gone"):
-            await db.job("count", SQL, numbers(), chunk=CHUNK).run()
-        await assert_each_once(witness, 1900)
+        for chunks in range(30, 38):
+            items = numbers(chunks * CHUNK + CHUNK // 2)
+            with pytest.raises(OSError, match="the file is gone"):
+                await db.job(f"to {chunks}", SQL, items, chunk=CHUNK, at_once=1).run()
+            await assert_each_once(witness, chunks * CHUNK)
+            await witness.run("truncate seen")
 
 
 @pytest.mark.usefixtures("quick")

@@ -339,6 +339,34 @@ async def test_a_cluster_that_is_restarted_in_the_middle_goes_on(shop: Database,
         await no_sessions_of_workers(witness)
 
 
+async def test_a_share_that_its_process_does_not_know_any_more_is_given_anew(shop: Database, cluster: Cluster) -> None:
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def numbers() -> AsyncIterator[int]:
+        for n in range(1, COUNT + 1):
+            if n == COUNT // 2 + 1:
+                read.set()
+                await go_on.wait()
+            yield n
+
+    async with pool_of(shop, 5) as db, witness_of(shop) as witness:
+        await witness.run(TABLES)
+        task = asyncio.create_task(db.job("count", SQL, numbers(), chunk=CHUNK).run_on(cluster.address, chunks=2))
+        await read.wait()
+
+        async def is_half_stored() -> bool:
+            return bool(await witness.value("select count(*) from seen") == COUNT // 2)
+
+        await until(is_half_stored, 30)
+        for address in await cluster.pids():
+            for name in await shares_at(cluster, address):
+                await cluster.run(address, close_share, name)
+        go_on.set()
+        async with asyncio.timeout(30):
+            assert (await task).done == COUNT
+        await assert_each_once(witness)
+
+
 async def test_a_process_that_was_started_again_is_another_worker(cluster: Cluster) -> None:
     """Though it has the name of the one before, and may have its address."""
     engine = await Engine.to(cluster.address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,12 @@ class Cluster:
         async with make(self.address, asynchronous=True, set_as_default=False) as client:
             pids: dict[str, int] = await client.run(os.getpid, on_error="ignore")
             return pids
+
+    async def run(self, address: str, function: Callable[..., object], *args: object) -> None:
+        """Run *function* in a worker's event loop."""
+        make: Any = distributed.Client
+        async with make(self.address, asynchronous=True, set_as_default=False) as client:
+            await client.run(function, *args, workers=[address])
 
     async def restart(self) -> None:
         """Have every worker process replaced; tasks are forgotten."""
