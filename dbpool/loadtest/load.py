@@ -91,6 +91,11 @@ class Load:
         return bool(self.stages)
 
     @property
+    def mean_rate(self) -> float | None:
+        """Arrivals a second, on average; None of a closed load."""
+        return sum(stage.area for stage in self.stages) / self.time_s if self.stages else None
+
+    @property
     def timeout_ns(self) -> int:
         return round(self.timeout_s * SECOND_NS)
 

@@ -77,4 +77,5 @@ class Measuring:
             samples=[sample for sample in samples if window.begins_ns <= sample.at_ns < window.ends_ns],
             ceiling_tps=self.ceiling_tps,
             is_complete=brought.is_complete,
+            anchor_ns=window.anchor_ns,
         )

@@ -30,6 +30,7 @@ class Point:
         seconds: the same by second since the anchor, the warm-up and the drain included.
         ceiling_tps: what the same workers did without a server; None: not measured.
         is_complete: it was not stopped before its end.
+        anchor_ns: when the load began, monotonic.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class Point:
     samples: list[Sample] = field(default_factory=list)
     ceiling_tps: float | None = None
     is_complete: bool = True
+    anchor_ns: int = 0
 
     @cached_property
     def per_tenth(self) -> list[int]:

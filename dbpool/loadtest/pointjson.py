@@ -10,7 +10,7 @@ from dbpool.core.histogram import Histogram
 from dbpool.core.loadtest.intervals import Interval
 from dbpool.loadtest.load import DriverName
 from dbpool.loadtest.point import NS_PER_MS, Point
-from dbpool.loadtest.recording.tally import Outcome, Series
+from dbpool.loadtest.recording.tally import Outcome, Second, Series
 from dbpool.loadtest.server.sampler import Sample
 
 PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
@@ -60,10 +60,9 @@ def point_json(point: Point, *, number: int, stage: str, seed: int) -> dict[str,
         "pool_size": target.connections if has_pool else None,
         "gate": target.gate,
         "clients": None if load.is_open else load.clients,
-        "offered_rate": _offered(point),
+        "offered_rate": load.mean_rate,
         "arrival": load.arrival.value if load.is_open else None,
         "max_in_flight": load.max_in_flight if load.is_open else None,
-        "repeat": 0,
         "window_s": point.window_s,
         "warmup_s": load.warmup_s,
         "tps": None
@@ -112,21 +111,25 @@ def counts_json(point: Point) -> dict[str, Any]:
     }
 
 
+def second_json(second: Second) -> dict[str, Any]:
+    """What one second brought."""
+    p50, p99 = second.response.quantiles((0.5, 0.99))
+    return {
+        "completed": second.completed,
+        "response_p50_ms": _ms(p50),
+        "response_p99_ms": _ms(p99),
+        "response_max_ms": _ms(second.response_max),
+        "errors": second.counts[Outcome.ERROR],
+        "timeouts": second.counts[Outcome.TIMEOUT],
+        "dropped": second.counts[Outcome.DROPPED],
+        "skipped": second.counts[Outcome.SKIPPED],
+        "late": second.counts[Outcome.LATE],
+    }
+
+
 def timeline_json(point: Point) -> list[dict[str, Any]]:
     """A line for each second since the anchor, the warm-up and the drain included."""
-    return [
-        {
-            "t": number,
-            "completed": second.completed,
-            "response_p99_ms": _ms(second.response.quantile(0.99)),
-            "response_max_ms": _ms(second.response_max),
-            "errors": second.counts[Outcome.ERROR],
-            "timeouts": second.counts[Outcome.TIMEOUT],
-            "dropped": second.counts[Outcome.DROPPED],
-            "skipped": second.counts[Outcome.SKIPPED],
-        }
-        for number, second in enumerate(point.seconds)
-    ]
+    return [{"t": number, **second_json(second)} for number, second in enumerate(point.seconds)]
 
 
 def server_json(samples: Sequence[Sample]) -> dict[str, Any] | None:
@@ -171,11 +174,6 @@ def _sum(parts: Sequence[Mapping[str, float | None] | None]) -> dict[str, float 
 def _mean(values: Sequence[float | None]) -> float | None:
     seen = [value for value in values if value is not None]
     return sum(seen) / len(seen) if seen else None
-
-
-def _offered(point: Point) -> float | None:
-    stages = point.load.stages
-    return sum(stage.area for stage in stages) / point.load.time_s if stages else None
 
 
 def _interval(interval: Interval | None) -> list[float] | None:

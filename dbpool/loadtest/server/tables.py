@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from dbpool.loadtest.scripts.builtin import BUILTIN, builtin_script
+from dbpool.loadtest.scripts.builtin import SCRIPTS, builtin_script
 from dbpool.loadtest.server.connecting import Session
 
 SCHEMA: Final = "dbpool_loadtest"
@@ -86,4 +86,4 @@ def builtin_text(name: str) -> tuple[str, str]:
     Raises: ScriptError: none does, or several do.
     """
     full = builtin_script(name).name
-    return full, BUILTIN[full].replace("pgbench_", f"{SCHEMA}.pgbench_")
+    return full, SCRIPTS[full].replace("pgbench_", f"{SCHEMA}.pgbench_")

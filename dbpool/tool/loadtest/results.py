@@ -26,14 +26,14 @@ _NAMES = {
 _TOO_FEW = "n too small"
 
 
-def print_points(run: Run) -> None:
-    """Print each point, then what applies to all."""
+def print_points(run: Run, points: Sequence[Point]) -> None:
+    """Print each of *points*, then what applies to all."""
     console = Console()
-    for point in run.points:
+    for point in points:
         _print_point(console, point)
-    if run.ceiling_tps is not None:
-        console.print(Text(f"the generator alone: {run.ceiling_tps:,.0f} tps", style="dim"))
-    for each in run.judgements:
+    if (ceiling_tps := run.calibration.get("noop_tps")) is not None:
+        console.print(Text(f"the generator alone: {ceiling_tps:,.0f} tps", style="dim"))
+    for each, _ in run.judgements:
         value = "not measured" if each.value is None else f"{each.value:,.4g}"
         console.print(Text(f"{'met   ' if each.is_met else 'MISSED'}  {each.threshold.text}  ({value})"))
     for _, text in run.warnings:

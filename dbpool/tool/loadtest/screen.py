@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-from dbpool.loadtest.load import Load
-from dbpool.loadtest.point import NS_PER_MS
-from dbpool.loadtest.recording.tally import Outcome, Series, Tally, merged
+from dbpool.loadtest.events import Event
+
+_TOLD = ("late", "skipped", "dropped", "timeouts", "errors")
 
 
 class Progress:
-    """Says every *every_s* seconds what was done in them; 0: nothing is said at all."""
+    """Says every *every_s* seconds what was done in the last one; 0: nothing is said at all."""
 
     def __init__(self, every_s: int) -> None:
         self._every_s = every_s
-        self._load = Load()
-        self._unsaid: list[Tally] = []
+        self._ends_s = 0.0
 
     def say(self, sentence: str) -> None:
         if self._every_s:
             sys.stderr.write(f"{sentence}\n")
             sys.stderr.flush()
 
-    def begin(self, driver: str, load: Load) -> None:
-        """A point begins."""
-        self._load, self._unsaid = load, []
-        if load.is_open:
-            expected = sum(stage.area for stage in load.stages)
-            what = f"{expected / load.time_s:,.0f} arrivals/s ({load.arrival.value})"
-        else:
-            what = f"{load.clients:,} client{'' if load.clients == 1 else 's'}"
-        self.say(f"{driver}: {what}, {load.warmup_s:g} s warm-up, {load.time_s:g} s")
+    def take(self, event: Event) -> None:
+        """A listener of events."""
+        match event["type"]:
+            case "load":
+                self._ends_s = event["warmup_s"] + event["time_s"]
+                self.say(_load(event))
+            case "tick":
+                self._tick(event)
+            case "event":
+                self.say(f"{event['stage']}: {event['text']}")
 
-    def tick(self, second: int, tally: Tally) -> None:
+    def _tick(self, tick: Event) -> None:
         """A second is over; one of the drain in which nothing ended is not worth a line."""
-        if second >= self._load.warmup_s + self._load.time_s and not tally.completions and not tally.counts:
-            return
-        self._unsaid.append(tally)
-        if self._every_s and len(self._unsaid) >= self._every_s:
-            lately, self._unsaid = merged(self._unsaid), []
-            self.say(self._line(second + 1, lately))
+        second, happened = tick["second"], tick["completed"] or any(tick[name] for name in _TOLD)
+        if self._every_s and (second + 1) % self._every_s == 0 and (second < self._ends_s or happened):
+            self.say(_line(tick))
 
-    def _line(self, seconds: int, lately: Tally) -> str:
-        done = sum(lately.completions.values())
-        words = [f"{seconds:4} s", f"{done / self._every_s:9,.0f} tps"]
-        response = lately.of(Series.RESPONSE)
-        for name, share in (("p50", 0.5), ("p99", 0.99)):
-            value = response.quantile(share)
-            words.append(f"{name} {value / NS_PER_MS:8.2f} ms" if value is not None else f"{name}        -   ")
-        if response.max is not None:
-            words.append(f"max {response.max / NS_PER_MS:8.2f} ms")
-        elif seconds <= self._load.warmup_s:
-            words.append("warm-up")
-        told = (Outcome.LATE, Outcome.SKIPPED, Outcome.DROPPED, Outcome.TIMEOUT, Outcome.ERROR)
-        words += [f"{lately.counts[outcome]:,} {outcome.value}" for outcome in told if lately.counts[outcome]]
-        return "  ".join(words)
+
+def _load(event: Event) -> str:
+    if event["clients"] is None:
+        what = f"{event['offered_rate']:,.0f} arrivals/s ({event['arrival']})"
+    else:
+        what = f"{event['clients']:,} client{'' if event['clients'] == 1 else 's'}"
+    return f"{event['driver']}: {what}, {event['warmup_s']:g} s warm-up, {event['time_s']:g} s"
+
+
+def _line(tick: Event) -> str:
+    words = [f"{tick['second'] + 1:4} s", f"{tick['completed']:9,.0f} tps"]
+    words += [f"{name} {_ms(tick[f'response_{name}_ms'])}" for name in ("p50", "p99")]
+    if tick["response_max_ms"] is not None:
+        words.append(f"max {_ms(tick['response_max_ms'])}")
+    elif tick["is_warmup"]:
+        words.append("warm-up")
+    words += [f"{tick[name]:,} {name}" for name in _TOLD if tick[name]]
+    return "  ".join(words)
+
+
+def _ms(value: Any) -> str:  # noqa: ANN401 - as JSON has it
+    return "       -   " if value is None else f"{value:8.2f} ms"

@@ -1,0 +1,136 @@
+"""What every stage stands on: a server, a load to vary, and the run that keeps what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dbpool.loadtest.document import Run
+from dbpool.loadtest.events import Events
+from dbpool.loadtest.load import DriverName, Load, Target, Workload
+from dbpool.loadtest.measuring import Measuring
+from dbpool.loadtest.point import Point
+from dbpool.loadtest.pointjson import point_json, second_json, timeline_json
+from dbpool.loadtest.recording.tally import Tally
+from dbpool.loadtest.samplejson import sample_json
+from dbpool.loadtest.server.connecting import Session, application_name
+from dbpool.loadtest.server.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A point, as it was measured and as it stands in the document."""
+
+    point: Point
+    json: dict[str, Any]
+
+
+class Stand:
+    """Measures for the stages, one point after the other.
+
+    Args:
+        lifeline: the connection that was there first; nobody else uses it while a point is measured.
+        load: what points have in common: times, time-out, latency limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        dsn: str,
+        lifeline: Session,
+        limits: Limits,
+        driver: DriverName,
+        load: Load,
+        workers: int,
+        run: Run,
+        events: Events,
+    ) -> None:
+        self.dsn, self.lifeline, self.limits = dsn, lifeline, limits
+        self.driver, self.load, self.run, self.events = driver, load, run, events
+        self.workers = workers
+        self.is_stopped = False
+        self._measuring = self._with_workers()
+
+    @property
+    def workload(self) -> Workload:
+        return self.run.workload
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    def stop(self) -> None:
+        """End what is measured now, and measure nothing more."""
+        self.is_stopped = True
+        self._measuring.stop()
+
+    def target(self, connections: int, *, driver: DriverName | None = None, gate: int | None = None) -> Target:
+        """The server, by a pool of so many connections."""
+        name = application_name(self.run_id, "load")
+        return Target(self.dsn, driver or self.driver, connections, gate, name)
+
+    async def use_workers(self, workers: int) -> None:
+        """Go on with so many processes; the generator's ceiling is measured anew."""
+        self.workers = workers
+        self._measuring = self._with_workers()
+        await self.calibrate()
+
+    async def calibrate(self) -> float | None:
+        """What the generator does a second without a server. Raises: WorkerFailed."""
+        ceiling = await self._measuring.calibrate()
+        self.run.calibration["noop_tps"] = ceiling
+        return ceiling
+
+    async def measure(
+        self, stage: str, target: Target, load: Load, *, why: str | None = None, repeat: int = 0
+    ) -> Measured:
+        """Measure a point of *stage*, and keep it; after ``stop`` it has what there was until then.
+
+        Raises: WorkerFailed.
+        Cancelling: ends the workers, with their connections; nothing is kept.
+        """
+        self._tell_load(stage, target, load)
+        point = await self._measuring.measure(target, load, partial(self._tick, stage, load))
+        return Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat))
+
+    def note(self, kind: str, stage: str, text: str) -> None:
+        """Keep an event: a stage begins (kind ``stage``), connections were refused, ..."""
+        event = self.events.tell("event", kind=kind, stage=stage, text=text)
+        self.run.events.append({name: value for name, value in event.items() if name != "type"})
+
+    def _with_workers(self) -> Measuring:
+        measuring = Measuring(self.workload, self.workers, lifeline=self.lifeline, is_local=self.limits.is_local)
+        if self.is_stopped:
+            measuring.stop()
+        return measuring
+
+    def _tell_load(self, stage: str, target: Target, load: Load) -> None:
+        self.events.tell(
+            "load",
+            stage=stage,
+            driver=target.driver.value,
+            pool_size=target.connections,
+            clients=None if load.is_open else load.clients,
+            offered_rate=load.mean_rate,
+            arrival=load.arrival.value if load.is_open else None,
+            warmup_s=load.warmup_s,
+            time_s=load.time_s,
+        )
+
+    def _tick(self, stage: str, load: Load, second: int, tally: Tally) -> None:
+        is_warmup = second < load.warmup_s
+        self.events.tell("tick", stage=stage, second=second, is_warmup=is_warmup, **second_json(tally.second()))
+
+    def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int) -> dict[str, Any]:
+        number, seconds_at = len(self.run.points), self.events.seconds_at
+        entry = point_json(point, number=number, stage=stage, seed=self.workload.seed)
+        entry |= {"why": why, "repeat": repeat, "started_s": seconds_at(point.anchor_ns)}
+        samples = [{"t": seconds_at(each.at_ns), "point": number, **sample_json(each)} for each in point.samples]
+        self.run.points.append(entry)
+        self.run.timeline += [{"point": number, **line} for line in timeline_json(point)]
+        self.run.samples += samples
+        for sample in samples:
+            self.events.tell("sample", **sample)
+        self.events.tell("point", **entry)
+        return entry
