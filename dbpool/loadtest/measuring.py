@@ -78,4 +78,5 @@ class Measuring:
             ceiling_tps=self.ceiling_tps,
             is_complete=brought.is_complete,
             anchor_ns=window.anchor_ns,
+            is_local=self._is_local,
         )

@@ -18,6 +18,7 @@ from dbpool.loadtest.server.sampler import Sample
 
 NS_PER_MS: Final = 1e6
 NS_PER_S: Final = 1e9
+MOST_STARVED: Final = 0.1  # of the time
 LITTLE_AFTER_S: Final = 5.0  # before, what happens at the window's two ends is no small part of it
 
 
@@ -31,6 +32,7 @@ class Point:
         ceiling_tps: what the same workers did without a server; None: not measured.
         is_complete: it was not stopped before its end.
         anchor_ns: when the load began, monotonic.
+        is_local: the server runs on the generator's machine.
     """
 
     target: Target
@@ -43,6 +45,7 @@ class Point:
     ceiling_tps: float | None = None
     is_complete: bool = True
     anchor_ns: int = 0
+    is_local: bool = False
 
     @cached_property
     def per_tenth(self) -> list[int]:
@@ -78,6 +81,11 @@ class Point:
         return max((health.cpu for health in self.healths if health.cpu is not None), default=None)
 
     @property
+    def is_starved(self) -> bool:
+        """Whether the generator was kept from running by what else ran on its machine."""
+        return max((health.starved or 0.0 for health in self.healths), default=0.0) > MOST_STARVED
+
+    @property
     def in_flight(self) -> float | None:
         """Transactions under way, on average, all workers together."""
         seen = [health.in_flight for health in self.healths if health.in_flight is not None]
@@ -89,7 +97,9 @@ class Point:
         return list(
             reasons_for(
                 cpu=self.cpu,
-                lag=self.durations(Series.LAG) if self.load.is_open else self.loop_lag,
+                lag=self.durations(Series.LAG),
+                # a server that takes all processors of the machine that it shares with its load is at its limit
+                loop_lag=Histogram() if self.is_local and self.is_starved else self.loop_lag,
                 response=self.durations(Series.RESPONSE),
                 tps=0.0 if self.tps is None else self.tps.value,
                 ceiling_tps=self.ceiling_tps,
@@ -120,6 +130,7 @@ class Point:
         claims = {
             "incomplete": not self.is_complete,
             "generator_bound": bool(self.bound_by_generator),
+            "starved": self.is_starved,
             "unsteady": warmup is not None and not warmup.is_steady,
             "suspect": self.is_suspect,
             "pool_sharded": self.workers > 1,

@@ -147,7 +147,7 @@ def _reason(binding: Binding, found: Outcome, knee: Knee, room: int, fleet: Flee
             surge = f" (times {fleet.surge:g} during a deployment)" if fleet.surge > 1 else ""
             return f"{fleet.instances} x {room} connections{surge} are all that fit; more would bring more throughput"
         case _:
-            share = knee.tps / knee.peak_tps
+            share = min(1.0, knee.tps / knee.peak_tps)  # the peak is a mean of all that could be as good
             return f"{knee.size} connections give {share:.0%} of the most that was seen, {knee.peak_tps:,.0f}/s"
 
 

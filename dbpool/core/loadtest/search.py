@@ -55,6 +55,7 @@ class Effort:
     fill: int = 3  # sizes between the knee and the next smaller one, at once
     resolution: float = 0.1  # of the knee: how near the next smaller size must be
     rounds: int = 3  # of confirming
+    repeats: int = 2  # of the knee, before it is believed
     reference_size: int = 4
     reference_every: int = 4  # measurements
     drift: float = 0.05  # of the reference's throughput
@@ -200,14 +201,17 @@ class Search:
             yield from self._measure((size + below) // 2, Why.FILL)
 
     def _confirm(self) -> Steps:
-        for _ in range(self.effort.rounds):
+        for _ in range(max(self.effort.rounds, self.effort.repeats)):
             yield from self._close_gap()  # where the last round moved the knee
             size = self.curve.knee().size
             around = [self.curve.below(size), size, self.curve.above(size)]
             yield from self._measure_all([each for each in around if each is not None], Why.CONFIRM)
             again = self.curve.knee()
-            if again.high is not None and abs(again.size - size) <= self._resolution(size):
+            is_settled = again.high is not None and abs(again.size - size) <= self._resolution(size)
+            if is_settled and self.curve.estimate(again.size).repeats >= self.effort.repeats:
                 return
+        if is_settled:
+            return
         if again.high is None:
             raise _End(Status.UNRESOLVED, f"no size surely gives {self.effort.enough:.0%} of the peak: too noisy")
         raise _End(Status.UNRESOLVED, f"measured again, the knee was {again.size}, before that {size}")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from dbpool.core.histogram import Histogram
@@ -23,11 +24,13 @@ class Health:
 
     Args:
         cpu: share of one processor, 0.0 upwards.
+        starved: share of the time in which it could have run and others did; Linux tells.
         in_flight: transactions, on average.
         rss_mb: the most memory that the process ever had.
     """
 
     cpu: float | None = None
+    starved: float | None = None
     in_flight: float | None = None
     rss_mb: float | None = None
     loop_lag: Histogram = field(default_factory=Histogram)
@@ -38,7 +41,7 @@ async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callab
     health, seen, looks = Health(), 0, 0
     while now_ns() < window.begins_ns and not is_stopped():  # noqa: ASYNC110 - the clock sets no event
         await asyncio.sleep(min(LOOK_EVERY_S, max(0.0, (window.begins_ns - now_ns()) / SECOND_NS)))
-    began_cpu_s, began_ns, lags = time.process_time(), now_ns(), []
+    began_cpu_s, began_delay_ns, began_ns, lags = time.process_time(), _delay_ns(), now_ns(), []
     while (now := now_ns()) < window.ends_ns and not is_stopped():
         await asyncio.sleep(LOOK_EVERY_S)
         after = now_ns()
@@ -46,8 +49,18 @@ async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callab
         seen += in_flight()
         looks += 1
         health.cpu = (time.process_time() - began_cpu_s) / ((after - began_ns) / SECOND_NS)
+        if began_delay_ns is not None:
+            health.starved = ((_delay_ns() or 0) - began_delay_ns) / (after - began_ns)
     health.loop_lag.add(lags)
     health.in_flight = seen / looks if looks else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     health.rss_mb = peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     return health
+
+
+def _delay_ns() -> int | None:
+    """How long this process has waited for a processor (the scheduler's run delay); None where that is not told."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

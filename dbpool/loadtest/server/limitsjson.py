@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from dbpool.core.loadtest.budget import Slots
 from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.opening import Found
 
@@ -18,6 +20,8 @@ def limits_json(limits: Limits, found: Found | None) -> dict[str, Any]:
         "database_limit": limits.database_limit,
         "is_superuser": limits.is_superuser,
         "others": limits.others,
+        "others_of_role": limits.others_of_role,
+        "others_of_database": limits.others_of_database,
         "usable": limits.usable,
         "free": limits.free,
         "cap": limits.cap,
@@ -34,3 +38,22 @@ def limits_json(limits: Limits, found: Found | None) -> dict[str, Any]:
             "is_clean": found.is_clean,
         },
     }
+
+
+def slots_of(limits: Mapping[str, Any]) -> Slots:
+    """The budget that the entry ``limits`` of a document tells."""
+    if limits["is_superuser"]:  # neither limits nor reserves bind a superuser
+        return Slots(limits["max_connections"], others=limits["others"])
+
+    def bound(name: str, counted: str) -> int | None:
+        # of the others only some count against this limit
+        return None if limits[name] is None else limits[name] - limits[counted] + limits["others"]
+
+    return Slots(
+        limits["max_connections"],
+        limits["superuser_reserved"],
+        limits["reserved"],
+        bound("role_limit", "others_of_role"),
+        bound("database_limit", "others_of_database"),
+        limits["others"],
+    )

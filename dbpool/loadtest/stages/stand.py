@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from dbpool.loadtest.document import Run
+from dbpool.loadtest.drivers.protocol import now_ns
 from dbpool.loadtest.events import Events
 from dbpool.loadtest.load import DriverName, Load, Target, Workload
 from dbpool.loadtest.measuring import Measuring
@@ -50,6 +51,7 @@ class Stand:
         self.driver, self.load, self.run, self.events = driver, load, run, events
         self.workers = workers
         self.is_stopped = False
+        self.measured: list[Measured] = []
         self._measuring = self._with_workers()
 
     @property
@@ -92,10 +94,16 @@ class Stand:
         """
         self._tell_load(stage, target, load)
         point = await self._measuring.measure(target, load, partial(self._tick, stage, load))
-        return Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat))
+        self.measured.append(Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat)))
+        return self.measured[-1]
+
+    def begin(self, stage: str, text: str, *, points: int | None = None) -> None:
+        """A stage begins; *points*: how many it will measure, if that is known."""
+        self.events.tell("stage", stage=stage, text=text, points=points)
+        self.run.events.append({"t": self.events.seconds_at(now_ns()), "kind": "stage", "stage": stage, "text": text})
 
     def note(self, kind: str, stage: str, text: str) -> None:
-        """Keep an event: a stage begins (kind ``stage``), connections were refused, ..."""
+        """Keep an event: connections were refused (kind ``refused``), sessions killed, ..."""
         event = self.events.tell("event", kind=kind, stage=stage, text=text)
         self.run.events.append({name: value for name, value in event.items() if name != "type"})
 
@@ -125,7 +133,7 @@ class Stand:
     def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int) -> dict[str, Any]:
         number, seconds_at = len(self.run.points), self.events.seconds_at
         entry = point_json(point, number=number, stage=stage, seed=self.workload.seed)
-        entry |= {"why": why, "repeat": repeat, "started_s": seconds_at(point.anchor_ns)}
+        entry |= {"why": why, "repeat": repeat, "started_s": seconds_at(point.anchor_ns), "most_workers": self.workers}
         samples = [{"t": seconds_at(each.at_ns), "point": number, **sample_json(each)} for each in point.samples]
         self.run.points.append(entry)
         self.run.timeline += [{"point": number, **line} for line in timeline_json(point)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ from dbpool.errors import DbPoolError
 from dbpool.loadtest.load import DriverName, Load, Target
 from dbpool.loadtest.metrics import measured
 from dbpool.loadtest.point import Point
+from dbpool.loadtest.server.safety import check_room
 from dbpool.loadtest.stages.stand import Stand
 from dbpool.tool.loadtest.plan import Plan, load_of, plan_of
 from dbpool.tool.loadtest.results import print_points
@@ -100,14 +102,16 @@ async def run(bench: BenchPlan, stop: Stop) -> int:
     points: list[Point] = []
 
     async def measure(stand: Stand) -> None:
+        plan = bench.plan
+        check_room(stand.limits, bench.most_connections, most=plan.max_connections, is_forced=plan.force)
         await stand.calibrate()
         for number, driver in bench.turns:
             if stand.is_stopped:
                 return
             points.append(await _measure(bench, stand, driver, number))
 
-    most = bench.most_connections
-    return await conduct(bench.plan, stop, measure, show=lambda done: print_points(done, points), room=most, needs=most)
+    show = partial(print_points, points=points)
+    return await conduct(bench.plan, stop, measure, show=show, room=bench.most_connections)
 
 
 async def _measure(bench: BenchPlan, stand: Stand, driver: DriverName, number: int) -> Point:

@@ -9,6 +9,7 @@ import click
 
 from dbpool.tool.loadtest import options as of
 from dbpool.tool.loadtest.bench import SCRIPT as BENCH_SCRIPT
+from dbpool.tool.loadtest.sweep import SCRIPT as SWEEP_SCRIPT
 from dbpool.tool.needs import sentence_about_missing
 
 if TYPE_CHECKING:
@@ -46,6 +47,38 @@ def bench(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above ha
 
     plan = bench_of(options)
     _run("bench", lambda stop: run(plan, stop))
+
+
+@click.command()
+@of.options(
+    of.url,
+    of.PRESETS,
+    of.SIZES,
+    of.driver,
+    of.times(None, None),
+    of.workload(SWEEP_SCRIPT, workers=None),
+    of.FLEET,
+    of.JUDGING,
+    of.strict,
+    of.LIMITS,
+    of.OUTPUTS,
+)
+def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
+    """Vary the pool's size until throughput stops growing, and recommend one.
+
+    As many clients as connections go one after the other. Sizes are doubled, the gap below the knee is closed, the knee
+    and its neighbours are measured again.
+
+    \b
+    Example:  dbpool loadtest sweep postgresql://app@localhost/shop -f checkout.sql
+              dbpool loadtest sweep --pool-size 2,4,8,16 --repeat 3 --instances 4 --surge 2
+    Exit codes: 0 done, 1 it failed, 2 usage, 3 a threshold was missed, 4 worse than the baseline, 5 not to be trusted
+      (with --strict), 6 refused for safety, 130 stopped.
+    """
+    from dbpool.tool.loadtest.sweep import run, sweep_of
+
+    plan = sweep_of("sweep", options)
+    _run("sweep", lambda stop: run(plan, stop))
 
 
 @click.command()
@@ -106,4 +139,4 @@ def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     run(f"loadtest {command}", work)
 
 
-COMMANDS = {command.name: command for command in (bench, probe, init, clean)}
+COMMANDS = {command.name: command for command in (sweep, bench, probe, init, clean)}

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from dbpool.core.arrivals import Arrival
+from dbpool.core.loadtest.sizes import sizes_of
 from dbpool.core.loadtest.thresholds import share_of, threshold_of
 from dbpool.core.stages import stages_of
 from dbpool.loadtest.load import MAX_IN_FLIGHT, DriverName
@@ -137,7 +138,52 @@ gate = click.option(
 )
 
 
-def workload(script: str) -> tuple[Option, ...]:
+SIZES: Final[tuple[Option, ...]] = (
+    click.option(
+        "--pool-size",
+        metavar="1..N|A,B,..",
+        type=Parsed("sizes", sizes_of),
+        help="Search sizes up to N, or measure those listed.  [default: 1..64, as far as may be taken]",
+    ),
+    click.option(
+        "--repeat", metavar="K", type=click.IntRange(1, 100), help="Measure the knee, or each listed size, so often."
+    ),
+    click.option("--order", type=click.Choice(["random", "asc"]), default="random", help="Of listed sizes."),
+)
+PRESETS: Final[tuple[Option, ...]] = (
+    click.option("--quick", "preset", flag_value="quick", help="About two minutes for a whole run."),
+    click.option("--thorough", "preset", flag_value="thorough", help="Longer points, and three repeats of the knee."),
+    click.option("--preset", "preset", default="default", hidden=True),
+)
+FLEET: Final[tuple[Option, ...]] = (
+    click.option(
+        "--instances", metavar="K", type=click.IntRange(1, 100_000), default=1, help="Processes that have a pool each."
+    ),
+    click.option(
+        "--surge",
+        metavar="X",
+        type=click.FloatRange(1, 1000),
+        default=1.0,
+        help="So many times as many run while a new version replaces the old: 2 if all of them do.",
+    ),
+    click.option(
+        "--reserve", metavar="N", type=click.IntRange(0), default=0, help="Connections to leave to whatever else."
+    ),
+    click.option(
+        "--tasks", metavar="N", type=click.IntRange(1, 100_000), default=1, help="Tasks of one process at once ..."
+    ),
+    click.option(
+        "--connections-each",
+        metavar="N",
+        type=click.IntRange(1, 1000),
+        default=1,
+        help="... that hold so many connections together: the pool must be large enough for one to go on.",
+    ),
+)
+strict = click.option("--strict", is_flag=True, help="A result that is not to be trusted is exit code 5.")
+
+
+def workload(script: str, *, workers: int | None = 1) -> tuple[Option, ...]:
     """What each transaction is; *script* is the builtin one that is the default."""
     return (
         click.option(
@@ -181,8 +227,10 @@ def workload(script: str) -> tuple[Option, ...]:
             "--workers",
             metavar="N",
             type=click.IntRange(1, 256),
-            default=1,
-            help="Load processes. The pool is split among them.",
+            default=workers,
+            help="Load processes. The pool is split among them."
+            if workers
+            else "Most load processes: more than one only where one is what limits.  [default: half of the processors]",
         ),
         click.option(
             "--random-seed",

@@ -13,7 +13,7 @@ from dbpool.faults import one_line
 from dbpool.loadtest.document import Run
 from dbpool.loadtest.events import Events
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, application_name, ensure_gone
-from dbpool.loadtest.server.safety import Refused, check_room
+from dbpool.loadtest.server.safety import Refused
 from dbpool.loadtest.stages.stand import Stand
 from dbpool.tool.loadtest.plan import Plan, with_tables
 from dbpool.tool.loadtest.screen import Progress
@@ -27,22 +27,16 @@ Work: TypeAlias = Callable[[Stand], Awaitable[None]]
 Show: TypeAlias = Callable[[Run], None]
 
 
-async def conduct(plan: Plan, stop: Stop, work: Work, *, show: Show, room: int, needs: int | None = None) -> int:
+async def conduct(plan: Plan, stop: Stop, work: Work, *, show: Show, room: int) -> int:
     """Have *work* done on the server of *plan*, show what it measured, return the exit code.
 
     Args:
         show: prints the results.
         room: connections that an embedded server gets.
-        needs: connections that the work takes at the most, the lifeline included; None: it keeps to what there is.
     Raises:
         DbPoolError: there is no server, or it has no tables; once it loads, what fails is in its results.
     """
     async with server(plan.url, room=room) as where:
-        try:
-            if needs is not None:
-                check_room(where.limits, needs, most=plan.max_connections, is_forced=plan.force)
-        except Refused as error:
-            return refused(plan.command, error)
         stand = await _stand(plan, where)
         # a signal cancels this future, and with it what is measured; what there is by then is printed
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -50,7 +44,10 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, show: Show, room: int, 
         stop.cancels(told)
         if stop.is_asked:  # by a signal that came before
             told.cancel()
-        failure = await _do(work, stand)
+        try:
+            failure = await _do(work, stand)
+        except Refused as error:
+            return refused(plan.command, error)
         await _look_behind(where, stand.run)
     return _tell(plan, stand.run, show, failure=failure, is_stopped=stop.is_asked)
 
@@ -86,6 +83,8 @@ async def _do(work: Work, stand: Stand) -> str | None:
     """Do it; what went wrong, in a sentence."""
     try:
         await work(stand)
+    except Refused:
+        raise
     except (DbPoolError, *CONNECT_ERRORS) as error:
         stand.run.warn("failed", str(error) if isinstance(error, DbPoolError) else one_line(error))
         return stand.run.warnings[-1][1]

@@ -17,10 +17,11 @@ def reasons(
     tps: float = 100.0,
     ceiling: float | None = 1000.0,
     n: int = 1000,
+    loop: float = 0.0,
 ) -> list[str]:
     """Of transactions that all had the same lag and response, in ms."""
-    lags, responses = (Histogram([round(value * MS)] * n) for value in (lag, response))
-    return list(reasons_for(cpu=cpu, lag=lags, response=responses, tps=tps, ceiling_tps=ceiling))
+    lags, loops, responses = (Histogram([round(value * MS)] * n if value else ()) for value in (lag, loop, response))
+    return list(reasons_for(cpu=cpu, lag=lags, loop_lag=loops, response=responses, tps=tps, ceiling_tps=ceiling))
 
 
 def test_there_is_no_reason_below_every_limit() -> None:
@@ -44,6 +45,13 @@ def test_each_limit_is_a_reason_of_its_own(seen: list[str], words: str) -> None:
 def test_lag_is_judged_beside_a_long_response() -> None:
     assert reasons(lag=9.0, response=100.0) == []
     assert reasons(lag=11.0, response=100.0) != []
+
+
+def test_in_a_closed_load_the_event_loop_is_judged_beside_the_response() -> None:
+    assert reasons(lag=0.0, loop=2.0, response=1.0) == []
+    assert reasons(lag=0.0, loop=4.9, response=10.0) == []
+    assert "5.1 ms late on average (limit 5.0 ms)" in reasons(lag=0.0, loop=5.1, response=10.0)[0]
+    assert reasons(lag=1.0, loop=5.1, response=10.0) == []  # what was due at fixed times has a lag of its own
 
 
 def test_what_is_not_known_is_no_reason() -> None:

@@ -310,3 +310,12 @@ def test_every_search_ends_with_sizes_it_was_allowed(
 )
 def test_sizes_are_spread_evenly(low: int, high: int, many: int, wanted: list[int]) -> None:
     assert spread(low, high, many) == wanted
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 4])
+def test_the_knee_is_measured_as_often_as_asked(repeats: int) -> None:
+    server = Server(noise=0.005)
+    found = searched(server, Effort(cap=64, repeats=repeats))
+    assert found.status is Status.BOUNDED
+    assert found.knee is not None
+    assert sum(size == found.knee.size for size, _ in server.asked) >= repeats

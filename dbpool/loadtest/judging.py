@@ -1,0 +1,62 @@
+"""Whether a run met its thresholds, at the size that it recommends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dbpool.core.loadtest.thresholds import Measured, Threshold, judge
+from dbpool.loadtest.metrics import measured
+from dbpool.loadtest.point import Point
+from dbpool.loadtest.recording.tally import merged
+from dbpool.loadtest.stages.stand import Stand
+
+
+def judge_run(stand: Stand, thresholds: Sequence[Threshold]) -> None:
+    """Put a judgement of each threshold into the document, where none is met that was not measured."""
+    points = _recommended(stand)
+    for threshold in thresholds:
+        judgement = judge(threshold, _measured(points, stand.run.sections))
+        stand.run.judgements.append((judgement, None))
+
+
+def _recommended(stand: Stand) -> list[Point]:
+    """The sweep's points of the size whose figures the recommendation expects."""
+    expected = (stand.run.sections.get("recommendation") or {}).get("expected")
+    if expected is None:
+        return []
+    size = expected["size"]
+    return [
+        each.point
+        for each in stand.measured
+        if each.json["stage"] == "sweep" and each.point.target.connections == size and each.point.is_complete
+    ]
+
+
+def _measured(points: Sequence[Point], sections: Mapping[str, Any]) -> Measured:
+    together = replace(points[0], total=merged(point.total for point in points)) if points else None
+
+    def value(metric: str, aggregate: str) -> float | None:
+        match metric:
+            case "recommended_size":
+                return _of(sections, "recommendation", "pool_size")
+            case "recovery_s":
+                recovery = (sections.get("overload") or {}).get("recovery")
+                return None if recovery is None else _of({"recovery": recovery}, "recovery", "recovery_s")
+            case "bystander_ratio":
+                parts = (sections.get("storm") or {}).get("parts", ())
+                return max((part["bystander_ratio"] for part in parts if part["bystander_ratio"]), default=None)
+        if together is None:
+            return None
+        if metric != "tps":
+            return measured(together)(metric, aggregate)
+        known = [found for point in points if (found := measured(point)(metric, aggregate)) is not None]
+        return sum(known) / len(known) if known else None
+
+    return value
+
+
+def _of(sections: Mapping[str, Any], section: str, name: str) -> float | None:
+    found = (sections.get(section) or {}).get(name)
+    return None if found is None else float(found)
