@@ -16,14 +16,22 @@ import pytest
 
 PATIENCE_S = 10.0
 PROGRAM = "DBPOOL_PGBOUNCER"
+OLD_PROGRAM = "DBPOOL_PGBOUNCER_OLD"
+PROGRAMS = (OLD_PROGRAM, PROGRAM)
+CONSOLE = "pgbouncer"  # the database that is none
 
 
 @asynccontextmanager
-async def pgbouncer(dsn: str, *, max_client_conn: int) -> AsyncIterator[str]:
-    """The address of a pooler on loopback in front of *dsn*'s server; skips where there is no program."""
-    program = os.environ.get(PROGRAM)
-    if not program:
-        pytest.skip(f"no {PROGRAM} in the environment")
+async def pgbouncer(
+    dsn: str, *, max_client_conn: int, program: str = PROGRAM, pool_size: int = 4
+) -> AsyncIterator[str]:
+    """The address of a pooler on loopback in front of *dsn*'s server; its user may use the console.
+
+    Skips where the variable *program* names none.
+    """
+    binary = os.environ.get(program)
+    if not binary:
+        pytest.skip(f"no {program} in the environment")
     parts = urlsplit(dsn)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     with socket.socket() as free:
@@ -36,15 +44,15 @@ async def pgbouncer(dsn: str, *, max_client_conn: int) -> AsyncIterator[str]:
         settings.write_text(
             f"[databases]\npostgres = host={parts.hostname} port={parts.port} user={user} password={password}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
-            f"auth_file = {users}\npool_mode = transaction\ndefault_pool_size = 4\n"
-            f"max_client_conn = {max_client_conn}\n"
+            f"auth_file = {users}\npool_mode = transaction\ndefault_pool_size = {pool_size}\n"
+            f"max_client_conn = {max_client_conn}\nadmin_users = {user}\n"
         )
         for path in (Path(place), settings, users):
             path.chmod(0o755)
         # as root it refuses to run
         account = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
         process = await asyncio.create_subprocess_exec(
-            program, "-q", str(settings), user=account, stderr=asyncio.subprocess.DEVNULL
+            binary, "-q", str(settings), user=account, stderr=asyncio.subprocess.DEVNULL
         )
         try:
             await _listening(port)
@@ -52,6 +60,11 @@ async def pgbouncer(dsn: str, *, max_client_conn: int) -> AsyncIterator[str]:
         finally:
             process.kill()
             await process.wait()
+
+
+def console_of(dsn: str) -> str:
+    """The address of the admin console of the pooler at *dsn*."""
+    return urlsplit(dsn)._replace(path=f"/{CONSOLE}").geturl()
 
 
 async def _listening(port: int) -> None:
