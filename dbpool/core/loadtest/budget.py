@@ -17,7 +17,9 @@ SPARED: Final = 5  # but no fewer
 class Slots:
     """The server's limits, as ``pg_settings``, ``pg_roles`` and ``pg_database`` have them; None: no limit.
 
-    ``others``: slots that other sessions hold now.
+    Args:
+        others: slots that other sessions hold now; *others_of_role* and *others_of_database* are those of them that
+            count against the limit of the role, of the database.
     """
 
     max_connections: int
@@ -26,22 +28,33 @@ class Slots:
     role_limit: int | None = None
     database_limit: int | None = None
     others: int = 0
+    others_of_role: int = 0
+    others_of_database: int = 0
 
     @property
     def usable(self) -> int:
-        """What an ordinary role could have if nobody else were there."""
-        room = [self.max_connections - self.superuser_reserved - self.reserved, self.role_limit, self.database_limit]
-        return max(0, min(each for each in room if each is not None))
+        """What the role could have if nobody else were there."""
+        return max(0, min(limit for limit, _ in self._limits))
 
     @property
     def free(self) -> int:
         """What is left of them now."""
-        return max(0, self.usable - self.others)
+        return max(0, min(limit - taken for limit, taken in self._limits))
 
     @property
     def cap(self) -> int:
         """How many a load test may take unless told otherwise."""
-        return max(0, self.usable - max(SPARED, ceil(self.usable * SPARED_SHARE)) - self.others)
+        return max(0, self.free - max(SPARED, ceil(self.usable * SPARED_SHARE)))
+
+    @property
+    def _limits(self) -> list[tuple[int, int]]:
+        """Each limit that binds, and what others have taken of it."""
+        limits = [
+            (self.max_connections - self.superuser_reserved - self.reserved, self.others),
+            (self.role_limit, self.others_of_role),
+            (self.database_limit, self.others_of_database),
+        ]
+        return [(limit, taken) for limit, taken in limits if limit is not None]
 
 
 @dataclass(frozen=True, slots=True)

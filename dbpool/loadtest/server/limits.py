@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
-from dbpool.core.loadtest.budget import SPARED, SPARED_SHARE, Slots
+from dbpool.core.loadtest.budget import Slots
 from dbpool.loadtest.server.connecting import CLIENTS, PREFIX, Session
 
 _LIMITS: Final = """
@@ -61,7 +60,7 @@ class Limits:
     @property
     def usable(self) -> int:
         """Connections that the role could have if nobody else were there."""
-        return self._slots(self.role_limit, self.database_limit).usable
+        return self.slots.usable
 
     @property
     def free(self) -> int:
@@ -71,25 +70,22 @@ class Limits:
     @property
     def cap(self) -> int:
         """What a load test may take of those unless told otherwise."""
-        return max(0, self.free - max(SPARED, ceil(self.usable * SPARED_SHARE)))
+        return self.slots.cap
 
     @property
     def slots(self) -> Slots:
-        """The same as a budget, which takes all others off whatever limit binds."""
-
-        def limit(limit: int | None, others: int) -> int | None:
-            # of the others only some count against this limit
-            return None if limit is None else limit - others + self.others
-
-        role_limit = limit(self.role_limit, self.others_of_role)
-        return self._slots(role_limit, limit(self.database_limit, self.others_of_database))
-
-    def _slots(self, role_limit: int | None, database_limit: int | None) -> Slots:
-        """What binds this role: neither limits nor reserves bind a superuser."""
+        """The same as a budget: neither limits nor reserves bind a superuser."""
         if self.is_superuser:
             return Slots(self.max_connections, others=self.others)
         return Slots(
-            self.max_connections, self.superuser_reserved, self.reserved, role_limit, database_limit, self.others
+            max_connections=self.max_connections,
+            superuser_reserved=self.superuser_reserved,
+            reserved=self.reserved,
+            role_limit=self.role_limit,
+            database_limit=self.database_limit,
+            others=self.others,
+            others_of_role=self.others_of_role,
+            others_of_database=self.others_of_database,
         )
 
 

@@ -21,6 +21,11 @@ from dbpool.errors import SettingsError
         (Slots(100, role_limit=0), 0, 0, 0),
         (Slots(3, 3), 0, 0, 0),
         (Slots(10, 3, others=9), 7, 0, 0),
+        # of the others only some count against a limit of the role or of the database
+        (Slots(100, 3, role_limit=50, others=40, others_of_role=10), 50, 40, 35),
+        (Slots(100, 3, role_limit=50, others=60, others_of_role=10), 50, 37, 32),
+        (Slots(100, 3, database_limit=20, role_limit=50, others=9, others_of_role=9, others_of_database=2), 20, 18, 13),
+        (Slots(100, 3, database_limit=20, others=30, others_of_database=25), 20, 0, 0),
     ],
 )
 def test_what_is_usable_is_the_smallest_limit(slots: Slots, usable: int, free: int, cap: int) -> None:
