@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from dbpool.loadtest.load import DriverName, Load, Target, Workload, shares_of
 from dbpool.loadtest.point import Point
-from dbpool.loadtest.server.connecting import Session
-from dbpool.loadtest.server.sampler import Sampler
+from dbpool.loadtest.server.sampler import Sample, Sampler
 from dbpool.loadtest.workers.fleet import Fleet, OnTick
 
 CALIBRATION: Final = Load(clients=16, warmup_s=0.2, time_s=1.0)
 
 
 class Measuring:
-    """Measures points one after the other; ``stop`` ends the one under way, which has what there was until then."""
+    """Measures points one after the other; ``stop`` ends the one under way, which has what there was until then.
 
-    def __init__(self, workload: Workload, workers: int, *, lifeline: Session | None, is_local: bool) -> None:
+    Args:
+        sampler: looks at the server meanwhile; None: nobody does.
+        on_sample: gets each look at once, also those before the window of a point begins.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        workers: int,
+        *,
+        sampler: Sampler | None,
+        on_sample: Callable[[Sample], None] = lambda _: None,
+    ) -> None:
         self._workload, self._workers = workload, workers
-        self._lifeline, self._is_local = lifeline, is_local
+        self._sampler, self._on_sample = sampler, on_sample
         self._fleet: Fleet | None = None
         self.is_stopped = False
         self.ceiling_tps: float | None = None
@@ -46,8 +58,7 @@ class Measuring:
             WorkerFailed: a worker cannot connect, or its workload makes no sense.
         Cancelling: ends the workers, with their connections.
         """
-        sampler = None if self._lifeline is None else Sampler(self._lifeline, is_local=self._is_local)
-        return await self._measure(target, load, sampler, on_tick)
+        return await self._measure(target, load, self._sampler, on_tick)
 
     async def _measure(self, target: Target, load: Load, sampler: Sampler | None, on_tick: OnTick) -> Point:
         shares = shares_of(target, load, self._workload, self._workers)
@@ -55,7 +66,7 @@ class Measuring:
             self._fleet = fleet
             if self.is_stopped:
                 fleet.stop()
-            looking = None if sampler is None else asyncio.create_task(sampler.run())
+            looking = None if sampler is None else asyncio.create_task(sampler.run(self._on_sample))
             try:
                 brought = await fleet.run(load.warmup_s, load.time_s, on_tick)
             finally:
@@ -65,7 +76,7 @@ class Measuring:
                     with suppress(asyncio.CancelledError):
                         await looking
         window = brought.window
-        samples = [] if sampler is None else sampler.samples
+        samples = [] if sampler is None else sampler.take()
         return Point(
             target=replace(target, dsn=""),
             load=load,

@@ -145,6 +145,7 @@ def server_json(samples: Sequence[Sample]) -> dict[str, Any] | None:
             "others": _average([sample.others for sample in samples]),
         },
         "waits": _average([sample.waits for sample in samples]),
+        "wait_events": _average([sample.wait_events for sample in samples]),
         "deltas": {
             view: _sum([sample.deltas[view] for sample in samples if view in sample.deltas])
             for view in samples[0].deltas

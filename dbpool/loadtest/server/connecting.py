@@ -14,6 +14,7 @@ from dbpool.loadtest.drivers.failures import refusal_by
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PREFIX: Final = "dbpool-loadtest/"
+LOOKS: Final = "/* dbpool loadtest looks */"  # in our own statements, which are nothing that the load does
 CLOSE_S: Final = 5.0
 PATIENCE_S: Final = 2.0  # for sessions to leave by themselves
 

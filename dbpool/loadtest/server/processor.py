@@ -20,6 +20,10 @@ class ServerProcessor:
         self._used_s: dict[int, float] = {}
         self._at: float | None = None
 
+    def forget(self) -> None:
+        """There is nothing to compare with any more."""
+        self._at = None
+
     def used_since(self, backend_pid: int) -> float | None:
         """Processors used since the last call, 1.0 for one; None: not known, or nothing to compare with yet.
 

@@ -1,34 +1,21 @@
-"""What the server is seen doing while a load runs, once a second, by plain SQL."""
+"""What the server is seen doing while a load runs, by plain SQL and by whoever else can tell."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from math import ceil
 
+from dbpool.faults import one_line
 from dbpool.loadtest.drivers.protocol import now_ns
-from dbpool.loadtest.server.connecting import CLIENTS, CONNECT_ERRORS, PREFIX, Session, rows
+from dbpool.loadtest.server.activity import ACTIVITY, by_event, by_state, by_wait
+from dbpool.loadtest.server.command import NoReading, ServerCommand
+from dbpool.loadtest.server.connecting import CONNECT_ERRORS, PREFIX, Session, rows
+from dbpool.loadtest.server.console import Console, PoolerPool
+from dbpool.loadtest.server.counters import Counters, Deltas
 from dbpool.loadtest.server.processor import ServerProcessor
-
-_ACTIVITY: Final = f"""
-    SELECT starts_with(application_name, $1) AS is_ours, coalesce(state, 'unknown') AS state,
-           wait_event_type AS wait_class, count(*) AS sessions
-    FROM pg_stat_activity WHERE {CLIENTS} GROUP BY 1, 2, 3
-"""
-_DATABASE: Final = """
-    SELECT xact_commit AS commits, xact_rollback AS rollbacks, deadlocks, blks_read, blks_hit, temp_bytes,
-           sessions_fatal, sessions_abandoned, sessions_killed
-    FROM pg_stat_database WHERE datname = current_database()
-"""
-_STATEMENTS: Final = (
-    "SELECT sum(calls)::bigint AS calls, sum(total_exec_time)::float8 AS exec_ms FROM pg_stat_statements"
-)
-_IO: Final = """
-    SELECT sum(reads)::bigint AS reads, sum(writes)::bigint AS writes, sum(extends)::bigint AS extends FROM pg_stat_io
-"""
-COUNTERS: Final = {"database": _DATABASE, "statements": _STATEMENTS, "io": _IO}
-WAITS_FOR_NOTHING: Final = "CPU"  # an active session without a wait is taken to compute
+from dbpool.loadtest.server.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,95 +26,133 @@ class Sample:
         at_ns: when, monotonic.
         ours, others: sessions by state, as ``{"active": 4, "idle": 2}``.
         waits: active sessions by what they wait for, as ``{"CPU": 3, "Lock": 1}``.
-        deltas: counters since the look before, by view: ``{"database": {"commits": 812}, "io": None}``.
-        cpu: processors that the server's processes used since then, 1.0 for one.
+        deltas: counters since the look before, by view.
+        cpu: processors that the server used since then, 1.0 for one.
         took_ms: what looking cost.
+        wait_events: those of *waits* that wait, by name, as ``{"Lock:transactionid": 1}``.
+        pools: those of PgBouncer.
     """
 
     at_ns: int
     ours: Mapping[str, int] | None
     others: Mapping[str, int] | None
     waits: Mapping[str, int] | None
-    deltas: Mapping[str, Mapping[str, float | None] | None]
+    deltas: Deltas
     cpu: float | None
     took_ms: float
+    wait_events: Mapping[str, int] | None = None
+    pools: Sequence[PoolerPool] | None = None
 
 
-def by_state(activity: list[dict[str, Any]] | None, *, ours: bool) -> dict[str, int] | None:
-    """Sessions by state, of ours or of others."""
-    if activity is None:
-        return None
-    states: dict[str, int] = {}
-    for row in activity:
-        if bool(row["is_ours"]) == ours:
-            states[row["state"]] = states.get(row["state"], 0) + row["sessions"]
-    return states
-
-
-def by_wait(activity: list[dict[str, Any]] | None) -> dict[str, int] | None:
-    """Active sessions by wait class."""
-    if activity is None:
-        return None
-    waits: dict[str, int] = {}
-    for row in activity:
-        if row["state"] == "active":
-            wait = row["wait_class"] or WAITS_FOR_NOTHING
-            waits[wait] = waits.get(wait, 0) + row["sessions"]
-    return waits
-
-
-def delta(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, float | None] | None:
-    """How much each counter rose; None for one that is not known at both times, or that was reset between."""
-    if before is None or after is None:
-        return None
-    rises: dict[str, float | None] = {}
-    for name, now in after.items():
-        then = before.get(name)
-        rises[name] = None if now is None or then is None or now < then else now - then
-    return rises
+def next_look(due_ns: int, ended_ns: int, *, took_ns: int, interval_ns: int) -> int:
+    """When to look again: on the beat, but never before a pause as long as looking took."""
+    late_ns = ended_ns + took_ns - due_ns
+    return due_ns + interval_ns * max(1, ceil(late_ns / interval_ns))
 
 
 class Sampler:
-    """Looks at the server over *session*, which nobody else uses meanwhile.
+    """Looks at the server over *session*, which nobody else uses meanwhile; one for a whole run.
 
     Args:
         is_local: the server's processes are on this machine, so that their processor time can be read.
+        console: PgBouncer's, None where there is none; it is closed by who opened it.
+        warn: told, once each, what cannot be looked at any more: a code, a sentence.
     """
 
-    def __init__(self, session: Session, *, is_local: bool) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: Session,
+        *,
+        is_local: bool,
+        watch: Watch | None = None,
+        console: Console | None = None,
+        warn: Callable[[str, str], None] = lambda _code, _text: None,
+    ) -> None:
+        self._session, self._console, self._warn = session, console, warn
+        self._interval_s = (watch or Watch()).interval_s
+        command = None if watch is None else watch.server_cmd
+        self._command = None if command is None else ServerCommand(command, limit_s=self._interval_s)
         self._processor = ServerProcessor(is_local=is_local)
-        self._counters: dict[str, Mapping[str, Any] | None] = {}
-        self._unseen: set[str] = set()  # views that are not there: not asked again
-        self.samples: list[Sample] = []
+        self._counters = Counters(session)
+        self._warned: set[str] = set()
+        self._samples: list[Sample] = []
+
+    def take(self) -> list[Sample]:
+        """The samples since the last time."""
+        taken, self._samples = self._samples, []
+        return taken
 
     async def look(self) -> Sample:
         """Take one sample; the first has no deltas. Raises: what the driver raises when the connection is lost."""
         began = now_ns()
-        activity = await rows(self._session, _ACTIVITY, PREFIX)
-        deltas: dict[str, Mapping[str, float | None] | None] = {}
-        for view, sql in COUNTERS.items():
-            found = None if view in self._unseen else await rows(self._session, sql)
-            if not found:
-                self._unseen.add(view)
-            now = found[0] if found else None
-            deltas[view] = delta(self._counters.get(view), now)
-            self._counters[view] = now
-        cpu = self._processor.used_since(self._session.get_server_pid())
-        took_ms = (now_ns() - began) / 1e6
-        ours, others = by_state(activity, ours=True), by_state(activity, ours=False)
-        sample = Sample(began, ours, others, by_wait(activity), deltas, cpu, took_ms)
-        self.samples.append(sample)
+        activity = await rows(self._session, ACTIVITY, PREFIX)
+        deltas = await self._counters.read()
+        pools = await self._pools()
+        cpu = self._cpu()
+        sample = Sample(
+            at_ns=began,
+            ours=by_state(activity, ours=True),
+            others=by_state(activity, ours=False),
+            waits=by_wait(activity),
+            deltas=deltas,
+            cpu=cpu,
+            took_ms=(now_ns() - began) / 1e6,
+            wait_events=by_event(activity),
+            pools=pools,
+        )
+        self._samples.append(sample)
         return sample
 
-    async def run(self, interval_s: float = 1.0, on_lost: Callable[[BaseException], None] = lambda _: None) -> None:
-        """Look every *interval_s* until cancelled, or until the connection is lost: then *on_lost* is told once."""
-        next_ns = now_ns()
-        while True:
-            try:
-                await self.look()
-            except CONNECT_ERRORS as error:
-                on_lost(error)
-                return
-            next_ns += round(interval_s * 1e9)
-            await asyncio.sleep(max(0.0, (next_ns - now_ns()) / 1e9))
+    async def run(self, on_sample: Callable[[Sample], None] = lambda _: None) -> None:
+        """Look at each interval until cancelled, or until the connection is lost, of which is warned."""
+        self._begin()
+        due_ns = now_ns()
+        try:
+            while True:
+                try:
+                    sample = await self.look()
+                except CONNECT_ERRORS as error:
+                    self._warn_once(
+                        "lifeline_lost", f"the connection that looks at the server was lost: {one_line(error)}"
+                    )
+                    return
+                on_sample(sample)
+                took_ns, interval_ns = round(sample.took_ms * 1e6), round(self._interval_s * 1e9)
+                due_ns = next_look(due_ns, now_ns(), took_ns=took_ns, interval_ns=interval_ns)
+                await asyncio.sleep((due_ns - now_ns()) / 1e9)
+        finally:
+            if self._command is not None:
+                await self._command.stop()
+
+    def _begin(self) -> None:
+        """What rose while nobody looked belongs to no look."""
+        self._counters.forget()
+        self._processor.forget()
+
+    def _cpu(self) -> float | None:
+        if self._command is None:
+            return self._processor.used_since(self._session.get_server_pid())
+        cpu = None
+        try:
+            cpu = self._command.take()
+        except NoReading as reason:
+            self._warn_once("server_cmd", f"the processors of the server are not known: --server-cmd {reason}")
+        except OSError as error:
+            self._warn_once("server_cmd", f"the processors of the server are not known: {one_line(error)}")
+        self._command.begin()
+        return cpu
+
+    async def _pools(self) -> list[PoolerPool] | None:
+        if self._console is None:
+            return None
+        try:
+            return await self._console.pools()
+        except CONNECT_ERRORS as error:
+            self._console = None
+            self._warn_once("console_lost", f"the pools of PgBouncer cannot be seen any more: {one_line(error)}")
+            return None
+
+    def _warn_once(self, code: str, text: str) -> None:
+        if code not in self._warned:
+            self._warned.add(code)
+            self._warn(code, text)

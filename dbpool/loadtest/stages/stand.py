@@ -16,7 +16,10 @@ from dbpool.loadtest.pointjson import point_json, second_json, timeline_json
 from dbpool.loadtest.recording.tally import Tally
 from dbpool.loadtest.samplejson import sample_json
 from dbpool.loadtest.server.connecting import Session, application_name
+from dbpool.loadtest.server.console import Console
 from dbpool.loadtest.server.limits import Limits
+from dbpool.loadtest.server.sampler import Sampler
+from dbpool.loadtest.server.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Stand:
     Args:
         lifeline: the connection that was there first; nobody else uses it while a point is measured.
         load: what points have in common: times, time-out, latency limit.
+        watch: what is looked at besides the server, and how often; *console* is PgBouncer's, None where there is none.
     """
 
     def __init__(
@@ -46,12 +50,15 @@ class Stand:
         workers: int,
         run: Run,
         events: Events,
+        watch: Watch | None = None,
+        console: Console | None = None,
     ) -> None:
         self.dsn, self.lifeline, self.limits = dsn, lifeline, limits
         self.driver, self.load, self.run, self.events = driver, load, run, events
         self.workers = workers
         self.is_stopped = False
         self.measured: list[Measured] = []
+        self._sampler = Sampler(lifeline, is_local=limits.is_local, watch=watch, console=console, warn=run.warn)
         self._measuring = self._with_workers()
 
     @property
@@ -108,7 +115,7 @@ class Stand:
         self.run.events.append({name: value for name, value in event.items() if name != "type"})
 
     def _with_workers(self) -> Measuring:
-        measuring = Measuring(self.workload, self.workers, lifeline=self.lifeline, is_local=self.limits.is_local)
+        measuring = Measuring(self.workload, self.workers, sampler=self._sampler)
         if self.is_stopped:
             measuring.stop()
         return measuring

@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from dbpool.errors import SettingsError
+from dbpool.loadtest.samplejson import sample_json
+from dbpool.loadtest.server.activity import by_event, by_state, by_wait
 from dbpool.loadtest.server.connecting import PREFIX, Session, application_name, close, connect, lifeline
+from dbpool.loadtest.server.counters import delta
 from dbpool.loadtest.server.processor import ServerProcessor
-from dbpool.loadtest.server.sampler import Sampler, by_state, by_wait, delta
+from dbpool.loadtest.server.sampler import Sample, Sampler, next_look
+from dbpool.loadtest.server.watch import Watch
 from tests.support.databases import Database
 from tests.support.pools import Witness, role_in, witness_of
 
@@ -36,6 +41,8 @@ async def test_sessions_count_by_whose_they_are_and_what_they_wait_for(database:
     assert sample.others["idle"] >= 1
     assert sample.waits is not None
     assert sample.waits["Lock"] >= 1
+    assert sample.wait_events is not None
+    assert sample.wait_events["Lock:advisory"] >= 1
     assert sample.cpu is None
     assert sample.took_ms > 0
 
@@ -62,13 +69,69 @@ async def test_a_view_that_is_not_there_is_unknown_not_zero(session: Session) ->
 
 
 async def test_a_lost_connection_is_told_and_ends_the_sampling(database: Database, session: Session) -> None:
-    lost: list[BaseException] = []
-    sampler = Sampler(session, is_local=False)
-    running = asyncio.create_task(sampler.run(0.01, lost.append))
+    told: list[tuple[str, str]] = []
+    sampler = Sampler(session, is_local=False, watch=Watch(0.2), warn=lambda code, text: told.append((code, text)))
+    running = asyncio.create_task(sampler.run())
     async with witness_of(database) as witness:
         await witness.terminate(*await _pids(witness))
     await asyncio.wait_for(running, 10)
-    assert len(lost) == 1
+    assert [code for code, _ in told] == ["lifeline_lost"]
+
+
+async def test_each_point_has_its_own_looks_and_the_first_has_no_deltas(session: Session) -> None:
+    sampler = Sampler(session, is_local=False, watch=Watch(0.2))
+    for _ in range(2):
+        seen: list[Sample] = []
+        enough = asyncio.Event()
+
+        def take(sample: Sample, seen: list[Sample] = seen, enough: asyncio.Event = enough) -> None:
+            seen.append(sample)
+            if len(seen) == 2:
+                enough.set()
+
+        running = asyncio.create_task(sampler.run(take))
+        await asyncio.wait_for(enough.wait(), 10)
+        running.cancel()
+        await asyncio.wait([running])
+        assert sampler.take() == seen
+        assert [sample.deltas["database"] is None for sample in seen] == [True, False]
+        assert seen[1].at_ns - seen[0].at_ns >= 190_000_000
+
+
+@pytest.mark.parametrize(
+    ("ended", "took", "expected"),
+    [
+        (5, 5, 1000),
+        (1001, 10, 2000),  # ended on the beat after
+        (400, 400, 1000),
+        (600, 600, 2000),  # which leaves a pause of 1400, not of 400
+        (5600, 5600, 12000),
+    ],
+)
+def test_looking_that_takes_long_is_done_less_often(ended: int, took: int, expected: int) -> None:
+    assert next_look(0, ended, took_ns=took, interval_ns=1000) == expected
+
+
+@pytest.mark.parametrize("interval_s", [0.1, 61.0, float("nan")])
+def test_an_interval_out_of_range_is_refused(interval_s: float) -> None:
+    with pytest.raises(SettingsError, match=r"0\.2 to 60"):
+        Watch(interval_s)
+
+
+def test_addresses_and_commands_are_in_no_message() -> None:
+    assert "secret" not in repr(Watch(pgbouncer_admin="postgresql://a:secret@h/pgbouncer", server_cmd="secret"))
+
+
+async def test_a_sample_stands_in_json_with_null_for_what_was_not_seen(session: Session) -> None:
+    sampler = Sampler(session, is_local=False)
+    await sampler.look()
+    line = sample_json(await sampler.look())
+    assert list(line) == ["ours", "others", "waits", "wait_events", "cpu", "commits", "took_ms", "pools"]
+    assert (line["cpu"], line["pools"]) == (None, None)
+    assert line["commits"] >= 0
+    assert line["took_ms"] > 0
+    unseen = sample_json(Sample(0, None, None, None, {}, None, 1.0))
+    assert [value for name, value in unseen.items() if name != "took_ms"] == [None] * 7
 
 
 async def _pids(witness: Witness) -> list[int]:
@@ -90,17 +153,21 @@ async def test_an_ordinary_role_sees_what_it_may(database: Database) -> None:
 def test_states_and_waits_of_what_could_not_be_seen_are_unknown() -> None:
     assert by_state(None, ours=True) is None
     assert by_wait(None) is None
+    assert by_event(None) is None
 
 
 def test_an_active_session_that_waits_for_nothing_computes() -> None:
     activity: list[dict[str, object]] = [
-        {"is_ours": True, "state": "active", "wait_class": None, "sessions": 2},
-        {"is_ours": False, "state": "active", "wait_class": "IO", "sessions": 1},
-        {"is_ours": True, "state": "idle", "wait_class": "Client", "sessions": 5},
-        {"is_ours": None, "state": "idle", "wait_class": None, "sessions": 1},
+        {"is_ours": True, "state": "active", "wait_class": None, "wait_event": None, "sessions": 2},
+        {"is_ours": False, "state": "active", "wait_class": "IO", "wait_event": "WalSync", "sessions": 1},
+        {"is_ours": True, "state": "active", "wait_class": "IO", "wait_event": "WalSync", "sessions": 3},
+        {"is_ours": True, "state": "active", "wait_class": "IO", "wait_event": "DataFileRead", "sessions": 1},
+        {"is_ours": True, "state": "idle", "wait_class": "Client", "wait_event": "ClientRead", "sessions": 5},
+        {"is_ours": None, "state": "idle", "wait_class": None, "wait_event": None, "sessions": 1},
     ]
-    assert by_wait(activity) == {"CPU": 2, "IO": 1}
-    assert by_state(activity, ours=True) == {"active": 2, "idle": 5}
+    assert by_wait(activity) == {"CPU": 2, "IO": 5}
+    assert by_event(activity) == {"IO:WalSync": 4, "IO:DataFileRead": 1}
+    assert by_state(activity, ours=True) == {"active": 6, "idle": 5}
     assert by_state(activity, ours=False) == {"active": 1, "idle": 1}
 
 
