@@ -19,6 +19,7 @@ from dbpool.loadtest.load import Workload
 from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.limitsjson import limits_json
 from dbpool.loadtest.server.opening import Found
+from dbpool.loadtest.server.pooler import PoolerLimits
 
 SCHEMA: Final = "dbpool.loadtest/1"
 
@@ -46,6 +47,7 @@ class Run:
     status: str = "running"
     exit_code: int = 0
     found: Found | None = None
+    pooler: PoolerLimits | None = None
     calibration: dict[str, float | None] = field(default_factory=dict)
     points: list[dict[str, Any]] = field(default_factory=list)
     timeline: list[dict[str, Any]] = field(default_factory=list)
@@ -95,7 +97,7 @@ class Run:
                 "cores": self.cores,
                 "settings": self.server_settings,
             },
-            "limits": limits_json(self.limits, self.found),
+            "limits": limits_json(self.limits, self.found, self.pooler),
             "workload": {
                 "scripts": [
                     {

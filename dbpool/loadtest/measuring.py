@@ -22,6 +22,7 @@ class Measuring:
     Args:
         sampler: looks at the server meanwhile; None: nobody does.
         on_sample: gets each look at once, also those before the window of a point begins.
+        is_local: the server is on this machine.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class Measuring:
         *,
         sampler: Sampler | None,
         on_sample: Callable[[Sample], None] = lambda _: None,
+        is_local: bool = False,
     ) -> None:
-        self._workload, self._workers = workload, workers
+        self._workload, self._workers, self._is_local = workload, workers, is_local
         self._sampler, self._on_sample = sampler, on_sample
         self._fleet: Fleet | None = None
         self.is_stopped = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from errno import EADDRNOTAVAIL, ECONNREFUSED, EMFILE, ENFILE
+from errno import EADDRNOTAVAIL, ECONNREFUSED, EMFILE, ENFILE, ENOENT
 from typing import Final
 
 
@@ -96,6 +96,7 @@ _ERRNOS: Final = {
     ENFILE: Refusal.CLIENT_FILES,
     EADDRNOTAVAIL: Refusal.CLIENT_PORTS,
     ECONNREFUSED: Refusal.NOT_LISTENING,
+    ENOENT: Refusal.NOT_LISTENING,  # there is no such unix socket
 }
 _POOLER_SQLSTATES: Final = ("08P01", "53300", "57014")
 _DENIED: Final = ("28", "3D")

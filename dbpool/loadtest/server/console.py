@@ -62,19 +62,20 @@ class Console:
 
 def pool_of(row: TextRow) -> PoolerPool:
     """From a row of ``SHOW POOLS``."""
-    seconds, microseconds = _number(row, "maxwait"), _number(row, "maxwait_us")
+    seconds, microseconds = number_in(row, "maxwait"), number_in(row, "maxwait_us")
     return PoolerPool(
         database=row["database"] or "",
         user=row["user"] or "",
-        cl_active=_number(row, "cl_active"),
-        cl_waiting=_number(row, "cl_waiting"),
-        sv_active=_number(row, "sv_active"),
-        sv_idle=_number(row, "sv_idle"),
+        cl_active=number_in(row, "cl_active"),
+        cl_waiting=number_in(row, "cl_waiting"),
+        sv_active=number_in(row, "sv_active"),
+        sv_idle=number_in(row, "sv_idle"),
         maxwait_ms=None if seconds is None else seconds * 1000 + (microseconds or 0) / 1000,
     )
 
 
-def _number(row: TextRow, name: str) -> int | None:
+def number_in(row: TextRow, name: str) -> int | None:
+    """A whole number; None where this version has no such column, or no value in it."""
     text = row.get(name)
     return None if text is None else int(text)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from dbpool.core.loadtest.budget import Slots
 from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.opening import Found
+from dbpool.loadtest.server.pooler import PoolerLimits
 
 
-def limits_json(limits: Limits, found: Found | None) -> dict[str, Any]:
+def limits_json(limits: Limits, found: Found | None, pooler: PoolerLimits | None = None) -> dict[str, Any]:
     """The entry ``limits`` of a run's document."""
     return {
         "max_connections": limits.max_connections,
@@ -36,24 +38,15 @@ def limits_json(limits: Limits, found: Found | None) -> dict[str, Any]:
             "slot_reuse_ms": found.slot_reuse_ms,
             "lifeline_ms": [round(took, 3) for took in found.lifeline_ms],
             "is_clean": found.is_clean,
+            "backend_memory_mb": found.memory_mb,
         },
+        "pooler": None if pooler is None else asdict(pooler),
     }
 
 
 def slots_of(limits: Mapping[str, Any]) -> Slots:
     """The budget that the entry ``limits`` of a document tells."""
-    if limits["is_superuser"]:  # neither limits nor reserves bind a superuser
-        return Slots(limits["max_connections"], others=limits["others"])
-
-    def bound(name: str, counted: str) -> int | None:
-        # of the others only some count against this limit
-        return None if limits[name] is None else limits[name] - limits[counted] + limits["others"]
-
-    return Slots(
-        limits["max_connections"],
-        limits["superuser_reserved"],
-        limits["reserved"],
-        bound("role_limit", "others_of_role"),
-        bound("database_limit", "others_of_database"),
-        limits["others"],
-    )
+    binding = ("max_connections", "others")
+    if not limits["is_superuser"]:  # whom neither limits nor reserves bind
+        binding = tuple(field.name for field in fields(Slots))
+    return Slots(**{name: limits[name] for name in binding})

@@ -13,6 +13,7 @@ from dbpool.loadtest.drivers.failures import evidence_of, refusal_by
 from dbpool.loadtest.drivers.protocol import now_ns
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, Session, application_name, close, connect, ensure_gone
 from dbpool.loadtest.server.limits import Limits
+from dbpool.loadtest.server.memory import private_memory_mb
 
 REUSE_S: Final = 5.0  # how long a slot may take to be free again before we give up
 LIFELINE_EVERY: Final = 10  # connections
@@ -30,6 +31,8 @@ class Found:
         slot_reuse_ms: from the end of one session until another got in; None: not refused, or not in time.
         lifeline_ms: how long a query took meanwhile on the connection that was there before, in order.
         is_clean: every session that was opened has left.
+        memory_mb: what a backend that did nothing yet has to itself; None: the server is elsewhere, or does not let us
+            see.
     """
 
     reached: int
@@ -40,6 +43,7 @@ class Found:
     slot_reuse_ms: float | None
     lifeline_ms: tuple[float, ...]
     is_clean: bool
+    memory_mb: float | None = None
 
     @property
     def words(self) -> str:
@@ -75,6 +79,7 @@ async def open_to_limit(
     lifeline_ms: list[float] = []
     error: BaseException | None = None
     reuse_ms: float | None = None
+    memory_mb: float | None = None
     try:
         for number in count(1):
             if is_stopped() or (most is not None and number > most):
@@ -89,19 +94,27 @@ async def open_to_limit(
             on_opened(number)
             if number % LIFELINE_EVERY == 1:
                 lifeline_ms.append(await _ask(lifeline))
+        if limits.is_local:
+            memory_mb = private_memory_mb([session.get_server_pid() for session in held])
         if error is not None and held:
             reuse_ms = await _reuse(dsn, name, held)
     finally:
         await _close_all(held)
     reached = len(connect_ms) + 1
     is_clean = limits.is_pooled or await ensure_gone(lifeline, name)  # a pooler keeps what it has opened
-    if error is None:
-        return Found(reached, None, None, None, tuple(connect_ms), None, tuple(lifeline_ms), is_clean)
-    evidence = evidence_of(error)
-    refusal = refusal_by(error, role=limits.role, database=limits.database)
-    label = label_of(evidence, refusal)
-    times = tuple(connect_ms), reuse_ms, tuple(lifeline_ms)
-    return Found(reached, refusal, label, evidence.sqlstate, *times, is_clean)
+    evidence = None if error is None else evidence_of(error)
+    refusal = None if error is None else refusal_by(error, role=limits.role, database=limits.database)
+    return Found(
+        reached=reached,
+        refusal=refusal,
+        label=None if evidence is None or refusal is None else label_of(evidence, refusal),
+        sqlstate=None if evidence is None else evidence.sqlstate,
+        connect_ms=tuple(connect_ms),
+        slot_reuse_ms=reuse_ms,
+        lifeline_ms=tuple(lifeline_ms),
+        is_clean=is_clean,
+        memory_mb=memory_mb,
+    )
 
 
 async def _ask(session: Session) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-_NAMES: Final = ("postgres", "postmaster")
+NAMES: Final = ("postgres", "postmaster")  # of a server's processes
 
 
 class ServerProcessor:
@@ -50,7 +50,7 @@ class ServerProcessor:
         try:
             backend = psutil.Process(backend_pid)
             server = backend.parent()
-            if server is None or not any(name in backend.name() for name in _NAMES):
+            if server is None or not any(name in backend.name() for name in NAMES):
                 return None
             processes = [server, *server.children()]
         except (psutil.Error, ValueError):  # a pooler makes process ids up, negative ones too

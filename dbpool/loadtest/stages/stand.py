@@ -18,7 +18,7 @@ from dbpool.loadtest.samplejson import sample_json
 from dbpool.loadtest.server.connecting import Session, application_name
 from dbpool.loadtest.server.console import Console
 from dbpool.loadtest.server.limits import Limits
-from dbpool.loadtest.server.sampler import Sampler
+from dbpool.loadtest.server.sampler import Sample, Sampler
 from dbpool.loadtest.server.watch import Watch
 
 
@@ -115,7 +115,13 @@ class Stand:
         self.run.events.append({name: value for name, value in event.items() if name != "type"})
 
     def _with_workers(self) -> Measuring:
-        measuring = Measuring(self.workload, self.workers, sampler=self._sampler)
+        measuring = Measuring(
+            self.workload,
+            self.workers,
+            sampler=self._sampler,
+            on_sample=self._looked,
+            is_local=self.limits.is_local,
+        )
         if self.is_stopped:
             measuring.stop()
         return measuring
@@ -137,15 +143,17 @@ class Stand:
         is_warmup = second < load.warmup_s
         self.events.tell("tick", stage=stage, second=second, is_warmup=is_warmup, **second_json(tally.second()))
 
+    def _looked(self, sample: Sample) -> None:
+        at_s = self.events.seconds_at(sample.at_ns)
+        line = {"point": len(self.run.points), **sample_json(sample)}
+        self.run.samples.append({"t": at_s, **line})
+        self.events.tell("sample", at_s=at_s, **line)
+
     def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int) -> dict[str, Any]:
-        number, seconds_at = len(self.run.points), self.events.seconds_at
+        number, began_s = len(self.run.points), self.events.seconds_at(point.anchor_ns)
         entry = point_json(point, number=number, stage=stage, seed=self.workload.seed)
-        entry |= {"why": why, "repeat": repeat, "started_s": seconds_at(point.anchor_ns), "most_workers": self.workers}
-        samples = [{"t": seconds_at(each.at_ns), "point": number, **sample_json(each)} for each in point.samples]
+        entry |= {"why": why, "repeat": repeat, "started_s": began_s, "most_workers": self.workers}
         self.run.points.append(entry)
         self.run.timeline += [{"point": number, **line} for line in timeline_json(point)]
-        self.run.samples += samples
-        for sample in samples:
-            self.events.tell("sample", **sample)
         self.events.tell("point", **entry)
         return entry

@@ -91,6 +91,8 @@ def _found_rows(found: Found) -> list[tuple[str, str]]:
         rows.append(("connecting took", f"{median(found.connect_ms):.1f} ms (median), {max(found.connect_ms):.1f} ms"))
     if found.slot_reuse_ms is not None:
         rows.append(("a slot is free again after", f"{found.slot_reuse_ms:.1f} ms"))
+    if found.memory_mb is not None:
+        rows.append(("a backend has to itself", f"{found.memory_mb:.1f} MB"))
     if found.lifeline_ms:
         rows.append(("a query meanwhile took", f"up to {max(found.lifeline_ms):.1f} ms"))
     rows.append(("sessions left behind", "none" if found.is_clean else "some: look in pg_stat_activity"))

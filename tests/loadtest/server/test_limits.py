@@ -80,6 +80,7 @@ async def test_a_superuser_finds_max_connections(small: EmbeddedPostgres) -> Non
     assert len(found.connect_ms) == 9
     assert found.slot_reuse_ms is not None
     assert found.is_clean
+    assert found.memory_mb is None or 0.2 < found.memory_mb < 100
 
 
 async def test_an_ordinary_role_finds_the_reserved_slots(ordinary: str) -> None:
@@ -87,6 +88,14 @@ async def test_an_ordinary_role_finds_the_reserved_slots(ordinary: str) -> None:
     assert (limits.is_superuser, limits.usable) == (False, 5)
     assert (found.refusal, found.label, found.reached) == (Refusal.RESERVED, "53300.reserved", 5)
     assert "reserved" in found.words
+
+
+async def test_the_memory_of_backends_elsewhere_is_not_looked_for(small: EmbeddedPostgres) -> None:
+    session = await lifeline(small.dsn(), "run")
+    limits = replace(await read_limits(session), is_local=False)
+    found = await open_to_limit(small.dsn(), "run", session, limits, most=2)
+    await close(session)
+    assert found.memory_mb is None
 
 
 async def test_others_take_from_what_is_found(small: EmbeddedPostgres, ordinary: str) -> None:
@@ -142,6 +151,11 @@ async def test_a_server_that_is_not_there_is_a_sentence_without_the_password(dat
     assert "not-the-secret" not in str(caught.value)
 
 
+async def test_a_socket_that_is_not_there_is_where_nobody_listens() -> None:
+    with pytest.raises(Unreachable, match="not_listening"):
+        await lifeline("postgresql://someone@/none?host=/tmp/no-such-folder-of-sockets", "run")
+
+
 async def test_sessions_that_do_not_leave_are_ended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connecting, "PATIENCE_S", 0.05)
     session = await lifeline(database.dsn, "run")
@@ -189,6 +203,7 @@ async def test_the_limit_of_a_pooler_is_named(server: Server) -> None:
     async with pgbouncer(server.admin, max_client_conn=6) as dsn:
         limits, found = await probed(dsn)
     assert limits.is_pooled
+    assert found.memory_mb is None
     assert not limits.is_local
     assert (found.refusal, found.reached, found.is_clean) == (Refusal.POOLER_FULL, 6, True)
     assert "max_client_conn" in found.words
