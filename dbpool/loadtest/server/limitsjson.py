@@ -46,7 +46,7 @@ def limits_json(limits: Limits, found: Found | None, pooler: PoolerLimits | None
 
 def slots_of(limits: Mapping[str, Any]) -> Slots:
     """The budget that the entry ``limits`` of a document tells."""
-    binding = ("max_connections", "others")
+    binding: tuple[str, ...] = ("max_connections", "others")
     if not limits["is_superuser"]:  # whom neither limits nor reserves bind
         binding = tuple(field.name for field in fields(Slots))
     return Slots(**{name: limits[name] for name in binding})

@@ -144,10 +144,9 @@ class Stand:
         self.events.tell("tick", stage=stage, second=second, is_warmup=is_warmup, **second_json(tally.second()))
 
     def _looked(self, sample: Sample) -> None:
-        at_s = self.events.seconds_at(sample.at_ns)
-        line = {"point": len(self.run.points), **sample_json(sample)}
-        self.run.samples.append({"t": at_s, **line})
-        self.events.tell("sample", at_s=at_s, **line)
+        line = {"t": self.events.seconds_at(sample.at_ns), "point": len(self.run.points), **sample_json(sample)}
+        self.run.samples.append(line)
+        self.events.tell("sample", **line)
 
     def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int) -> dict[str, Any]:
         number, began_s = len(self.run.points), self.events.seconds_at(point.anchor_ns)
