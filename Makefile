@@ -61,7 +61,7 @@ check-types: ; @$(BIN)/mypy --no-error-summary
 check-layers: ; @out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 check-dependencies: ; @out=$$($(BIN)/deptry . 2>&1) || { echo "$$out"; exit 1; }
 check-tests: ; @$(PYTEST) -q tests/core tests/loop tests/loadtest/scripts \
-	tests/loadtest/recording tests/loadtest/points $(ARGS)
+	tests/loadtest/recording tests/loadtest/points tests/loadtest/reports $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@rm -f $@

@@ -83,7 +83,8 @@ class Simulated:
         point["counts"] |= {"late": round(tps * WINDOW_S * late), "skipped": round(over * 0.8)}
         point["counts"] |= {"dropped": round(over * 0.2), "timeout": round(over * 0.01)}
         point["rates"] |= {"late": late, "dropped": round(over * 0.2) / point["counts"]["due"]}
-        return point | {"offered_rate": offered, "arrival": "poisson", "max_in_flight": 1000}
+        point |= {"offered_rate": offered, "arrival": "poisson", "max_in_flight": 1000}
+        return point
 
     def _point(
         self, stage: str, why: str | None, size: int, due: float, tps: float, service_ms: float, wait_ms: float
@@ -116,10 +117,10 @@ class Simulated:
             "gate_wait_ms": durations(n, max(wait_ms, 0.004), 0.5),
             "acquire_ms": durations(n, 0.021, 0.4),
             "release_ms": durations(n, 0.034, 0.4),
-            "server": None,
             "lag_ms": durations(n, 0.3, 0.5) if stage in {"overload", "recovery"} else None,
             "counts": {"due": round(due * WINDOW_S), "ok": round(n), "late": None, "skipped": None, "dropped": None},
             "rates": {"error": 0.0, "late": None, "dropped": None, "timeout": 0.0},
+            "server": None,
             "generator": {
                 "cpu": 0.94 if bound else min(0.85, tps / 11_000),
                 "in_flight": size * 0.98,
@@ -159,6 +160,7 @@ class Simulated:
                     "timeouts": 0,
                     "dropped": 0,
                     "skipped": 0,
+                    "late": 0,
                 }
             )
             self.sample(point["id"], point["pool_size"], self.now + second)

@@ -1,0 +1,1 @@
+"""The form of a run's document, published as JSON Schema."""

@@ -1,0 +1,40 @@
+"""What the commands print with --json is what the published schema says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from dbpool.loadtest.schema.checking import flaw_of
+from dbpool.loadtest.schema.published import document_schema
+from tests.cli.test_loadtest import QUICK, run
+from tests.support.databases import Database
+
+CLOSED = (*QUICK, "-j", "2", "--driver", "dbpool", "--driver", "noop", "--driver", "asyncpg-connect")
+OPEN = ("-T", "1.2", "--warmup", "0", "-R", "200", "-L", "1", "--max-inflight", "5", "--timeout", "3")
+FAILING = ("-T", "0.2", "--warmup", "0", "-c", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "code"),
+    [
+        (CLOSED, "select 1", 0),
+        ((*OPEN, "--threshold", "response_ms:p(99)<1", "--threshold", "dropped_rate<0"), "select pg_sleep(0.002)", 3),
+        (FAILING, "select 1 / 0", 1),
+    ],
+    ids=["closed", "open", "failing"],
+)
+async def test_a_bench_is_a_document(
+    database: Database, tmp_path: Path, words: tuple[str, ...], text: str, code: int
+) -> None:
+    script = tmp_path / "script.sql"
+    script.write_text(text)
+    returned, out, err = await run("bench", *words, "-f", str(script), "--json", dsn=database.dsn)
+    assert returned == code, err
+    document = json.loads(out)
+    errors = Draft202012Validator(document_schema()).iter_errors(document)
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+    assert flaw_of(document) is None
