@@ -1,0 +1,1 @@
+"""A run's document, shown to people."""

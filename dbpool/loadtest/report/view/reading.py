@@ -1,0 +1,101 @@
+"""Points of a document, taken together by what was measured."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+from dbpool.core import hdr
+from dbpool.core.histogram import Histogram, is_enough, merged
+
+Json: TypeAlias = Mapping[str, Any]
+
+PERCENTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+PERCENTILE_NAMES: Final = {"p50": "p50", "p95": "p95", "p99": "p99", "p99_9": "p99.9"}
+NS_PER_MS: Final = 1e6
+
+
+def at(document: Json | None, *path: str) -> Any:  # noqa: ANN401 - as JSON has it
+    """What stands there; None where any of *path* is missing or unknown."""
+    found: Any = document
+    for name in path:
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(name)
+    return found
+
+
+def points_of(document: Json, *stages: str) -> list[Json]:
+    """The points of *stages*, or all."""
+    return [point for point in document.get("points") or [] if not stages or point.get("stage") in stages]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """All points of one kind, as the repeats of one size."""
+
+    size: int
+    points: Sequence[Json]
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the generator, not the server, was at its limit in one of them."""
+        return any(at(point, "generator", "bound") for point in self.points)
+
+    @cached_property
+    def tps(self) -> float | None:
+        """The mean of the repeats."""
+        known = [value for point in self.points if (value := at(point, "tps", "mean")) is not None]
+        return sum(known) / len(known) if known else None
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """From the lowest end of the repeats' intervals to the highest."""
+        known = [ends for point in self.points if (ends := at(point, "tps", "ci95")) is not None]
+        return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+    def percentiles(self, series: str) -> dict[str, float | None]:
+        """Of all repeats together, in ms: percentiles are never averaged."""
+        found = [durations for point in self.points if (durations := point.get(series)) is not None]
+        if len(found) > 1 and (together := histogram_of(self.points, series)) is not None:
+            values = together.quantiles(PERCENTILES.values())
+            return {
+                name: None if value is None else value / NS_PER_MS
+                for name, value in zip(PERCENTILES, values, strict=True)
+            }
+        return {name: found[0].get(name) if found else None for name in PERCENTILES}
+
+    def mean_ms(self, series: str) -> float | None:
+        """Of all transactions of all repeats."""
+        found = [durations for point in self.points if (durations := point.get(series)) is not None]
+        n = sum(durations["n"] for durations in found)
+        return sum(durations["mean"] * durations["n"] for durations in found) / n if n else None
+
+
+def by_size(points: Iterable[Json]) -> list[Repeats]:
+    """Points with a pool, by its size."""
+    sizes: defaultdict[int, list[Json]] = defaultdict(list)
+    for point in points:
+        if point.get("pool_size") is not None:
+            sizes[point["pool_size"]].append(point)
+    return [Repeats(size, sizes[size]) for size in sorted(sizes)]
+
+
+def histogram_of(points: Iterable[Json], series: str) -> Histogram | None:
+    """All their durations together; None where a histogram is missing or cannot be read."""
+    texts = [at(point, series, "hdr") for point in points if point.get(series) is not None]
+    try:
+        return merged(hdr.decode(text) for text in texts) if texts and all(texts) else None
+    except ValueError:
+        return None
+
+
+def spectrum_of(histogram: Histogram, shares: Sequence[float]) -> list[float | None]:
+    """The quantiles in ms at *shares*, as far as there are enough values for them."""
+    known = [share for share in shares if is_enough(histogram.n, share)]
+    values = histogram.quantiles(known)
+    found = [None if value is None else value / NS_PER_MS for value in values]
+    return [*found, *[None] * (len(shares) - len(known))]

@@ -1,0 +1,62 @@
+"""The commands of ``dbpool loadtest`` that read saved runs: arguments in, exit code out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from dbpool.core.loadtest.thresholds import share_of
+from dbpool.tool.loadtest import options as of
+from dbpool.tool.loadtest.values import Parsed
+from dbpool.tool.needs import sentence_about_missing
+
+if TYPE_CHECKING:
+    from dbpool.tool.running import Stop
+
+_RUN = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("baseline", type=_RUN, metavar="A.json")
+@click.argument("others", type=_RUN, nargs=-1, required=True, metavar="B.json...")
+@click.option(
+    "--max-regression",
+    metavar="SHARE",
+    type=Parsed("share", share_of),
+    default=0.05,
+    show_default="5%",
+    help="How much worse than A.json may be.",
+)
+@click.option("--allow-mismatch", is_flag=True, help="Compare runs that differ in workload, scale, server or sharding.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, as for a comment on a pull request.")
+@of.as_json
+def compare(*, baseline: Path, others: tuple[Path, ...], **options: Any) -> NoReturn:  # noqa: ANN401 - as above
+    """Compare saved runs with the first one: what is better, worse, or not shown to differ.
+
+    Loads that both runs have are compared by the means of their repeats (Welch's test); verdicts hold for all of them
+    together. Measure each load three times in each run: of single runs throughput alone can be judged, and roughly.
+
+    \b
+    Example:  dbpool loadtest compare main.json branch.json --max-regression 5%
+    Exit codes: 0 done, 2 usage, or the runs do not compare, 4 a figure is shown to be worse by more than is allowed.
+    """
+    from dbpool.tool.loadtest.comparing import ComparePlan, run
+
+    if options["as_json"] and options["as_markdown"]:
+        raise click.UsageError("--json and --markdown are two forms of the same: give one of them")
+    plan = ComparePlan(files=(baseline, *others), **options)
+    _run("compare", lambda stop: run(plan, stop))
+
+
+def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
+    if sentence := sentence_about_missing("rich"):
+        raise click.ClickException(sentence)
+    from dbpool.tool.running import run
+
+    run(f"loadtest {command}", work)
+
+
+COMMANDS = (compare,)
