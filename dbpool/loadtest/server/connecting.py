@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -77,6 +78,16 @@ async def close(session: Session) -> None:
         await session.close(timeout=CLOSE_S)
     except CONNECT_ERRORS:
         session.terminate()
+
+
+async def close_all(sessions: Sequence[Session]) -> None:
+    """Close them together; what does not go by itself is cut off, also when this is cancelled."""
+    try:
+        await asyncio.gather(*(close(session) for session in sessions))
+    finally:
+        for session in sessions:
+            if not session.is_closed():
+                session.terminate()
 
 
 async def rows(session: Session, sql: str, *args: Any) -> list[dict[str, Any]] | None:  # noqa: ANN401 - as the columns

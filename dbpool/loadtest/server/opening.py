@@ -11,7 +11,15 @@ from typing import Final
 from dbpool.core.loadtest.refusals import LIMITS, Refusal, label_of
 from dbpool.loadtest.drivers.failures import evidence_of, refusal_by
 from dbpool.loadtest.drivers.protocol import now_ns
-from dbpool.loadtest.server.connecting import CONNECT_ERRORS, Session, application_name, close, connect, ensure_gone
+from dbpool.loadtest.server.connecting import (
+    CONNECT_ERRORS,
+    Session,
+    application_name,
+    close,
+    close_all,
+    connect,
+    ensure_gone,
+)
 from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.memory import private_memory_mb
 
@@ -99,7 +107,7 @@ async def open_to_limit(
         if error is not None and held:
             reuse_ms = await _reuse(dsn, name, held)
     finally:
-        await _close_all(held)
+        await close_all(held)
     reached = len(connect_ms) + 1
     is_clean = limits.is_pooled or await ensure_gone(lifeline, name)  # a pooler keeps what it has opened
     evidence = None if error is None else evidence_of(error)
@@ -135,13 +143,3 @@ async def _reuse(dsn: str, name: str, held: list[Session]) -> float | None:
             continue
         return (now_ns() - began) / 1e6
     return None
-
-
-async def _close_all(held: list[Session]) -> None:
-    """Close them together; what does not go by itself is cut off, also when this is cancelled."""
-    try:
-        await asyncio.gather(*(close(session) for session in held))
-    finally:
-        for session in held:
-            if not session.is_closed():
-                session.terminate()
