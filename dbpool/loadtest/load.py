@@ -70,19 +70,23 @@ class Load:
     """How many transactions, and when: *clients* that go one after the other, or *stages* of arrivals a second.
 
     Args:
-        stages: arrivals of the window; empty: the load is closed. During the warm-up the first level holds.
+        stages: arrivals of the window; empty: the load is closed.
+        warmup_rate: arrivals a second during the warm-up; None: the first level of the stages.
         max_in_flight: arrivals beyond it are dropped.
-        limit_s: a longer response is late; an arrival already later than that is skipped.
+        limit_s: a longer response is late.
+        skip_after_s: an arrival that had to wait for its connection for longer is skipped; None: ``limit_s``.
         drain_s: how long what is under way at the end may go on.
     """
 
     clients: int = 1
     stages: tuple[Stage, ...] = ()
+    warmup_rate: float | None = None
     arrival: Arrival = Arrival.POISSON
     warmup_s: float = 3.0
     time_s: float = 10.0
     timeout_s: float = TIMEOUT_S
     limit_s: float | None = None
+    skip_after_s: float | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     drain_s: float = 10.0
 
@@ -104,12 +108,17 @@ class Load:
         return None if self.limit_s is None else round(self.limit_s * SECOND_NS)
 
     @property
+    def skip_after_ns(self) -> int | None:
+        after_s = self.limit_s if self.skip_after_s is None else self.skip_after_s
+        return None if after_s is None else round(after_s * SECOND_NS)
+
+    @property
     def whole(self) -> tuple[Stage, ...]:
         """The stages, behind that of the warm-up."""
         if not self.stages or not self.warmup_s:
             return self.stages
-        first = self.stages[0].start
-        return (Stage(self.warmup_s, first, first), *self.stages)
+        level = self.stages[0].start if self.warmup_rate is None else self.warmup_rate
+        return (Stage(self.warmup_s, level, level), *self.stages)
 
     @property
     def most_clients(self) -> int:
@@ -137,6 +146,7 @@ def shares_of(target: Target, load: Load, workload: Workload, workers: int) -> l
     pooled = target.driver not in (DriverName.ASYNCPG_CONNECT, DriverName.NOOP)
     workers = max(1, min([workers, load.most_clients, *([target.connections] if pooled else [])]))
     stages = tuple(shared(load.stages, workers))
+    warmup_rate = None if load.warmup_rate is None else load.warmup_rate / workers
     shares, first = [], 0
     for number in range(workers):
 
@@ -145,7 +155,11 @@ def shares_of(target: Target, load: Load, workload: Workload, workers: int) -> l
 
         gate = None if target.gate is None else max(1, part(target.gate))
         own = replace(
-            load, clients=part(load.clients) or 1, stages=stages, max_in_flight=max(1, part(load.max_in_flight))
+            load,
+            clients=part(load.clients) or 1,
+            stages=stages,
+            warmup_rate=warmup_rate,
+            max_in_flight=max(1, part(load.max_in_flight)),
         )
         own_target = replace(target, connections=max(1, part(target.connections)), gate=gate)
         shares.append(Share(own_target, own, workload, number, workers, first))

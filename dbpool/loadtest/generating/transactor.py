@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dbpool.errors import SettingsError
 from dbpool.loadtest.drivers.failures import label_of_error
-from dbpool.loadtest.drivers.protocol import Driver, now_ns
+from dbpool.loadtest.drivers.protocol import Body, Connection, Driver, now_ns
 from dbpool.loadtest.generating.items import Item
 from dbpool.loadtest.load import Load
 from dbpool.loadtest.recording.recorder import Recorder
@@ -16,6 +16,10 @@ from dbpool.loadtest.scripts.client import Client
 from dbpool.loadtest.scripts.mix import Mix
 from dbpool.loadtest.scripts.prng import Prng
 from dbpool.loadtest.scripts.problems import ScriptError
+
+
+class TooLate(Exception):
+    """A transaction got its connection when it was of no more use."""
 
 
 class Transactor:
@@ -29,7 +33,7 @@ class Transactor:
     ) -> None:
         self._driver, self._items, self._mix, self._chooser = driver, items, mix, chooser
         self._recorder = recorder
-        self._timeout_s, self._timeout_ns, self._limit_ns = load.timeout_s, load.timeout_ns, load.limit_ns
+        self._timeout_s, self._timeout_ns, self._skip_after_ns = load.timeout_s, load.timeout_ns, load.skip_after_ns
         self.in_flight = 0
         self.fatal: Exception | None = None
 
@@ -48,13 +52,18 @@ class Transactor:
         start = now_ns()
         if due is None:
             due = start
-        elif self._limit_ns is not None and start - due > self._limit_ns:
-            self._recorder.left_out(due, Outcome.SKIPPED)
-            return False
+        elif self._skip_after_ns is not None:
+            if start - due > self._skip_after_ns:
+                self._recorder.left_out(due, Outcome.SKIPPED)
+                return False
+            body = _unless_late(body, due + self._skip_after_ns)
         self.in_flight += 1
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
                 stamps = await self._driver.run(body, start)
+        except TooLate:
+            self._recorder.left_out(due, Outcome.SKIPPED)
+            return False
         except (ScriptError, SettingsError) as error:
             self.fatal = error
             return False
@@ -72,3 +81,14 @@ class Transactor:
     def drop(self, due: int) -> None:
         """Leave one out because too many are in flight."""
         self._recorder.left_out(due, Outcome.DROPPED)
+
+
+def _unless_late(body: Body, latest: int) -> Body:
+    """*body*, which is not begun after that monotonic ns: what waits in line for a connection is no use to anybody."""
+
+    async def begin(connection: Connection) -> None:
+        if now_ns() > latest:
+            raise TooLate
+        await body(connection)
+
+    return begin

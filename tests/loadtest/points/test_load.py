@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,13 @@ def test_workers_together_do_exactly_the_load(connections: int, clients: int, wo
 def test_the_warm_up_of_an_open_load_has_the_first_level() -> None:
     load = Load(stages=(Stage(3.0, 100.0, 50.0),), warmup_s=2.0)
     assert load.whole == (Stage(2.0, 100.0, 100.0), Stage(3.0, 100.0, 50.0))
+    assert replace(load, warmup_rate=400.0).whole[0] == Stage(2.0, 400.0, 400.0)
+
+
+def test_workers_share_the_rate_of_the_warm_up() -> None:
+    load = Load(stages=(Stage(3.0, 100.0, 50.0),), warmup_rate=400.0)
+    shares = shares_of(Target("postgresql://x", DriverName.DBPOOL, 2), load, WORKLOAD, 2)
+    assert [share.load.warmup_rate for share in shares] == [200.0, 200.0]
 
 
 def test_no_message_shows_the_address() -> None:

@@ -134,6 +134,19 @@ async def test_what_exceeds_the_cap_in_flight_is_dropped_and_stale_work_is_skipp
     assert total.due == total.counts[Outcome.SKIPPED] + total.counts[Outcome.OK]
 
 
+async def test_what_waited_too_long_for_its_connection_is_not_begun(seen: Database) -> None:
+    slow = script("with kept as (insert into seen values (1, 1)) select pg_sleep(0.05)")
+    for driver in (DriverName.DBPOOL, DriverName.ASYNCPG, DriverName.PSYCOPG_POOL):
+        load = replace(at_rate(100.0, replace(SHORT, warmup_s=0.0)), limit_s=10.0, skip_after_s=0.06)
+        total = (await loaded(seen.dsn, slow, load, connections=1, driver=driver)).total
+        assert total.counts[Outcome.SKIPPED] > total.counts[Outcome.OK] > 0, driver
+        assert total.due == total.counts[Outcome.SKIPPED] + total.counts[Outcome.OK]
+        assert not total.counts[Outcome.LATE]
+        async with witness_of(seen) as witness:
+            assert await witness.value("select count(*) from seen") == total.counts[Outcome.OK]
+            await witness.run("truncate seen")
+
+
 async def blocking(connection: object, client: Client) -> None:
     import time
 
