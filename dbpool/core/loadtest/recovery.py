@@ -1,0 +1,51 @@
+"""When things are back as they were."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Final
+
+from dbpool.core.histogram import Histogram, bounds_of
+
+SHARE: Final = 0.99
+HOLD: Final = 3  # good ones in a row, before it counts as back to stay: one alone may be luck
+
+
+def is_within(responses: Histogram, limit_ns: float, *, missed: int = 0, share: float = SHARE) -> bool | None:
+    """Whether the p99 of what was wanted is within *limit_ns*; None: nothing was wanted.
+
+    It needs no 1,000 values, as naming a p99 does: too many beyond the limit are too many of any number.
+
+    Args:
+        missed: of which there is no response: skipped, dropped, failed. They are beyond any limit.
+    """
+    wanted = responses.n + missed
+    if not wanted:
+        return None
+    buckets, counts = responses.columns()
+    upto = bisect_right(buckets, limit_ns, key=lambda bucket: bounds_of(bucket)[0])
+    return sum(counts[:upto]) >= share * wanted
+
+
+def back_from(are_good: Sequence[bool | None], hold: int = HOLD) -> int | None:
+    """The first of *are_good* from which on *hold* in a row are; those of which nothing is known count as the others.
+
+    Returns: its number; None: there is none, or the series ends too early to tell.
+    """
+    for first in range(len(are_good) - hold + 1):
+        if are_good[first] and False not in are_good[first : first + hold]:
+            return first
+    return None
+
+
+def level_from(values: Sequence[float], level: float, hold: int) -> int | None:
+    """The first of *values* that reaches *level*, with a mean of at least that over *hold* values from there on.
+
+    Returns: its number; None: there is none, or the series ends too early to tell.
+    """
+    for first in range(len(values) - hold + 1):
+        if values[first] >= level and fmean(values[first : first + hold]) >= level:
+            return first
+    return None
