@@ -211,7 +211,7 @@ class Connector:
         state = sqlstate(error)
         denied = state is not None and verdict(state) is Verdict.DENIED
         self._outage.failed(started, now, denied=denied, chance=random.random())
-        self._events.tell(ConnectFailed(one_line(error), self._outage.failures))
+        self._events.tell(ConnectFailed(one_line(error), self._outage.failures, error))
         if self._is_hopeless(now):
             self._fail_all(lambda asker: self._unavailable(asker, now))
 

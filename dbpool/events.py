@@ -47,10 +47,11 @@ class ConnectionClosed:
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailed:
-    """A connect failed; *failures* of them in a row have."""
+    """A connect failed; *failures* of them in a row have. *error* is in words what *cause* is."""
 
     error: str
     failures: int
+    cause: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class DirectConnector(Connector):
             self.connect_failures_total += 1
             self.last_error = error
             self._driver.note_raised(error)
-            self._events.tell(ConnectFailed(one_line(error), 1))
+            self._events.tell(ConnectFailed(one_line(error), 1, error))
             raise
         finally:
             self._openers.discard(opener)

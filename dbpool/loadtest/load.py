@@ -53,6 +53,8 @@ class Target:
 
     Args:
         connections: the pool's size; of a driver without a pool nothing.
+        min_connections: of them, those that are open before the load begins; None: all. With 0, a pool opens them as
+            they are needed, and one that is refused any goes on with what it has.
         gate: callers of the pool that may have a connection at the same time; None: as many as there are connections.
         application_name: tells our sessions from those of others.
     """
@@ -62,7 +64,13 @@ class Target:
     connections: int
     gate: int | None = None
     application_name: str = "dbpool-loadtest"
+    min_connections: int | None = None
     connect_timeout_s: float = 10.0
+
+    @property
+    def first_connections(self) -> int:
+        """Those that are open before the load begins."""
+        return self.connections if self.min_connections is None else self.min_connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +169,8 @@ def shares_of(target: Target, load: Load, workload: Workload, workers: int) -> l
             warmup_rate=warmup_rate,
             max_in_flight=max(1, part(load.max_in_flight)),
         )
-        own_target = replace(target, connections=max(1, part(target.connections)), gate=gate)
+        least = None if target.min_connections is None else part(target.min_connections)
+        own_target = replace(target, connections=max(1, part(target.connections)), gate=gate, min_connections=least)
         shares.append(Share(own_target, own, workload, number, workers, first))
         first += own.most_clients
     return shares

@@ -283,6 +283,7 @@ async def lose_the_server_for_a_moment(pool: Faked) -> None:
     await pool.hold(0)
     (failed,) = [event for event in pool.told if isinstance(event, ConnectFailed)]
     assert (failed.failures, "nobody listens" in failed.error) == (1, True)
+    assert isinstance(failed.cause, ConnectionRefusedError)
 
 
 async def forget_for_a_while(pool: Faked) -> None:

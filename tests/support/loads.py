@@ -30,11 +30,12 @@ async def loaded(
     driver: DriverName = DriverName.DBPOOL,
     connections: int = 4,
     gate: int | None = None,
+    min_connections: int | None = None,
     workers: int = 1,
     seen: Sequence[int] | None = None,
 ) -> Loaded:
     """What a load brought; *seen* gets the workers' process ids."""
-    target = Target(dsn, driver, connections, gate)
+    target = Target(dsn, driver, connections, gate, min_connections=min_connections)
     async with Fleet(shares_of(target, load, workload, workers)) as fleet:
         if isinstance(seen, list):
             seen += fleet.pids

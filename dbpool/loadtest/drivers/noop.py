@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from dbpool.loadtest.drivers.protocol import Body, Connection, Stamps, now_ns
 from dbpool.loadtest.recording.recorder import Splits
@@ -25,6 +26,9 @@ class NoopDriver:
         await asyncio.sleep(0)
         done = now_ns()
         return Stamps(start, acquired, done, now_ns())
+
+    def refusals(self) -> Mapping[str, int]:
+        return {}
 
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         raise AssertionError((connection, query))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -31,18 +32,22 @@ class _Plain:
             "server_settings": {"application_name": self._target.application_name},
         }
 
+    def refusals(self) -> Mapping[str, int]:
+        return {}
+
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         return await self._statements.ask(connection, query)
 
 
 class AsyncpgDriver(_Plain):
-    """An asyncpg.Pool with all its connections open; the wait for one cannot be told from getting it."""
+    """An asyncpg.Pool; the wait for a connection cannot be told from getting it."""
 
     _pool: asyncpg.Pool[asyncpg.Record]
 
     async def open(self) -> None:
         size = self._target.connections
-        self._pool = await asyncpg.create_pool(min_size=size, max_size=size, **self._options())
+        first = self._target.first_connections
+        self._pool = await asyncpg.create_pool(min_size=first, max_size=size, **self._options())
 
     async def close(self) -> None:
         await self._pool.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic_ns
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -40,6 +40,9 @@ class Driver(Protocol):
 
     async def run(self, body: Body, start: int) -> Stamps:
         """Do *body* on a connection. Cancelling: stops it, and gives the connection back."""
+
+    def refusals(self) -> Mapping[str, int]:
+        """Connects that failed so far without a transaction being told, by what results call the reason."""
 
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         """Send one step of a script."""

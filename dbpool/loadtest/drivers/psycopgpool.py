@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from dbpool.loadtest.scripts.values import text_of
 
 
 class PsycopgDriver:
-    """A psycopg_pool.AsyncConnectionPool with all its connections open. Values go as texts, as pgbench sends them."""
+    """A psycopg_pool.AsyncConnectionPool. Values go as texts, as pgbench sends them."""
 
     splits = Splits()
 
@@ -33,7 +34,7 @@ class PsycopgDriver:
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = psycopg_pool.AsyncConnectionPool(
             target.dsn,
             kwargs=options,
-            min_size=target.connections,
+            min_size=target.first_connections,
             max_size=target.connections,
             open=False,
             timeout=NEVER_S,
@@ -52,6 +53,10 @@ class PsycopgDriver:
             await body(connection)
             done = now_ns()
         return Stamps(start, acquired, done, now_ns())
+
+    def refusals(self) -> Mapping[str, int]:
+        failed = self._pool.get_stats().get("connections_errors", 0)
+        return {"connect_failed": failed} if failed else {}  # of which it does not tell why
 
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         parameters = [None if value is None else text_of(value) for value in query.parameters]

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ class Health:
         starved: share of the time in which it could have run and others did; Linux tells.
         in_flight: transactions, on average.
         rss_mb: the most memory that the process ever had.
+        done: transactions of the window that went well.
+        refusals: connects that failed, of which no transaction was told, by what results call the reason.
     """
 
     cpu: float | None = None
@@ -34,6 +37,8 @@ class Health:
     in_flight: float | None = None
     rss_mb: float | None = None
     loop_lag: Histogram = field(default_factory=Histogram)
+    done: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
 
 
 async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callable[[], bool]) -> Health:

@@ -20,6 +20,7 @@ from dbpool.loadtest.generating.items import make_items, make_mix
 from dbpool.loadtest.generating.transactor import Transactor
 from dbpool.loadtest.load import Share
 from dbpool.loadtest.recording.recorder import Recorder
+from dbpool.loadtest.recording.tally import Outcome
 from dbpool.loadtest.recording.window import SECOND_NS, Window
 from dbpool.loadtest.scripts.client import Cast, make_cast
 from dbpool.loadtest.workers.messages import Failed, Finished, Go, Ready, Tick, receive, send
@@ -60,6 +61,7 @@ class Worker:
                     offset=share.number / share.workers,
                 )
                 health = await self._load(generator, transactor, recorder, word.window)
+                health.refusals.update(driver.refusals())
             finally:
                 await _close(driver)
             send(self._writer, Finished(health))
@@ -82,16 +84,20 @@ class Worker:
         health = asyncio.create_task(watch(window, lambda: transactor.in_flight, loading.done))
         heeding = asyncio.create_task(self._heed(generator))
         try:
-            second = 0
+            second = done = 0
             while not loading.done():
                 ends_at_ns = window.anchor_ns + (second + 1) * SECOND_NS
                 await asyncio.wait([loading], timeout=max(0.0, (ends_at_ns - now_ns()) / SECOND_NS))
-                send(self._writer, Tick(second, recorder.take()))
+                tally = recorder.take()
+                send(self._writer, Tick(second, tally))
+                done += tally.counts[Outcome.OK]
                 second += 1
             loading.result()
             if transactor.fatal is not None:
                 raise transactor.fatal
-            return await health
+            found = await health
+            found.done = done
+            return found
         finally:
             for task in (loading, health, heeding):
                 task.cancel()
