@@ -1,0 +1,64 @@
+"""The chapters of a report, those that have something to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dbpool.loadtest.report.view.figure import Figure, Part, Row, Section, Table
+from dbpool.loadtest.report.view.fleets import budget, fleet, soak
+from dbpool.loadtest.report.view.glance import at_a_glance
+from dbpool.loadtest.report.view.latency import latencies
+from dbpool.loadtest.report.view.method import how
+from dbpool.loadtest.report.view.probed import limits
+from dbpool.loadtest.report.view.pushed import pushed
+from dbpool.loadtest.report.view.reading import Json
+from dbpool.loadtest.report.view.sessions import connections, statements, wait_events, waits
+from dbpool.loadtest.report.view.spectrum import spectra
+from dbpool.loadtest.report.view.storms import storms
+from dbpool.loadtest.report.view.throughput import throughput
+from dbpool.loadtest.report.view.timeline import over_time
+from dbpool.loadtest.report.view.timespent import times_spent
+
+
+def sections_of(document: Json) -> list[Section]:
+    """All that *document* has numbers for."""
+    all_of_them = [
+        Section("glance", "At a glance", at_a_glance(document)),
+        Section("size", "Throughput and the size of the pool", _known([throughput(document)])),
+        Section("latency", "Latency and the size of the pool", _rows([latencies(document)])),
+        Section("spent", "Where the time goes", _rows([times_spent(document), spectra(document)])),
+        Section("overload", "More load than it can take", pushed(document)),
+        Section("time", "The run over time", over_time(document)),
+        Section("server", "The server meanwhile", _server(document)),
+        Section("limits", "Limits", limits(document)),
+        Section("storm", "Storms", storms(document)),
+        Section("soak", "A long run", soak(document)),
+        Section("fleet", "Many processes", fleet(document)),
+        Section("budget", "Budget of the fleet", budget(document)),
+        Section("method", "How it was measured", how(document)),
+    ]
+    return [section for section in all_of_them if section.parts]
+
+
+def figures_of(sections: Iterable[Section]) -> list[Figure]:
+    """All figures, in order."""
+    found: list[Figure] = []
+    for section in sections:
+        for part in section.parts:
+            if isinstance(part, Figure):
+                found.append(part)
+            elif isinstance(part, Row):
+                found += part.figures
+    return found
+
+
+def _server(document: Json) -> list[Part]:
+    return _known([connections(document), waits(document), wait_events(document), statements(document)])
+
+
+def _known(parts: Iterable[Figure | Table | None]) -> list[Part]:
+    return [part for part in parts if part is not None]
+
+
+def _rows(rows: Iterable[list[Figure]]) -> list[Part]:
+    return [Row(figures) for figures in rows if figures]
