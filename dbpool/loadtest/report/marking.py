@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from dbpool.loadtest.report.columns import are_numbers
 from dbpool.loadtest.report.view.figure import Table
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -12,6 +13,7 @@ _PUNCTUATION = re.compile(r"([\\`*_{}\[\]|~$])")
 _REFERENCE = re.compile(r"([@#])(?=\w)")  # of a user or an issue, who are not meant
 MOST_IN_CELL = 300
 MOST_ROWS = 60
+MOST_ITEMS = 20
 
 
 def escaped(text: str) -> str:
@@ -29,7 +31,8 @@ def code(text: str, language: str = "") -> str:
 
 def table(found: Table) -> str:
     """With numbers to the right; beyond so many rows only how many more there are."""
-    aligned = ["---" if found.is_text or not number else "---:" for number in range(len(found.head))]
+    columns = [[row[number] for row in found.rows] for number in range(len(found.head))]
+    aligned = ["---:" if are_numbers(cells) and any(cells) else "---" for cells in columns]
     lines = [_line(found.head), "|" + "|".join(aligned) + "|", *map(_line, found.rows[:MOST_ROWS])]
     if len(found.rows) > MOST_ROWS:
         lines.append(f"\n{len(found.rows) - MOST_ROWS} more rows are in the JSON document.")
@@ -42,8 +45,10 @@ def folded(title: str, body: str) -> str:
 
 
 def items(texts: Iterable[str]) -> str:
-    """A list with a point for each."""
-    return "".join(f"- {escaped(text)}\n" for text in texts)
+    """A list with a point for each; beyond so many only how many more there are."""
+    told = [f"- {escaped(_shortened(text))}\n" for text in texts]
+    more = [f"- and {len(told) - MOST_ITEMS} more\n"] if len(told) > MOST_ITEMS else []
+    return "".join([*told[:MOST_ITEMS], *more])
 
 
 def _line(cells: Sequence[str]) -> str:

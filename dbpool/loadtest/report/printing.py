@@ -1,25 +1,80 @@
-"""Tables at a terminal."""
+"""The parts of a report at a terminal."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from dbpool.loadtest.report.view.figure import Table
+from dbpool.loadtest.report.columns import are_numbers, fitted, least_width
+from dbpool.loadtest.report.view.figure import Code, Figure, Notes, Part, Row, Table, Verdict, Words
 
-STYLES = {"better": "green", "worse": "red", "REGRESSION": "bold red", "MISSED": "bold red", "met": "green"}
+STYLES: Final = {
+    "better": "green",
+    "worse": "red",
+    "REGRESSION": "bold red",
+    "✓ met": "green",
+    "✗ missed": "bold red",
+    "✗ too many": "red",
+}
+GAP: Final = 2  # between columns
+
+
+def print_parts(console: Console, parts: Iterable[Part]) -> None:
+    """Each in its order; of a figure its table."""
+    for part in parts:
+        _print(console, part)
+
+
+def _print(console: Console, part: Part) -> None:
+    match part:
+        case Verdict(number=number, what=what, marks=marks, says=says):
+            name = " ".join(filter(None, (number, what)))
+            console.print(Text.assemble((name, "bold"), *(f"  ·  {mark}" for mark in marks)))
+            print_lines(console, says)
+        case Table():
+            print_table(console, part)
+        case Figure(table=table):
+            print_table(console, table)
+        case Row(figures=figures):
+            print_parts(console, figures)
+        case Code(text=code, name=name):
+            print_heading(console, name)
+            console.print(Text(code))
+        case Notes(title=title, texts=texts):
+            print_heading(console, title)
+            print_lines(console, *(f"! {text}" for text in texts), style="yellow")
+        case Words(text=words):
+            print_lines(console, words)
 
 
 def print_table(console: Console, found: Table) -> None:
-    """With a heading; words that judge have their colour, and columns of numbers stand to the right."""
+    """Under its caption; words that judge have their colour, and columns of numbers stand to the right."""
     print_heading(console, found.caption)
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
-    for number, name in enumerate(found.head):
-        column = [row[number] for row in found.rows]
-        is_number = all(cell[:1] in "0123456789+-–" for cell in column if cell)
-        table.add_column(name, justify="right" if is_number and number else "left", overflow="fold", no_wrap=is_number)
+    is_pairs = found.is_text and len(found.head) == 2
+    table = RichTable(
+        box=None if is_pairs else box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, GAP if is_pairs else GAP - 1, 0, 0),
+        header_style="dim",
+        show_edge=False,
+        show_header=not is_pairs,
+    )
+    columns = [[row[number] for row in found.rows] for number in range(len(found.head))]
+    names = [""] * len(columns) if is_pairs else found.head
+    widths = fitted(
+        [least_width(name, cells) for name, cells in zip(names, columns, strict=True)],
+        [max(map(len, (name, *cells))) for name, cells in zip(names, columns, strict=True)],
+        console.width - GAP * (len(columns) - 1),
+    )
+    for number, (name, cells, width) in enumerate(zip(names, columns, widths, strict=True)):
+        is_right = not is_pairs and are_numbers(cells)
+        style = "dim" if is_pairs and not number else ""
+        table.add_column(Text(name), justify="right" if is_right else "left", overflow="fold", width=width, style=style)
     for row in found.rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     console.print(table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,7 +18,6 @@ from dbpool.loadtest.point import Point
 from dbpool.loadtest.server.safety import check_room
 from dbpool.loadtest.stages.stand import Stand
 from dbpool.tool.loadtest.plan import Plan, load_of, plan_of
-from dbpool.tool.loadtest.results import print_points
 from dbpool.tool.loadtest.session import conduct
 from dbpool.tool.running import Stop
 
@@ -99,7 +97,6 @@ def _shaped(options: Mapping[str, Any]) -> Load:
 
 async def run(bench: BenchPlan, stop: Stop) -> int:
     """Measure; print; return the exit code."""
-    points: list[Point] = []
 
     async def measure(stand: Stand) -> None:
         plan = bench.plan
@@ -108,13 +105,12 @@ async def run(bench: BenchPlan, stop: Stop) -> int:
         for number, driver in bench.turns:
             if stand.is_stopped:
                 return
-            points.append(await _measure(bench, stand, driver, number))
+            await _measure(bench, stand, driver, number)
 
-    show = partial(print_points, points=points)
-    return await conduct(bench.plan, stop, measure, show=show, room=bench.most_connections)
+    return await conduct(bench.plan, stop, measure, room=bench.most_connections)
 
 
-async def _measure(bench: BenchPlan, stand: Stand, driver: DriverName, number: int) -> Point:
+async def _measure(bench: BenchPlan, stand: Stand, driver: DriverName, number: int) -> None:
     gate = bench.gate if driver is DriverName.DBPOOL else None
     target: Target = stand.target(bench.pool_size, driver=driver, gate=gate)
     done = await stand.measure("bench", target, bench.load_of(driver), repeat=number)
@@ -122,7 +118,6 @@ async def _measure(bench: BenchPlan, stand: Stand, driver: DriverName, number: i
     stand.run.judgements += [(judge(each, measured(done.point)), done.json["id"]) for each in thresholds]
     for code, text in _warnings(done.point):
         stand.run.warn(code, text)
-    return done.point
 
 
 def _warnings(point: Point) -> list[tuple[str, str]]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from dbpool.loadtest.comparing import compare_runs
-from dbpool.loadtest.report import marking
-from dbpool.loadtest.report.comparisons import load_tables, sentences, whole_table
-from dbpool.loadtest.report.printing import print_heading, print_lines, print_table
+from dbpool.loadtest.report import markdown
+from dbpool.loadtest.report.text import print_comparison
 from dbpool.loadtest.saved import read_run
 from dbpool.tool.running import DONE, Stop
 
@@ -52,28 +51,7 @@ async def run(plan: ComparePlan, stop: Stop) -> int:  # noqa: ARG001 - it waits 
     for file, section in zip(plan.files[1:], sections, strict=True):
         title = f"{plan.files[0]} against {file}"
         if plan.as_markdown:
-            sys.stdout.write(_markdown(title, section))
+            sys.stdout.write(markdown.comparison(section, title))
         else:
-            _print(title, section)
+            print_comparison(section, Console(), title)
     return code
-
-
-def _markdown(title: str, section: Mapping[str, Any]) -> str:
-    """For a comment on a pull request."""
-    parts = [
-        f"### {marking.escaped(title)}\n\n{marking.escaped(section['text'])}\n",
-        marking.items(section["regressions"]),
-        marking.table(whole_table(section)),
-        marking.items(sentences(section)),
-    ]
-    return "\n".join(filter(None, parts))
-
-
-def _print(title: str, section: Mapping[str, Any]) -> None:
-    console = Console()
-    print_heading(console, title)
-    print_lines(console, *sentences(section), style="dim")
-    for table in load_tables(section):
-        print_table(console, table)
-    print_heading(console, section["text"])
-    print_lines(console, *section["regressions"], style="red")

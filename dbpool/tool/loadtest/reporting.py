@@ -16,6 +16,8 @@ from dbpool.tool.needs import sentence_about_missing
 if TYPE_CHECKING:
     from dbpool.tool.running import Stop
 
+FORMS = ("html", "md", "text", "csv")
+SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv"}
 _RUN = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -51,6 +53,37 @@ def compare(*, baseline: Path, others: tuple[Path, ...], **options: Any) -> NoRe
     _run("compare", lambda stop: run(plan, stop))
 
 
+@click.command()
+@click.argument("run_file", type=_RUN, metavar="RUN.json")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="Its form.  [default: by the name of -o, or text]",
+)
+@click.option(
+    "-o",
+    "--out",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it there, not to stdout.",
+)
+def report(*, run_file: Path, form: str | None, file: Path | None) -> NoReturn:
+    """Show a saved run: as a page, as Markdown for a pull request, as text, or its points as CSV.
+
+    \b
+    Example:  dbpool loadtest report run.json -o report.html
+              dbpool loadtest report run.json --format md | gh pr comment --body-file -
+    Exit codes: 0 done, 1 it cannot be written, 2 usage, or the file is no whole run.
+    """
+    from dbpool.tool.loadtest.showing import ReportPlan, run
+
+    by_name = SUFFIXES.get(file.suffix.lower(), "text") if file else "text"
+    plan = ReportPlan(run=run_file, form=form or by_name, file=file)
+    _run("report", lambda stop: run(plan, stop))
+
+
 def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     if sentence := sentence_about_missing("rich"):
         raise click.ClickException(sentence)
@@ -59,4 +92,4 @@ def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     run(f"loadtest {command}", work)
 
 
-COMMANDS = (compare,)
+COMMANDS = (report, compare)

@@ -8,10 +8,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from rich.console import Console
+
 from dbpool.errors import DbPoolError
 from dbpool.faults import one_line
 from dbpool.loadtest.document import Run
 from dbpool.loadtest.events import Events
+from dbpool.loadtest.report.text import print_report
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, application_name, ensure_gone
 from dbpool.loadtest.server.safety import Refused
 from dbpool.loadtest.stages.stand import Stand
@@ -24,14 +27,12 @@ MISSED: Final = 3
 """The exit code where a threshold was not met."""
 
 Work: TypeAlias = Callable[[Stand], Awaitable[None]]
-Show: TypeAlias = Callable[[Run], None]
 
 
-async def conduct(plan: Plan, stop: Stop, work: Work, *, show: Show, room: int) -> int:
+async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
     """Have *work* done on the server of *plan*, show what it measured, return the exit code.
 
     Args:
-        show: prints the results.
         room: connections that an embedded server gets.
     Raises:
         DbPoolError: there is no server, or it has no tables; once it loads, what fails is in its results.
@@ -49,7 +50,7 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, show: Show, room: int) 
         except Refused as error:
             return refused(plan.command, error)
         await _look_behind(where, stand.run)
-    return _tell(plan, stand.run, show, failure=failure, is_stopped=stop.is_asked)
+    return _tell(plan, stand.run, failure=failure, is_stopped=stop.is_asked)
 
 
 async def _stand(plan: Plan, where: Where) -> Stand:
@@ -102,7 +103,7 @@ async def _look_behind(where: Where, run: Run) -> None:
         run.warn("lifeline_lost", f"the connection that looks at the server was lost: {one_line(error)}")
 
 
-def _tell(plan: Plan, run: Run, show: Show, *, failure: str | None, is_stopped: bool) -> int:
+def _tell(plan: Plan, run: Run, *, failure: str | None, is_stopped: bool) -> int:
     if failure is None and not is_stopped and not _went_well(run):
         failure = "no transaction went well"
     if is_stopped:
@@ -114,8 +115,8 @@ def _tell(plan: Plan, run: Run, show: Show, *, failure: str | None, is_stopped: 
     document = run.end(status, code)
     if plan.outputs.as_json:
         sys.stdout.write(json.dumps(document) + "\n")
-    else:
-        show(run)
+    elif run.points:
+        print_report(document, Console())
     if failure is not None:
         sys.stderr.write(f"dbpool loadtest {plan.command}: {failure}\n")
     return code

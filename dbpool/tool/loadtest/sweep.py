@@ -21,7 +21,6 @@ from dbpool.loadtest.stages.sweep import Sweep, sweep
 from dbpool.tool.loadtest.plan import Plan, load_of, plan_of
 from dbpool.tool.loadtest.presets import PACES, Pace, Preset
 from dbpool.tool.loadtest.session import conduct
-from dbpool.tool.loadtest.verdicts import print_verdict
 from dbpool.tool.running import Stop
 
 SCRIPT = "range-sum"
@@ -118,4 +117,4 @@ async def run(asked: SweepPlan, stop: Stop) -> int:
         await sweep(stand, within, asked.assumptions)
         judge_run(stand, asked.plan.judging.thresholds)
 
-    return await conduct(asked.plan, stop, work, show=print_verdict, room=asked.room)
+    return await conduct(asked.plan, stop, work, room=asked.room)
