@@ -204,7 +204,7 @@ def _found(run: Simulated) -> Json:
                 "service_p99_ms": at["service_ms"]["p99"],
             },
             "rule_of_thumb": 2 * CORES + 1,
-            "code": f"DatabasePool(\n    dsn,\n    capacity={made.per_instance},\n    max_waiting=200,\n)",
+            "code": f"DatabasePool(\n    dsn,\n    max_connections={made.per_instance},\n    max_waiting=200,\n)",
         },
         "budget": {
             "usable": SLOTS.usable,

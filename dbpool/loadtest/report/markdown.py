@@ -8,7 +8,7 @@ from typing import Final
 from dbpool.loadtest.report import marking
 from dbpool.loadtest.report.comparisons import sentences, whole_table
 from dbpool.loadtest.report.view.contents import sections_of
-from dbpool.loadtest.report.view.figure import Code, Figure, Notes, Part, Row, Section, Table, Verdict, Words
+from dbpool.loadtest.report.view.figure import Beside, Code, Figure, Notes, Part, Row, Section, Table, Verdict, Words
 from dbpool.loadtest.report.view.heading import heading_of
 from dbpool.loadtest.report.view.reading import Json
 
@@ -85,6 +85,8 @@ def _part(part: Part) -> str:
             return f"**{marking.escaped(title)}**\n\n{marking.table(table)}"
         case Row(figures=figures):
             return "\n".join(map(_part, figures))
+        case Beside(left=left, right=right):
+            return _body((*left, *right))
         case Code(text=code):
             return marking.code(code, "python")
         case Notes(title=title, texts=texts):

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from dbpool.loadtest.report.columns import are_numbers, fitted, least_width
-from dbpool.loadtest.report.view.figure import Code, Figure, Notes, Part, Row, Table, Verdict, Words
+from dbpool.loadtest.report.view.figure import Beside, Code, Figure, Notes, Part, Row, Table, Verdict, Words
 
 STYLES: Final = {
     "better": "green",
@@ -42,6 +42,8 @@ def _print(console: Console, part: Part) -> None:
             print_table(console, table)
         case Row(figures=figures):
             print_parts(console, figures)
+        case Beside(left=left, right=right):
+            print_parts(console, (*left, *right))
         case Code(text=code, name=name):
             print_heading(console, name)
             console.print(Text(code))

@@ -85,4 +85,4 @@ def of_shares(label: str, largest: float) -> Axis:
     """Percentiles p as 1 / (1 - p), so that each further nine takes the same room; up to *largest* of those."""
     named = [(2.0, "50 %"), (10.0, "90 %"), (100.0, "99 %"), (1e3, "99.9 %"), (1e4, "99.99 %"), (1e5, "99.999 %")]
     high = max(largest, 20.0)
-    return Axis(label, Scale.LOG, 1.0, high, [(1.0, "0 %"), *((at, name) for at, name in named if at <= high)])
+    return Axis(label, Scale.LOG, 1.0, high, [(at, name) for at, name in named if at <= high])

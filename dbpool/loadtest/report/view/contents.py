@@ -24,18 +24,18 @@ def sections_of(document: Json) -> list[Section]:
     """All that *document* has numbers for."""
     all_of_them = [
         Section("glance", "At a glance", at_a_glance(document)),
-        Section("size", "Throughput and the size of the pool", _known([throughput(document)])),
-        Section("latency", "Latency and the size of the pool", _rows([latencies(document)])),
+        Section("size", "Throughput", _known([throughput(document)])),
+        Section("latency", "Latency", _rows([latencies(document)])),
         Section("spent", "Where the time goes", _rows([times_spent(document), spectra(document)])),
-        Section("overload", "More load than it can take", pushed(document)),
-        Section("time", "The run over time", over_time(document)),
-        Section("server", "The server meanwhile", _server(document)),
+        Section("overload", "Overload", pushed(document)),
+        Section("time", "Over time", over_time(document)),
+        Section("server", "On the server", _server(document)),
         Section("limits", "Limits", limits(document)),
         Section("storm", "Storms", storms(document)),
-        Section("soak", "A long run", soak(document)),
-        Section("fleet", "Many processes", fleet(document)),
-        Section("budget", "Budget of the fleet", budget(document)),
-        Section("method", "How it was measured", how(document)),
+        Section("soak", "Soak", soak(document)),
+        Section("fleet", "Fleet", fleet(document)),
+        Section("budget", "Connection budget", budget(document)),
+        Section("method", "Method and settings", how(document)),
     ]
     return [section for section in all_of_them if section.parts]
 

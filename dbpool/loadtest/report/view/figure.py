@@ -113,12 +113,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """*head* and *rows* of text; the first cell of a row says what the row is of."""
+    """*head* and *rows* of text; the first cell of a row says what the row is of. ``is_open`` None: if it is short."""
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     is_text: bool = False  # no column of numbers, to be read like prose
+    is_open: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,15 @@ class Notes:
     texts: Sequence[str]
 
 
-Part: TypeAlias = Figure | Row | Table | Words | Code | Verdict | Notes
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Two columns where there is room, one below the other where there is not."""
+
+    left: Sequence[Table | Code]
+    right: Sequence[Table | Code]
+
+
+Part: TypeAlias = Figure | Row | Table | Words | Code | Verdict | Notes | Beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ def budget(document: Json) -> list[Part]:
     if not found:
         return []
     many = (found.get("surge") or 1) > 1
-    deploy = f", {numbers.figure(found['surge'])} times as many during a deployment" if many else ""
+    deploy = f", {numbers.plain(found['surge'])} times as many during a deployment" if many else ""
     usable, others, reserve, instances, share = (
         numbers.count(found.get(name)) for name in ("usable", "others", "reserve", "instances", "share")
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dbpool.loadtest.report.view import numbers
-from dbpool.loadtest.report.view.figure import Code, Notes, Part, Table, Verdict
+from dbpool.loadtest.report.view.figure import Beside, Code, Notes, Part, Table, Verdict
 from dbpool.loadtest.report.view.reading import Json, at, points_of
 
 STATUS: Final = {
@@ -30,13 +30,14 @@ def at_a_glance(document: Json) -> list[Part]:
         parts.append(verdict)
     if (stopped := STOPPED.get(at(document, "run", "status") or "")) is not None:
         parts.append(Notes("Not complete", [stopped]))
-    rows = list(_rows(document))
-    if rows:
-        parts.append(Table("At a glance", ["what", "found"], rows, is_text=True))
-    if code := at(document, "recommendation", "code"):
-        parts.append(Code(code, "The pool, ready to paste"))
+    code = at(document, "recommendation", "code")
+    beside: list[Table | Code] = [Code(code, "The pool, ready to paste")] if code else []
     if (thresholds := _thresholds(document)) is not None:
-        parts.append(thresholds)
+        beside.append(thresholds)
+    rows = list(_rows(document))
+    if rows or beside:
+        table = Table("What was found", ["what", "found"], rows, is_text=True, is_open=True)
+        parts.append(Beside([table] if rows else [], beside))
     warnings = [each.get("text") or each.get("code") or "" for each in document.get("warnings") or []]
     if warnings:
         parts.append(Notes("Warnings", warnings))
@@ -65,6 +66,11 @@ def _rows(document: Json) -> Iterator[tuple[str, str]]:
     yield from _slots(document)
     yield from _pushed(document)
     yield from _alone(document)
+    judged = document.get("thresholds") or []
+    if missed := sum(not each.get("ok") for each in judged):
+        yield "Thresholds", f"{missed} of {len(judged)} missed"
+    elif judged:
+        yield "Thresholds", f"all {len(judged)} met"
 
 
 def _recommended(document: Json) -> Iterator[tuple[str, str]]:
@@ -154,8 +160,8 @@ def _thresholds(document: Json) -> Table | None:
         [
             "✓ met" if each.get("ok") else "✗ missed",
             each.get("expr") or "",
-            numbers.figure(each.get("value"), 4) if each.get("value") is not None else "not measured",
+            numbers.plain(each["value"]) if each.get("value") is not None else "not measured",
         ]
         for each in document.get("thresholds") or []
     ]
-    return Table("Thresholds", ["verdict", "threshold", "value"], rows) if rows else None
+    return Table("Thresholds", ["verdict", "threshold", "value"], rows, is_text=True, is_open=True) if rows else None

@@ -69,7 +69,7 @@ def _figure(document: Json, key: str, sizes: Sequence[Repeats], series: str, tit
         y=axes.logarithmic("ms", [value for line in lines for value in line.values], unit="ms"),
         xs=[float(each.size) for each in sizes],
         series=[line for line in lines if any(value is not None for value in line.values)],
-        rules=[Rule(limit, f"limit of p99: {numbers.figure(limit)} ms")] if limit else [],
+        rules=[Rule(limit, f"limit of p99: {numbers.plain(limit)} ms")] if limit else [],
         table=_table(title, sizes, found, limit),
     )
 

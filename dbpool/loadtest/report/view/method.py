@@ -34,7 +34,7 @@ def how(document: Json) -> list[Part]:
 
 def _pairs(caption: str, pairs: Iterator[tuple[str, object]]) -> Table | None:
     rows = [[name, _text(value)] for name, value in pairs if value is not None]
-    return Table(caption, ["what", "value"], rows, is_text=True) if rows else None
+    return Table(caption, ["what", "value"], rows, is_text=True, is_open=False) if rows else None
 
 
 def _text(value: object) -> str:
@@ -75,10 +75,10 @@ def _settings(document: Json) -> Iterator[tuple[str, object]]:
 
 def _scripts(document: Json) -> Table | None:
     rows = [
-        [each.get("name") or "", _text(each.get("weight")), (each.get("sha256") or numbers.UNKNOWN)[:16]]
+        [each.get("name") or "", _text(each.get("weight")), each.get("sha256") or numbers.UNKNOWN]
         for each in at(document, "workload", "scripts") or []
     ]
-    return Table("Scripts", ["script", "weight", "SHA-256, first half of its first half"], rows) if rows else None
+    return Table("Scripts", ["script", "weight", "SHA-256"], rows, is_text=True, is_open=False) if rows else None
 
 
 def _events(document: Json) -> Table | None:
@@ -86,7 +86,7 @@ def _events(document: Json) -> Table | None:
         [numbers.clock(each.get("t")), each.get("kind") or "", each.get("stage") or "", each.get("text") or ""]
         for each in document.get("events") or []
     ]
-    return Table("Events", ["time", "kind", "stage", "what"], rows, is_text=True) if rows else None
+    return Table("Events", ["time", "kind", "stage", "what"], rows, is_text=True, is_open=False) if rows else None
 
 
 def _points(document: Json) -> Table | None:
@@ -113,7 +113,7 @@ def _points(document: Json) -> Table | None:
     ]
     head = ["point", "stage", "driver", "why", "pool", "clients", "offered /s", "tps", "response p50 ms", "p99 ms"]
     head += ["service p50 ms", "p99 ms", "wait p99 ms", "generator CPU", "flags"]
-    return Table("All points", head, rows) if rows else None
+    return Table("All points", head, rows, is_open=False) if rows else None
 
 
 def _counts(document: Json) -> Table | None:
@@ -129,4 +129,4 @@ def _counts(document: Json) -> Table | None:
         if at(point, "counts", "errors") or any(at(point, "counts", name) for name in bad)
     ]
     head = ["point", "due", "ok", "late", "skipped", "dropped", "timed out", "errors"]
-    return Table("Transactions that did not go well", head, rows) if rows else None
+    return Table("Transactions that did not go well", head, rows, is_open=False) if rows else None

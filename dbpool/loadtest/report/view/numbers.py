@@ -25,6 +25,11 @@ def figure(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{min(after, 6)}f}"
 
 
+def plain(value: float | None) -> str:
+    """As it was said: a limit, a factor, with no digits that nobody gave."""
+    return UNKNOWN if value is None else f"{value:,.6g}"
+
+
 def rate(value: float | None) -> str:
     """Transactions a second."""
     return UNKNOWN if value is None else f"{value:,.0f}" if abs(value) >= 100 else figure(value)
@@ -42,7 +47,7 @@ def percent(value: float) -> str:
 
 def seconds(value: float | None) -> str:
     """A duration."""
-    return UNKNOWN if value is None else f"{figure(value)} s"
+    return UNKNOWN if value is None else f"{plain(float(f'{value:.3g}'))} s"
 
 
 def clock(value: float | None) -> str:

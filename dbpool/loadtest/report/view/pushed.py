@@ -35,7 +35,9 @@ def pushed(document: Json) -> list[Part]:
     steps = overload.get("steps") or []
     if not steps:
         return []
-    parts: list[Part] = [Words(text) for text in (overload.get("behaviour"), _recovery(overload)) if text]
+    parts: list[Part] = [
+        Words(text[:1].upper() + text[1:]) for text in (overload.get("behaviour"), _recovery(overload)) if text
+    ]
     figures = [_goodput(overload, steps), _latency(overload, steps), _losses(steps)]
     return [*parts, Row([figure for figure in figures if figure is not None])]
 
@@ -44,7 +46,7 @@ def _recovery(overload: Json) -> str | None:
     recovery = overload.get("recovery")
     if not recovery:
         return None
-    limit = numbers.figure(recovery.get("limit_ms"))
+    limit = numbers.plain(recovery.get("limit_ms"))
     if recovery.get("recovery_s") is None:
         return f"Back at 70 % of the most, responses did not come back below {limit} ms while they were watched."
     return (
@@ -64,7 +66,7 @@ def _goodput(overload: Json, steps: Sequence[Json]) -> Figure:
     return Figure(
         key="goodput",
         title="Goodput by offered load",
-        says=f"Transactions that kept the limit of {numbers.figure(overload.get('limit_ms'))} ms.",
+        says=f"Transactions that kept the limit of {numbers.plain(overload.get('limit_ms'))} ms.",
         x=axes.from_zero("offered, transactions a second", rates, unit="/s"),
         y=axes.from_zero("in time, a second", [top], unit="/s"),
         xs=rates,
@@ -110,7 +112,7 @@ def _latency(overload: Json, steps: Sequence[Json]) -> Figure | None:
         y=axes.logarithmic("ms", [*values, limit], unit="ms"),
         xs=_rates(steps),
         series=lines,
-        rules=[Rule(limit, f"limit: {numbers.figure(limit)} ms")] if limit else [],
+        rules=[Rule(limit, f"limit: {numbers.plain(limit)} ms")] if limit else [],
         table=Table(
             "Latency by offered load",
             ["offered", *(f"{line.name} ms" for line in lines)],

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from dbpool.loadtest.report.view import axes, numbers
-from dbpool.loadtest.report.view.figure import Color, Figure, Marker, Part, Row, Series, Table
+from dbpool.loadtest.report.view.figure import Color, Figure, Kind, Marker, Part, Row, Series, Table
 from dbpool.loadtest.report.view.reading import Json, at
 
 NAMES: Final = {
@@ -15,6 +15,7 @@ NAMES: Final = {
     "kill": "all sessions ended",
     "beyond": "more than the limit",
 }
+SHORT: Final = {"barrier": "at once", "cold": "cold pool", "kill": "ended", "beyond": "too many"}
 LOOKS: Final = (
     (Color.MAIN, Marker.CIRCLE),
     (Color.WORK, Marker.SQUARE),
@@ -83,11 +84,15 @@ def _connecting(parts: Sequence[Json]) -> Figure | None:
 
 def _bystander(document: Json, parts: Sequence[Json]) -> Figure | None:
     """One transaction ten times a second beside each storm, and without any."""
-    rows = [("alone", at(document, "storm", "alone")), *((_name(part), part.get("bystander")) for part in parts)]
-    rows = [(name, durations) for name, durations in rows if durations]
+    found = [({"name": "alone"}, at(document, "storm", "alone")), *((part, part.get("bystander")) for part in parts)]
+    rows = [
+        (_name(part), SHORT.get(part.get("name") or "", _name(part)), durations)
+        for part, durations in found
+        if durations
+    ]
     if len(rows) < 2:
         return None
-    columns = {key: [durations.get(key) for _, durations in rows] for key in ("p50", "p95", "p99", "max")}
+    columns = {key: [durations.get(key) for *_, durations in rows] for key in ("p50", "p95", "p99", "max")}
     columns = {key: column for key, column in columns.items() if any(value is not None for value in column)}
     return Figure(
         key="bystander",
@@ -96,9 +101,9 @@ def _bystander(document: Json, parts: Sequence[Json]) -> Figure | None:
         x=axes.of_names("storm", len(rows)),
         y=axes.logarithmic("ms", [value for column in columns.values() for value in column], unit="ms"),
         xs=[float(number) for number in range(len(rows))],
-        names=[name for name, _ in rows],
+        names=[short for _, short, _ in rows],
         series=[
-            Series(name=key, values=column, color=color, marker=marker)
+            Series(name=key, values=column, kind=Kind.DOTS, color=color, marker=marker)
             for (key, column), (color, marker) in zip(columns.items(), LOOKS, strict=False)
         ],
         table=Table(
@@ -110,7 +115,7 @@ def _bystander(document: Json, parts: Sequence[Json]) -> Figure | None:
                     numbers.count(durations.get("n")),
                     *(numbers.percentile(durations, key) for key in ("p50", "p95", "p99", "max")),
                 ]
-                for name, durations in rows
+                for name, _, durations in rows
             ],
         ),
     )

@@ -1,0 +1,128 @@
+"""The data of a figure as SVG: lines, marks, intervals, areas, bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from dbpool.loadtest.report.drawing.plane import FINE, Plane, path_of
+from dbpool.loadtest.report.view.figure import Figure, Kind, Marker, Number, Series, Texture
+
+RADIUS: Final = 4 * FINE
+DOT: Final = 1 * FINE
+BAR: Final = 0.7  # of the distance between two bars
+CROWD: Final = 80  # marks: more than those hide their line
+
+
+def marks_of(figure: Figure, plane: Plane) -> str:
+    """All series, in their order."""
+    return "".join(_series(figure, series, plane) for series in figure.series)
+
+
+def _series(figure: Figure, series: Series, plane: Plane) -> str:
+    xs = figure.xs if series.xs is None else series.xs
+    match series.kind:
+        case Kind.AREA:
+            return _area(xs, series, plane)
+        case Kind.BAR:
+            return _bars(xs, series, plane)
+        case Kind.DOTS if series.marker is not None:
+            return _markers(xs, series, plane)
+        case Kind.DOTS:
+            dots = "".join(f"M{x} {y}h0" for x, y in _places(xs, series.values, plane))
+            return f'<path class="dots {series.color}" d="{dots}"/>' if dots else ""
+        case Kind.LINE:
+            return _line(xs, series, plane) + _intervals(xs, series, plane) + _markers(xs, series, plane)
+
+
+def _places(xs: Sequence[float], values: Sequence[Number], plane: Plane) -> list[tuple[int, int]]:
+    return [(plane.x_at(x), plane.y_at(value)) for x, value in zip(xs, values, strict=True) if value is not None]
+
+
+def _line(xs: Sequence[float], series: Series, plane: Plane) -> str:
+    paths = "".join(path_of(run) for run in _runs(xs, series.values, plane))
+    dash = " dashed" if series.is_dashed else ""
+    return f'<path class="line {series.color}{dash}" d="{paths}"/>' if paths else ""
+
+
+def _runs(xs: Sequence[float], values: Sequence[Number], plane: Plane) -> Iterator[list[tuple[int, int]]]:
+    """Neighbours that are known, together: a line has a gap where a value is not."""
+    run: list[tuple[int, int]] = []
+    for x, value in zip(xs, values, strict=True):
+        if value is not None:
+            run.append((plane.x_at(x), plane.y_at(value)))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _intervals(xs: Sequence[float], series: Series, plane: Plane) -> str:
+    if series.lows is None or series.highs is None:
+        return ""
+    cap, d = 3 * FINE, ""
+    for x, low, high in zip(xs, series.lows, series.highs, strict=True):
+        if low is not None and high is not None:
+            at, bottom, top = plane.x_at(x), plane.y_at(low), plane.y_at(high)
+            d += f"M{at - cap} {bottom}h{2 * cap}M{at} {bottom}V{top}M{at - cap} {top}h{2 * cap}"
+    return f'<path class="interval {series.color}" d="{d}"/>' if d else ""
+
+
+def _markers(xs: Sequence[float], series: Series, plane: Plane) -> str:
+    if series.marker is None or len(xs) > CROWD:
+        return ""
+    full, hollow = "", ""
+    empties = series.hollow or [False] * len(xs)
+    for x, value, is_hollow in zip(xs, series.values, empties, strict=True):
+        if value is not None:
+            shape = marker_at(series.marker, plane.x_at(x), plane.y_at(value))
+            full, hollow = (full, hollow + shape) if is_hollow else (full + shape, hollow)
+    return "".join(
+        f'<path class="mark {kind}{series.color}" d="{d}"/>' for kind, d in (("", full), ("hollow ", hollow)) if d
+    )
+
+
+def marker_at(marker: Marker, x: int, y: int, r: int = RADIUS) -> str:
+    """A closed path around a place."""
+    match marker:
+        case Marker.CIRCLE:
+            return f"M{x - r} {y}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z"
+        case Marker.SQUARE:
+            s = round(r * 0.85)
+            return f"M{x - s} {y - s}h{2 * s}v{2 * s}h{-2 * s}z"
+        case Marker.TRIANGLE:
+            return f"M{x} {y - r}l{r} {2 * r - 2}h{-2 * r}z"
+        case Marker.DIAMOND:
+            s = round(r * 1.15)
+            return f"M{x} {y - s}l{s} {s}l{-s} {s}l{-s} {-s}z"
+
+
+def _area(xs: Sequence[float], series: Series, plane: Plane) -> str:
+    bases = series.base or [0.0] * len(xs)
+    tops = [base + (value or 0.0) for base, value in zip(bases, series.values, strict=True)]
+    if not any(series.values):
+        return ""
+    over = [(plane.x_at(x), plane.y_at(top)) for x, top in zip(xs, tops, strict=True)]
+    under = [(plane.x_at(x), plane.y_at(base)) for x, base in zip(xs, bases, strict=True)]
+    return f'<path class="area {series.color}"{_fill(series)} d="{path_of([*over, *reversed(under)])}z"/>'
+
+
+def _bars(xs: Sequence[float], series: Series, plane: Plane) -> str:
+    half = round(abs(plane.x_at(1) - plane.x_at(0)) * BAR / 2)
+    bases = series.base or [0.0] * len(xs)
+    d = ""
+    for x, base, value in zip(xs, bases, series.values, strict=True):
+        if value:
+            left, bottom, top = plane.x_at(x) - half, plane.y_at(base), plane.y_at(base + value)
+            d += f"M{left} {bottom}V{top}h{2 * half}V{bottom}z"
+    return f'<path class="area {series.color}"{_fill(series)} d="{d}"/>' if d else ""
+
+
+def _fill(series: Series) -> str:
+    return "" if series.texture is Texture.PLAIN else f' fill="url(#{texture_name(series)})"'
+
+
+def texture_name(series: Series) -> str:
+    """The name of the pattern that fills it."""
+    return f"fill-{series.texture}-{series.color}"
