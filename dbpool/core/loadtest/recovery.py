@@ -49,3 +49,12 @@ def level_from(values: Sequence[float], level: float, hold: int) -> int | None:
         if values[first] >= level and fmean(values[first : first + hold]) >= level:
             return first
     return None
+
+
+def good_from(are_good: Sequence[bool | None]) -> int | None:
+    """The first of *are_good* from which on none is bad; None: the last of which something is known is."""
+    known = [number for number, is_good in enumerate(are_good) if is_good is not None]
+    bad = [number for number in known if not are_good[number]]
+    if not bad:
+        return 0
+    return None if bad[-1] == known[-1] else bad[-1] + 1

@@ -127,6 +127,11 @@ def label_of(evidence: Evidence, refusal: Refusal) -> str:
     return f"{evidence.sqlstate}.{refusal.value}" if evidence.sqlstate else refusal.value
 
 
+def is_limit(label: str) -> bool:
+    """Whether *label* is of a refusal that fewer connections would not have met."""
+    return label.rpartition(".")[2] in {refusal.value for refusal in LIMITS}
+
+
 def _by_text(message: str, texts: tuple[tuple[str, Refusal], ...]) -> Refusal | None:
     return next((refusal for text, refusal in texts if text in message), None)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbpool.core.histogram import Histogram
-from dbpool.core.loadtest.recovery import back_from, is_within, level_from
+from dbpool.core.loadtest.recovery import back_from, good_from, is_within, level_from
 
 MS = 1_000_000
 
@@ -68,3 +68,19 @@ def test_it_is_back_with_three_good_seconds_in_a_row(are_good: Sequence[bool | N
 )
 def test_a_level_is_reached_where_it_is_kept_on_average(values: Sequence[float], expected: int | None) -> None:
     assert level_from(values, 90.0, hold=3) == expected
+
+
+@pytest.mark.parametrize(
+    ("are_good", "expected"),
+    [
+        ([True, True], 0),
+        ([], 0),
+        ([None], 0),
+        ([False, True], 1),
+        ([True, False, None, True], 2),
+        ([False, True, False], None),
+        ([True, False, None], None),
+    ],
+)
+def test_it_is_good_again_behind_the_last_bad_one(are_good: Sequence[bool | None], expected: int | None) -> None:
+    assert good_from(are_good) == expected

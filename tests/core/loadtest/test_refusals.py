@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from dbpool.core.loadtest.refusals import LIMITS, Evidence, Refusal, label_of, refusal_of
+from dbpool.core.loadtest.refusals import LIMITS, Evidence, Refusal, is_limit, label_of, refusal_of
 
 ENGLISH = [
     ("sorry, too many clients already", Refusal.SERVER_FULL),
@@ -111,3 +111,7 @@ def test_a_limit_says_where_it_is_set() -> None:
 def test_results_count_by_sqlstate_and_class() -> None:
     assert label_of(Evidence("53300"), Refusal.SERVER_FULL) == "53300.server_full"
     assert label_of(Evidence(errno=errno.EMFILE), Refusal.CLIENT_FILES) == "client_files"
+    assert is_limit("53300.server_full")
+    assert is_limit("client_files")
+    assert not is_limit("28P01.denied")
+    assert not is_limit("40001")
