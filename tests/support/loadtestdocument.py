@@ -302,6 +302,7 @@ def _part(name: str, many: int, median_ms: float, ratio: float, failures: dict[s
         "retries": 3 * sum(failures.values()),
         "bystander": durations(120, 1.1 * ratio, 0.4),
         "bystander_ratio": ratio,
+        "bystander_by": "max",
         "recovery_s": 0.9 if name == "kill" else None,
         "point": None,
         "text": text,

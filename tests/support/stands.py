@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.document import Run
 from dbpool.loadtest.events import Event, Events
 from dbpool.loadtest.load import DriverName, Load, Workload
+from dbpool.loadtest.schema.published import document_schema
 from dbpool.loadtest.server.connecting import all_gone, application_name, close, lifeline, new_run_id
 from dbpool.loadtest.server.limits import read_limits
 from dbpool.loadtest.stages.stand import Stand
@@ -46,3 +50,10 @@ async def stand_on(
         assert await all_gone(session, application_name(run_id, ""))
     finally:
         await close(session)
+
+
+def check_section(name: str, section: object) -> None:
+    """Fail unless *section* is as the published schema has it."""
+    whole = document_schema()
+    schema = {"$schema": whole["$schema"], "$defs": whole["$defs"], "$ref": f"#/$defs/{name}"}
+    Draft202012Validator(schema).validate(json.loads(json.dumps(section)))

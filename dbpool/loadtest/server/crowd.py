@@ -21,8 +21,6 @@ from dbpool.loadtest.server.connecting import CONNECT_ERRORS, Session, close, cl
 
 BACKOFF: Final = Backoff(first_s=0.05, cap_s=1.0)
 HOLD_S: Final = 0.1  # about as long as a request holds a connection that it opened for itself
-MOST: Final = 500
-"""Connections of one process: of more, this process would be what is measured."""
 
 
 @dataclass(slots=True)
