@@ -13,10 +13,10 @@ from dbpool.core.stages import Stage
 from dbpool.loadtest.load import Load
 from dbpool.loadtest.point import NS_PER_MS, Point
 from dbpool.loadtest.recording.tally import Outcome, Second, Series
-from dbpool.loadtest.stages.beginning import begin
 from dbpool.loadtest.stages.stand import Measured, Stand
 
 OVERLOADED_S: Final = 5.0  # at the highest rate, before it falls: the line is as long as it gets by then
+ABOUT: Final = 0.11  # of the peak, more or less: a tenth, however it is rounded
 TIMES_NORMAL: Final = 2.0  # within twice its usual p99 a server counts as back
 LOST: Final = (Outcome.SKIPPED, Outcome.DROPPED, Outcome.ERROR)
 
@@ -51,9 +51,8 @@ async def overload(
         timeout_s=max(stand.load.timeout_s, 2 * limit_ms / 1000),  # whatever is given up was late before that
         max_in_flight=plan.max_in_flight,
     )
-    many = len(plan.steps) + 1
-    seconds = many * (load.warmup_s + load.time_s) + overloaded_s - load.warmup_s
-    begin(stand, "overload", f"up to {plan.steps[-1][0]:.0%} of {peak_tps:,.0f} a second", points=many, seconds=seconds)
+    text = f"up to {plan.steps[-1][0]:.0%} of {peak_tps:,.0f} a second, by a pool of {size}"
+    stand.begin("overload", text, points=len(plan.steps) + 1)
     steps: list[tuple[float, Measured]] = []
     for share, rate in plan.steps:
         if stand.is_stopped:
@@ -71,11 +70,13 @@ def _at(load: Load, rate: float, warmup_rate: float | None = None) -> Load:
 
 
 def _usual_ms(steps: Sequence[tuple[float, Measured]], limit_ms: float) -> float:
-    """Up to where a response is nothing unusual: twice the p99 of the load that is returned to, if it is known."""
-    for share, done in steps:
-        if share == NORMAL and (p99 := _p99_ms(done.point, Series.RESPONSE)) is not None:
-            return TIMES_NORMAL * p99
-    return limit_ms
+    """Up to where a response is nothing unusual: twice the p99 at about the load that is returned to, if known."""
+    near = [(abs(share - NORMAL), done.point) for share, done in steps if abs(share - NORMAL) <= ABOUT]
+    if not near:
+        return limit_ms
+    _, point = min(near, key=lambda each: each[0])
+    p99_ms = _p99_ms(point, Series.RESPONSE)
+    return limit_ms if p99_ms is None else TIMES_NORMAL * p99_ms
 
 
 async def _recover(

@@ -13,7 +13,7 @@ from dbpool.loadtest.stages.overload import overload
 from tests.support.databases import Database
 from tests.support.loads import SHORT, script
 from tests.support.pools import becomes
-from tests.support.stands import stand_on
+from tests.support.stands import check_section, stand_on
 
 TWENTY_MS = script("select pg_sleep(0.02)")  # so that two connections do less than 100 a second, whatever the machine
 LOAD = replace(SHORT, warmup_s=0.2, time_s=3.0)
@@ -24,6 +24,7 @@ async def test_beyond_the_peak_work_is_shed_and_what_is_begun_is_in_time(databas
     async with stand_on(database.dsn, TWENTY_MS, LOAD, told=told) as stand:
         section = await overload(stand, size=2, peak_tps=80.0, limit_ms=400.0, shares=(2.5,), overloaded_s=1.0)
         points = stand.run.points
+    check_section("overload", section)
     (step,) = section["steps"]
     counts = points[step["point"]]["counts"]
     assert step["offered_rate"] == 200.0
@@ -57,6 +58,7 @@ async def test_a_stopped_overload_has_what_there_was(database: Database) -> None
         await becomes(lambda: sum(event["type"] == "tick" for event in told) > 1)
         stand.stop()
         section = await loading
+    check_section("overload", section)
     (step,) = section["steps"]
     assert step["goodput_tps"] > 0
     assert section["recovery"] is None
