@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from dbpool.loadtest.document import Run
-from dbpool.loadtest.drivers.protocol import now_ns
 from dbpool.loadtest.events import Events
 from dbpool.loadtest.load import DriverName, Load, Target, Workload
 from dbpool.loadtest.measuring import Measuring
@@ -104,10 +103,10 @@ class Stand:
         self.measured.append(Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat)))
         return self.measured[-1]
 
-    def begin(self, stage: str, text: str, *, points: int | None = None) -> None:
-        """A stage begins; *points*: how many it will measure, if that is known."""
-        self.events.tell("stage", stage=stage, text=text, points=points)
-        self.run.events.append({"t": self.events.seconds_at(now_ns()), "kind": "stage", "stage": stage, "text": text})
+    def begin(self, stage: str, text: str, *, points: int | None = None, seconds: float | None = None) -> None:
+        """A stage begins, that will measure so many points in so many seconds; None: that is found on the way."""
+        self.events.tell("stage", stage=stage, text=text, points=points, seconds=seconds)
+        self.note("stage", stage, text)
 
     def note(self, kind: str, stage: str, text: str) -> None:
         """Keep an event: connections were refused (kind ``refused``), sessions killed, ..."""

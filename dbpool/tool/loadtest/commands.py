@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     of.order,
     of.workload(BENCH_SCRIPT),
     of.JUDGING,
+    of.strict,
     of.LIMITS,
+    of.WATCHING,
     of.OUTPUTS,
 )
 def bench(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
@@ -62,6 +64,7 @@ def bench(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above ha
     of.JUDGING,
     of.strict,
     of.LIMITS,
+    of.WATCHING,
     of.OUTPUTS,
 )
 def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
@@ -80,6 +83,47 @@ def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
 
     plan = sweep_of("sweep", options)
     _run("sweep", lambda stop: run(plan, stop))
+
+
+@click.command("run")
+@of.options(
+    of.url,
+    of.PRESETS,
+    of.SIZES,
+    of.driver,
+    of.times(None, None),
+    click.option(
+        "--skip",
+        multiple=True,
+        type=click.Choice(["queue", "overload", "storm"]),
+        help="Leave out a stage; may be given several times.",
+    ),
+    click.option("--soak", metavar="MIN", type=click.FloatRange(0.1, 10_080), help="Minutes at 70 % of the peak."),
+    click.option("--dry-run", is_flag=True, help="Say how long it would take, and how many connections; load nothing."),
+    of.workload(SWEEP_SCRIPT, workers=None),
+    of.FLEET,
+    of.JUDGING,
+    of.strict,
+    of.LIMITS,
+    of.WATCHING,
+    of.OUTPUTS,
+)
+def whole(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
+    """Find a server's limit, name it, and recommend a pool size: all stages, with a report.
+
+    It calibrates, varies the pool's size (sweep), lets clients wait in line (queue), offers more than the server can do
+    (overload), has many connect at once and sessions killed (storm), and at your wish goes on for long (soak).
+
+    \b
+    Example:  dbpool loadtest run --quick -o report
+              dbpool loadtest run postgresql://app@localhost/shop -f checkout.sql --instances 4 --surge 2
+    Exit codes: 0 done, 1 it failed, 2 usage, 3 a threshold was missed, 4 worse than the baseline, 5 not to be trusted
+      (with --strict), 6 refused for safety, 130 stopped (what was measured is reported).
+    """
+    from dbpool.tool.loadtest.whole import run, whole_of
+
+    plan = whole_of(options)
+    _run("run", lambda stop: run(plan, stop))
 
 
 @click.command()
@@ -140,4 +184,4 @@ def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     run(f"loadtest {command}", work)
 
 
-COMMANDS = {command.name: command for command in (sweep, bench, probe, init, clean, *reporting.COMMANDS)}
+COMMANDS = {command.name: command for command in (whole, sweep, bench, probe, init, clean, *reporting.COMMANDS)}

@@ -15,6 +15,7 @@ from dbpool.core.stages import stages_of
 from dbpool.loadtest.load import MAX_IN_FLIGHT, DriverName
 from dbpool.loadtest.scripts.client import parse_definition
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
+from dbpool.loadtest.server.watch import LONGEST_S, SHORTEST_S
 from dbpool.tool.arguments import Address
 from dbpool.tool.loadtest.values import Parsed
 from dbpool.tool.loadtest.workload import builtin_part, file_part
@@ -265,6 +266,27 @@ JUDGING: Final[tuple[Option, ...]] = (
         default=0.05,
         show_default="5%",
         help="How much worse than the baseline may be.",
+    ),
+)
+WATCHING: Final[tuple[Option, ...]] = (
+    click.option(
+        "--sample-interval",
+        "interval_s",
+        metavar="S",
+        type=click.FloatRange(SHORTEST_S, LONGEST_S),
+        default=1.0,
+        help="Seconds from one look at the server to the next.",
+    ),
+    click.option(
+        "--pgbouncer-admin",
+        metavar="URL",
+        type=Address(),
+        help="PgBouncer's console, as postgresql://user@host:6432/pgbouncer: its pools and limits are recorded.",
+    ),
+    click.option(
+        "--server-cmd",
+        metavar="CMD",
+        help='A command that prints {"cpu": 3.2}, the processors that a server elsewhere uses now.',
     ),
 )
 LIMITS: Final[tuple[Option, ...]] = (most, force)

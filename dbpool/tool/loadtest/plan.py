@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from dbpool.loadtest.load import DriverName, Load, Part, Workload
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.server.connecting import Session
 from dbpool.loadtest.server.tables import SCHEMA, make_tables, scale_of
+from dbpool.loadtest.server.watch import Watch
 from dbpool.tool.loadtest.workload import builtin_part, check_mix
 
 
@@ -64,6 +65,7 @@ class Plan:
     force: bool
     outputs: Outputs
     judging: Judging
+    watch: Watch = field(default_factory=Watch)
     preset: str | None = None
     settings: Mapping[str, Any] | None = None
 
@@ -126,6 +128,7 @@ def plan_of(
             max_regression=options["max_regression"],
             is_strict=options.get("strict", False),
         ),
+        watch=Watch(**{name: options[name] for name in ("interval_s", "pgbouncer_admin", "server_cmd")}),
         preset=preset,
         settings=settings,
     )

@@ -25,6 +25,9 @@ class Progress:
     def take(self, event: Event) -> None:
         """A listener of events."""
         match event["type"]:
+            case "meta":
+                target = event["target"]
+                self.say(f"PostgreSQL {target['version']}{', embedded' if target['embedded'] else ''}; calibrating")
             case "load":
                 self._ends_s = event["warmup_s"] + event["time_s"]
                 self.say(_load(event))

@@ -5,26 +5,36 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
 
-from rich.console import Console
+from rich.console import Console as Terminal
 
 from dbpool.errors import DbPoolError
 from dbpool.faults import one_line
+from dbpool.loadtest.comparing import compare_runs
 from dbpool.loadtest.document import Run
 from dbpool.loadtest.events import Events
+from dbpool.loadtest.ndjson import STDOUT
 from dbpool.loadtest.report.text import print_report
-from dbpool.loadtest.server.connecting import CONNECT_ERRORS, application_name, ensure_gone
+from dbpool.loadtest.saved import read_run
+from dbpool.loadtest.server.connecting import CONNECT_ERRORS, PREFIX, ensure_gone
+from dbpool.loadtest.server.console import Console, console_at
+from dbpool.loadtest.server.pooler import read_pooler
+from dbpool.loadtest.server.preflight import preflight
 from dbpool.loadtest.server.safety import Refused
+from dbpool.loadtest.server.serversettings import cores_of, read_settings
 from dbpool.loadtest.stages.stand import Stand
+from dbpool.tool.loadtest.outputs import check_outputs, shown, write_files
 from dbpool.tool.loadtest.plan import Plan, with_tables
-from dbpool.tool.loadtest.screen import Progress
 from dbpool.tool.loadtest.where import Where, refused, server
 from dbpool.tool.running import DONE, FAILED, INTERRUPTED, Stop
 
 MISSED: Final = 3
-"""The exit code where a threshold was not met."""
+REGRESSED: Final = 4
+DOUBTFUL: Final = 5
+"""Exit codes: a threshold was not met, worse than the baseline, not to be trusted (with ``--strict``)."""
 
 Work: TypeAlias = Callable[[Stand], Awaitable[None]]
 
@@ -35,25 +45,30 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
     Args:
         room: connections that an embedded server gets.
     Raises:
+        SettingsError: an output, or the baseline, is none.
         DbPoolError: there is no server, or it has no tables; once it loads, what fails is in its results.
     """
-    async with server(plan.url, room=room) as where:
-        stand = await _stand(plan, where)
-        # a signal cancels this future, and with it what is measured; what there is by then is printed
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        told.add_done_callback(lambda _: stand.stop())
-        stop.cancels(told)
-        if stop.is_asked:  # by a signal that came before
-            told.cancel()
-        try:
-            failure = await _do(work, stand)
-        except Refused as error:
-            return refused(plan.command, error)
-        await _look_behind(where, stand.run)
-    return _tell(plan, stand.run, failure=failure, is_stopped=stop.is_asked)
+    check_outputs(plan.outputs)
+    baseline = None if plan.judging.baseline is None else read_run(plan.judging.baseline)
+    async with server(plan.url, room=room) as where, console_at(plan.watch.pgbouncer_admin, where.run_id) as console:
+        run, events = await _run(plan, where, console), Events()
+        async with shown(plan.outputs, run, events):
+            stand = _stand(plan, where, run, events, console)
+            try:
+                with _stopped_by(stop, stand):
+                    failure = await _do(work, stand)
+            except Refused as error:
+                return refused(plan.command, error)
+            await _look_behind(where, run)
+            if failure is None and not stop.is_asked and not _went_well(run):
+                failure = "no transaction went well"
+            code = _end(plan, run, baseline, failure=failure, is_stopped=stop.is_asked)
+    return _tell(plan, run.as_json(), code, failure)
 
 
-async def _stand(plan: Plan, where: Where) -> Stand:
+async def _run(plan: Plan, where: Where, console: Console | None) -> Run:
+    limits, pooler = where.limits, None if console is None else await read_pooler(console)
+    settings, cores = await read_settings(where.lifeline), cores_of(where.lifeline, limits)
     run = Run(
         run_id=where.run_id,
         command=plan.command,
@@ -61,13 +76,20 @@ async def _stand(plan: Plan, where: Where) -> Stand:
         preset=plan.preset,
         settings=plan.settings,
         workload=await with_tables(plan, where.lifeline, is_embedded=where.is_embedded),
-        limits=where.limits,
+        limits=limits,
         is_embedded=where.is_embedded,
+        server_settings=settings,
+        cores=cores,
+        pooler=pooler,
     )
-    events = Events()
-    progress = Progress(0 if plan.outputs.as_json and not sys.stderr.isatty() else plan.outputs.progress)
-    events.listen(progress.take)
-    progress.say(f"PostgreSQL {where.limits.version}{', embedded' if where.is_embedded else ''}; calibrating")
+    # what there is to say of an embedded server, its user knows, and cannot change
+    if not where.is_embedded:
+        for code, text in preflight(limits, settings, mode=run.workload.mode, pooler=pooler, cores=cores):
+            run.warn(code, text)
+    return run
+
+
+def _stand(plan: Plan, where: Where, run: Run, events: Events, console: Console | None) -> Stand:
     return Stand(
         dsn=where.dsn,
         lifeline=where.lifeline,
@@ -77,7 +99,20 @@ async def _stand(plan: Plan, where: Where) -> Stand:
         workers=plan.workers,
         run=run,
         events=events,
+        watch=plan.watch,
+        console=console,
     )
+
+
+@contextmanager
+def _stopped_by(stop: Stop, stand: Stand) -> Iterator[None]:
+    """A signal stops what is measured; what there is by then is shown."""
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    told.add_done_callback(lambda _: stand.stop())
+    stop.cancels(told)
+    if stop.is_asked:  # by a signal that came before
+        stand.stop()
+    yield
 
 
 async def _do(work: Work, stand: Stand) -> str | None:
@@ -87,8 +122,7 @@ async def _do(work: Work, stand: Stand) -> str | None:
     except Refused:
         raise
     except (DbPoolError, *CONNECT_ERRORS) as error:
-        stand.run.warn("failed", str(error) if isinstance(error, DbPoolError) else one_line(error))
-        return stand.run.warnings[-1][1]
+        return str(error) if isinstance(error, DbPoolError) else one_line(error)
     return None
 
 
@@ -97,26 +131,52 @@ async def _look_behind(where: Where, run: Run) -> None:
     if where.limits.is_pooled:  # the pooler keeps what it has opened
         return
     try:
-        if not await ensure_gone(where.lifeline, application_name(where.run_id, "load")):
+        if not await ensure_gone(where.lifeline, f"{PREFIX}{where.run_id}/"):
             run.warn("sessions_left", "some of its sessions had not left after 5 s: see pg_stat_activity")
     except CONNECT_ERRORS as error:
         run.warn("lifeline_lost", f"the connection that looks at the server was lost: {one_line(error)}")
 
 
-def _tell(plan: Plan, run: Run, *, failure: str | None, is_stopped: bool) -> int:
-    if failure is None and not is_stopped and not _went_well(run):
-        failure = "no transaction went well"
+def _end(plan: Plan, run: Run, baseline: Mapping[str, Any] | None, *, failure: str | None, is_stopped: bool) -> int:
+    """Judge the run, end its document; the exit code."""
     if is_stopped:
-        status, code = "interrupted", INTERRUPTED
+        run.end("interrupted", INTERRUPTED)
     elif failure is not None:
-        status, code = "failed", FAILED
+        run.warn("failed", failure)
+        run.end("failed", FAILED)
     else:
-        status, code = "complete", DONE if all(each.is_met for each, _ in run.judgements) else MISSED
-    document = run.end(status, code)
+        if baseline is not None:
+            run.sections["comparison"] = compare_runs(
+                baseline, run.as_json(), max_regression=plan.judging.max_regression
+            )
+        run.end("complete", _judged(plan, run))
+    return run.exit_code
+
+
+def _judged(plan: Plan, run: Run) -> int:
+    if not all(each.is_met for each, _ in run.judgements):
+        return MISSED
+    if (run.sections.get("comparison") or {}).get("regressions"):
+        return REGRESSED
+    return DOUBTFUL if plan.judging.is_strict and not _is_trusted(run) else DONE
+
+
+def _is_trusted(run: Run) -> bool:
+    """Grade A or B; without a recommendation, no point that tells more of the generator, or of a start, than of it."""
+    recommendation = run.sections.get("recommendation")
+    if recommendation is not None:
+        return recommendation["grade"] in ("A", "B")
+    return not {"generator_bound", "unsteady", "suspect"} & {flag for point in run.points for flag in point["flags"]}
+
+
+def _tell(plan: Plan, document: Mapping[str, Any], code: int, failure: str | None) -> int:
+    files = write_files(plan.outputs, document)
     if plan.outputs.as_json:
         sys.stdout.write(json.dumps(document) + "\n")
-    elif run.points:
-        print_report(document, Console())
+    elif plan.outputs.timeseries != STDOUT and document["points"]:
+        print_report(document, Terminal())
+    for file in files:
+        sys.stderr.write(f"written: {file}\n")
     if failure is not None:
         sys.stderr.write(f"dbpool loadtest {plan.command}: {failure}\n")
     return code

@@ -1,0 +1,150 @@
+"""``dbpool loadtest run``: all stages, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from dbpool.core.loadtest.search import Outcome, Status
+from dbpool.loadtest.judging import judge_run
+from dbpool.loadtest.stages.calibrate import REPEATS, calibrate
+from dbpool.loadtest.stages.observing import stage_statements
+from dbpool.loadtest.stages.overload import overload
+from dbpool.loadtest.stages.queue import queue, sizes_around
+from dbpool.loadtest.stages.stand import Stand
+from dbpool.loadtest.stages.storm import storm
+from dbpool.loadtest.stages.sweep import Sweep, sweep
+from dbpool.tool.loadtest.presets import BETWEEN_S
+from dbpool.tool.loadtest.session import conduct
+from dbpool.tool.loadtest.sweep import SweepPlan, sweep_of
+from dbpool.tool.loadtest.where import server
+from dbpool.tool.running import DONE, Stop
+
+OPTIONAL: Final = ("queue", "overload", "storm")
+"""Stages that may be left out."""
+PUSHED: Final = 10.0  # times the service p99 at the recommended size: later than that is late, unless -L says otherwise
+LEAST_LIMIT_MS: Final = 20.0
+SOAK_SHARE: Final = 0.7  # of the peak
+CLIENTS: Final = 4  # for each connection that is recommended, waiting in line
+
+
+@dataclass(frozen=True, slots=True)
+class WholePlan:
+    """What the options ask for."""
+
+    sweep: SweepPlan
+    skipped: frozenset[str]
+    soak_minutes: float | None
+    is_dry: bool
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes."""
+        pace, load = self.sweep.pace, self.sweep.plan.load
+        point_s = load.time_s + load.warmup_s + BETWEEN_S
+        parts = {
+            "queue": pace.queues * point_s,
+            "overload": (len(pace.shares) + 1) * (pace.step_s + load.warmup_s + BETWEEN_S) + 5,
+            "storm": pace.storm_s * 7 + 5,
+        }
+        swept_s = pace.expected * point_s + REPEATS * (max(1.0, load.time_s / 2) + load.warmup_s + BETWEEN_S)
+        return swept_s + sum(parts[name] for name in OPTIONAL if name not in self.skipped) + self.soak_s
+
+    @property
+    def soak_s(self) -> float:
+        return 60.0 * (self.soak_minutes or 0.0)
+
+
+def whole_of(options: Mapping[str, Any]) -> WholePlan:
+    """The plan that *options* mean, as click has them by name.
+
+    Raises:
+        click.UsageError: they contradict each other.
+    """
+    return WholePlan(
+        sweep=sweep_of("run", options),
+        skipped=frozenset(options["skip"]),
+        soak_minutes=options["soak"],
+        is_dry=options["dry_run"],
+    )
+
+
+async def run(whole: WholePlan, stop: Stop) -> int:
+    """Measure, judge, show; return the exit code."""
+    if whole.is_dry:
+        return await _tell_plan(whole)
+
+    async def work(stand: Stand) -> None:
+        within = whole.sweep.sweep_within(stand.limits)
+        stand.note("note", "plan", _words(whole, within))
+        async with stage_statements(stand, "calibrate"):
+            await calibrate(stand)
+        async with stage_statements(stand, "sweep"):
+            outcome = await sweep(stand, within, whole.sweep.assumptions)
+        await _push(whole, stand, within, outcome)
+        judge_run(stand, whole.sweep.plan.judging.thresholds)
+
+    return await conduct(whole.sweep.plan, stop, work, room=whole.sweep.room)
+
+
+async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome) -> None:
+    """What the recommended size does under more load than it was found with."""
+    pace, sections = whole.sweep.pace, stand.run.sections
+    expected = sections["recommendation"]["expected"]
+    size = sections["recommendation"]["pool_size"] or max(1, outcome.at_least)
+    if "queue" not in whole.skipped and expected is not None and pace.queues:
+        async with stage_statements(stand, "queue"):
+            sizes = sizes_around(size, within.effort.cap, pace.queues)
+            await queue(stand, sizes=sizes, clients=CLIENTS * size)
+    if "overload" not in whole.skipped and not stand.is_stopped:
+        if expected is None or outcome.status is Status.GENERATOR_BOUND:
+            stand.note("note", "overload", "left out: without a peak there is no telling what is beyond it")
+        else:
+            async with stage_statements(stand, "overload"):
+                await _overload(whole, stand, size, expected)
+    if "storm" not in whole.skipped and not stand.is_stopped:
+        async with stage_statements(stand, "storm"):
+            sections["storm"] = await storm(
+                stand,
+                size=size,
+                most=whole.sweep.plan.max_connections,
+                is_forced=whole.sweep.plan.force,
+                alone_s=pace.storm_s,
+                rest_s=pace.storm_s / 2,
+                rounds_s=pace.storm_s / 2,
+            )
+
+
+async def _overload(whole: WholePlan, stand: Stand, size: int, expected: Mapping[str, Any]) -> None:
+    pace, limit_ms = whole.sweep.pace, whole.sweep.assumptions.latency_limit_ms
+    if limit_ms is None:
+        limit_ms = max(LEAST_LIMIT_MS, PUSHED * (expected["service_p99_ms"] or 0.0))
+    usual, stand.load = stand.load, replace(stand.load, time_s=pace.step_s)
+    try:
+        stand.run.sections["overload"] = await overload(
+            stand, size=size, peak_tps=expected["tps"], limit_ms=limit_ms, shares=pace.shares
+        )
+    finally:
+        stand.load = usual
+
+
+async def _tell_plan(whole: WholePlan) -> int:
+    """Only look at the server, and say what would be done."""
+    url = whole.sweep.plan.url
+    if url is None:
+        sys.stdout.write(f"on an embedded server: {_words(whole, None)}\n")
+        return DONE
+    async with server(url) as where:
+        sys.stdout.write(f"{_words(whole, whole.sweep.sweep_within(where.limits))}\n")
+    return DONE
+
+
+def _words(whole: WholePlan, within: Sweep | None) -> str:
+    stages = ["calibrate", "sweep", *(name for name in OPTIONAL if name not in whole.skipped)]
+    if whole.soak_minutes is not None:
+        stages.append("soak")
+    most = whole.sweep.room if within is None else within.effort.cap + 3
+    minutes = whole.seconds / 60
+    return f"{', '.join(stages)}: about {minutes:.0f} min, at most {most} connections at once"
