@@ -121,10 +121,15 @@ class Connector:
         """Whether somebody waits for a connect, of which the last failed or one takes too long."""
         return bool(self._outage.failures) or (self.is_wanted and now - self._oldest_since(now) > SLOW_S)
 
+    @property
+    def hindrance(self) -> Exception | None:
+        """The driver's error of the last connect, if it failed."""
+        return self.last_error if self._outage.failures else None
+
     def advice(self, now: float) -> str:
         """What to tell a caller that had a permit and got no connection in time."""
-        if self._outage.failures and self.last_error is not None:
-            return f"The last of {self._outage.failures} failed connects: {one_line(self.last_error)}"
+        if self.hindrance is not None:
+            return f"The last of {self._outage.failures} failed connects: {one_line(self.hindrance)}"
         check = "check the server, and the network between"
         if self._under_way:
             return f"A connect has been under way for {now - self._oldest_since(now):.1f} s: {check}."

@@ -204,7 +204,9 @@ class Leases:
         except TimeoutError:
             now = loop.time()
             advice = self.connector.advice(now)
-            raise self.gate.refusals.acquire_timeout(holder.line, now - asked_at, now, advice) from None
+            raise self.gate.refusals.acquire_timeout(
+                holder.line, now - asked_at, now, advice
+            ) from self.connector.hindrance
         return holder.connection
 
     def take_idle(self, now: float) -> PooledConnection | None:

@@ -6,11 +6,12 @@ It reads the document alone, so that a saved run can be judged again, also under
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Any, Final
 
 from dbpool.core.loadtest.budget import Fleet, Slots, rule_of_thumb
-from dbpool.core.loadtest.curve import NOISE, Curve, Observation
-from dbpool.core.loadtest.intervals import Interval
+from dbpool.core.loadtest.curve import NOISE, TWO_SIDED, Curve, Observation
+from dbpool.core.loadtest.intervals import Interval, around
 from dbpool.core.loadtest.recommendation import Grade, Recommendation, Trust, recommend
 from dbpool.core.loadtest.search import Outcome, Status
 from dbpool.core.loadtest.verdict import outcome_of
@@ -26,14 +27,20 @@ Entry = Mapping[str, Any]
 def observation_of(entry: Entry) -> Observation:
     """What a point of a sweep, as the document has it, says of its size."""
     tps, service = entry["tps"], entry["service_ms"]
-    ends = None if tps is None else tps["ci95"]
     return Observation(
         size=entry["pool_size"] or entry["clients"],
         tps=0.0 if tps is None else tps["mean"],
-        interval=None if ends is None else Interval(*ends),
+        interval=None if tps is None else _interval(tps, entry["window_s"]),
         service_p99_ms=None if service is None else service["p99"],
         is_generator_bound=entry["generator"]["bound"],
     )
+
+
+def _interval(tps: Mapping[str, Any], window_s: float) -> Interval:
+    """As it was measured; of a window too short for that, as wide as if transactions were independent (Poisson)."""
+    if tps["ci95"] is not None:
+        return Interval(*tps["ci95"])
+    return around(tps["mean"], TWO_SIDED * sqrt(tps["mean"] / window_s))
 
 
 def noise_of(calibration: Mapping[str, Any]) -> float:
@@ -55,6 +62,7 @@ def analysed(document: Mapping[str, Any], assumptions: Assumptions) -> dict[str,
         latency_limit_ms=assumptions.latency_limit_ms,
         latency_factor=assumptions.latency_factor,
         is_generator_bound=any(entry["generator"]["bound"] for entry in swept),
+        is_refused=knee is not None and knee["refused"],
         found=None if knee is None else Status[knee["status"]],
     )
     return verdict(document, outcome, curve, assumptions)
@@ -123,6 +131,7 @@ def _knee(outcome: Outcome, curve: Curve) -> dict[str, Any]:
         "latency_size": outcome.latency_size,
         "latency_limit_ms": outcome.latency_limit_ms,
         "measured": outcome.measured,
+        "refused": outcome.is_refused,
         "sizes": [
             {
                 "size": size,

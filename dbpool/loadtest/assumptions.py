@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from dbpool.core.loadtest.budget import Fleet
 from dbpool.core.loadtest.curve import ENOUGH
 from dbpool.core.loadtest.recommendation import Tasks
+
+ASSUMED: Final = ("latency_factor", "enough", "instances", "surge", "reserve", "tasks", "connections_each")
+"""Those that have an option of their own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

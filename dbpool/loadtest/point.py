@@ -8,7 +8,7 @@ from typing import Final
 
 from dbpool.core.histogram import Histogram, merged
 from dbpool.core.loadtest.batchmeans import Mean, batch_mean
-from dbpool.core.loadtest.generatorbound import reasons_for
+from dbpool.core.loadtest.generatorbound import MOST_STARVED, reasons_for
 from dbpool.core.loadtest.littleslaw import holds
 from dbpool.core.loadtest.warmup import warmup_of
 from dbpool.loadtest.generating.health import Health
@@ -18,7 +18,6 @@ from dbpool.loadtest.server.sampler import Sample
 
 NS_PER_MS: Final = 1e6
 NS_PER_S: Final = 1e9
-MOST_STARVED: Final = 0.1  # of the time
 LITTLE_AFTER_S: Final = 5.0  # before, what happens at the window's two ends is no small part of it
 
 
@@ -81,9 +80,9 @@ class Point:
         return max((health.cpu for health in self.healths if health.cpu is not None), default=None)
 
     @property
-    def is_starved(self) -> bool:
-        """Whether the generator was kept from running by what else ran on its machine."""
-        return max((health.starved or 0.0 for health in self.healths), default=0.0) > MOST_STARVED
+    def starved(self) -> float | None:
+        """Share of the time in which the worst-off worker could have run and others on its machine did."""
+        return max((health.starved for health in self.healths if health.starved is not None), default=None)
 
     @property
     def in_flight(self) -> float | None:
@@ -98,8 +97,9 @@ class Point:
             reasons_for(
                 cpu=self.cpu,
                 lag=self.durations(Series.LAG),
+                loop_lag=self.loop_lag,
                 # a server that takes all processors of the machine that it shares with its load is at its limit
-                loop_lag=Histogram() if self.is_local and self.is_starved else self.loop_lag,
+                starved=None if self.is_local else self.starved,
                 response=self.durations(Series.RESPONSE),
                 tps=0.0 if self.tps is None else self.tps.value,
                 ceiling_tps=self.ceiling_tps,
@@ -130,7 +130,7 @@ class Point:
         claims = {
             "incomplete": not self.is_complete,
             "generator_bound": bool(self.bound_by_generator),
-            "starved": self.is_starved,
+            "starved": (self.starved or 0.0) > MOST_STARVED,
             "unsteady": warmup is not None and not warmup.is_steady,
             "suspect": self.is_suspect,
             "pool_sharded": self.workers > 1,

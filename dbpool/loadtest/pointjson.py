@@ -85,7 +85,7 @@ def point_json(point: Point, *, number: int, stage: str, seed: int) -> dict[str,
         "server": server_json(point.samples),
         "generator": {
             "cpu": point.cpu,
-            "starved": max((health.starved for health in point.healths if health.starved is not None), default=None),
+            "starved": point.starved,
             "in_flight": point.in_flight,
             "rss_mb": max((health.rss_mb for health in point.healths if health.rss_mb is not None), default=None),
             "loop_lag_p99_ms": _ms(point.loop_lag.quantile(0.99)),

@@ -24,6 +24,7 @@ FEWEST: Final = 6  # points, for N* to mean something
 BEYOND: Final = 1.3  # times N*: how far the points must go
 MISFIT: Final = 0.10  # of a point's throughput: more at any of them, and the law is not that of this server
 DRAWS: Final = 2000
+NEXT_TO_NOTHING: Final = 1e-9  # of sigma: the solver does not return 0
 LEAST: Final = 4  # points: three parameters fit three points whatever they are
 
 Numbers = NDArray[np.float64]
@@ -65,7 +66,7 @@ class Usl:
     @property
     def ceiling(self) -> float | None:
         """Amdahl's limit, lambda / sigma: what could be had if nothing had to be kept in step; None: no limit."""
-        return self.lambda_ / self.sigma if self.sigma > 0 else None
+        return self.lambda_ / self.sigma if self.sigma > NEXT_TO_NOTHING else None
 
     def tps_at(self, size: float) -> float:
         """The curve, for a plot."""

@@ -23,7 +23,7 @@ PATIENCE_S = 50.0
 QUICK = ("-T", "0.5", "--warmup", "0.2", "-c", "2")
 
 
-async def start(*words: str, dsn: str = "") -> asyncio.subprocess.Process:
+async def start(*words: str, dsn: str = "", folder: Path | None = None) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     env |= {"COLUMNS": "120"} | ({"DATABASE_URL": dsn} if dsn else {})
@@ -33,6 +33,7 @@ async def start(*words: str, dsn: str = "") -> asyncio.subprocess.Process:
         stdout=pipe,
         stderr=pipe,
         env=env,
+        cwd=folder,
         start_new_session=True,
     )
 

@@ -177,6 +177,7 @@ def _found(run: Simulated) -> Json:
             "latency_size": None,
             "latency_limit_ms": 30.0,
             "measured": len(SWEEP),
+            "refused": False,
             "sizes": [
                 {
                     "size": size,

@@ -11,6 +11,8 @@ from dbpool.settings import whole_number
 
 SPARED_SHARE: Final = 0.1  # of the usable slots, that a load test leaves to others by default
 SPARED: Final = 5  # but no fewer
+_SERVER: Final = "max_connections"
+_SERVER_LESS_RESERVED: Final = "max_connections less the reserved slots"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,18 @@ class Slots:
     @property
     def usable(self) -> int:
         """What the role could have if nobody else were there."""
-        return max(0, min(limit for limit, _ in self._limits))
+        return max(0, min(limit for limit, _, _ in self._limits))
 
     @property
     def free(self) -> int:
         """What is left of them now."""
-        return max(0, min(limit - taken for limit, taken in self._limits))
+        return max(0, min(limit - taken for limit, taken, _ in self._limits))
+
+    @property
+    def binding(self) -> str:
+        """What it is that leaves no more free, in words."""
+        limit, _, words = min(self._limits, key=lambda each: each[0] - each[1])
+        return f"{words} ({limit})"
 
     @property
     def cap(self) -> int:
@@ -47,14 +55,15 @@ class Slots:
         return max(0, self.free - max(SPARED, ceil(self.usable * SPARED_SHARE)))
 
     @property
-    def _limits(self) -> list[tuple[int, int]]:
-        """Each limit that binds, and what others have taken of it."""
+    def _limits(self) -> list[tuple[int, int, str]]:
+        """Each limit that binds, what others have taken of it, and what it is called."""
+        reserved = self.superuser_reserved + self.reserved
         limits = [
-            (self.max_connections - self.superuser_reserved - self.reserved, self.others),
-            (self.role_limit, self.others_of_role),
-            (self.database_limit, self.others_of_database),
+            (self.max_connections - reserved, self.others, _SERVER_LESS_RESERVED if reserved else _SERVER),
+            (self.role_limit, self.others_of_role, "the role's connection limit"),
+            (self.database_limit, self.others_of_database, "the database's connection limit"),
         ]
-        return [(limit, taken) for limit, taken in limits if limit is not None]
+        return [(limit, taken, words) for limit, taken, words in limits if limit is not None]
 
 
 @dataclass(frozen=True, slots=True)

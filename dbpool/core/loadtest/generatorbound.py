@@ -9,11 +9,11 @@ from dbpool.core.histogram import Histogram, is_enough
 
 MOST_CPU: Final = 0.9  # of one processor, which one event loop can use: Locust warns at the same share
 MOST_OF_CEILING: Final = 0.7  # beyond that, queueing inside the generator is part of what is measured
+MOST_STARVED: Final = 0.1  # of the time
 LEAST_LAG_MS: Final = 2.0  # a timer of the event loop is up to 1 ms late anyway
 LAG_SHARE: Final = 0.1  # of the response, where transactions are due at fixed times: their lag is part of it
 # In a closed load a late event loop delays each client's next transaction by as much on average: from half of the
-# response on, a third of the clients are in the generator rather than at the server. Less is common beside a server on
-# the same machine, and no limit of the generator's.
+# response on, a third of the clients are in the generator rather than at the server.
 LOOP_LAG_SHARE: Final = 0.5
 JUDGED_AT: Final = (0.99, 0.9)
 
@@ -26,6 +26,7 @@ def reasons_for(
     response: Histogram,
     tps: float,
     ceiling_tps: float | None,
+    starved: float | None = None,
 ) -> Iterator[str]:
     """Why a point cannot be trusted to show the server's limit; nothing if it can. None: not known, so no reason.
 
@@ -35,10 +36,13 @@ def reasons_for(
             where there are too few for that.
         loop_lag: how late the event loop was, in ns. It is judged for a closed load, by its mean.
         response: of the transactions, in ns.
+        starved: share of the time in which the generator could have run and others did, but for the server itself.
         ceiling_tps: what the same workers did without a server.
     """
     if cpu is not None and cpu > MOST_CPU:
         yield f"a worker used {cpu:.0%} of a processor (limit {MOST_CPU:.0%}): add workers (-j)"
+    if starved is not None and starved > MOST_STARVED:
+        yield f"others used the generator's processors for {starved:.0%} of the time (limit {MOST_STARVED:.0%})"
     share = next((share for share in JUDGED_AT if is_enough(lag.n, share)), None)
     if share is not None:
         late_ms, most_ms = _ms(lag, share), max(LEAST_LAG_MS, LAG_SHARE * _ms(response, share))

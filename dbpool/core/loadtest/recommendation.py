@@ -86,10 +86,17 @@ def recommend(
     bounds = _bounds(found, found.knee, room, fleet)
     binding = min(bounds, key=lambda each: bounds[each])
     per_instance = max(1, bounds[binding])
-    reasons = [_reason(binding, found, found.knee, room, fleet)]
+    is_all = found.status is Status.LOWER_BOUND and found.is_refused
+    if is_all and binding is Binding.KNEE:
+        binding = Binding.FLEET
+        reasons = [f"{slots.binding} lets in no more than were measured, and throughput still grew"]
+    else:
+        reasons = [_reason(binding, found, found.knee, room, fleet, slots)]
     # up to at_least throughput is known to grow: where something else ends before that, the knee need not be known
-    is_sure = found.status is Status.BOUNDED or (
-        binding is not Binding.KNEE and per_instance * fleet.instances <= found.at_least
+    is_sure = (
+        found.status is Status.BOUNDED
+        or is_all
+        or (binding is not Binding.KNEE and per_instance * fleet.instances <= found.at_least)
     )
     if not is_sure:
         reasons.append(f"{found.status.value}: {found.why}")
@@ -139,13 +146,14 @@ def _bounds(found: Outcome, knee: Knee, room: int, fleet: Fleet) -> dict[Binding
     return bounds
 
 
-def _reason(binding: Binding, found: Outcome, knee: Knee, room: int, fleet: Fleet) -> str:
+def _reason(binding: Binding, found: Outcome, knee: Knee, room: int, fleet: Fleet, slots: Slots) -> str:
     match binding:
         case Binding.LATENCY:
             return f"above {found.latency_size} connections service p99 exceeds {found.latency_limit_ms:g} ms"
         case Binding.FLEET:
             surge = f" (times {fleet.surge:g} during a deployment)" if fleet.surge > 1 else ""
-            return f"{fleet.instances} x {room} connections{surge} are all that fit; more would bring more throughput"
+            fit = f"{fleet.instances} x {room} connections{surge} are all that {slots.binding} has room for"
+            return f"{fit}; more would bring more throughput"
         case _:
             share = min(1.0, knee.tps / knee.peak_tps)  # the peak is a mean of all that could be as good
             return f"{knee.size} connections give {share:.0%} of the most that was seen, {knee.peak_tps:,.0f}/s"

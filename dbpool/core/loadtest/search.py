@@ -72,7 +72,8 @@ class Outcome:
 
     ``knee`` is None if the load generator or the server's drift left nothing to rely on. ``at_least``: the size up to
     which throughput is known to grow, 0 if not even that is known. ``latency_size``: the largest size whose service p99
-    keeps to ``latency_limit_ms``, None if that is no smaller than the knee; 0: none keeps to it.
+    keeps to ``latency_limit_ms``, None if that is no smaller than the knee; 0: none keeps to it. ``is_refused``: the
+    server let no more connections in than the largest size measured.
     """
 
     status: Status
@@ -82,6 +83,7 @@ class Outcome:
     latency_size: int | None
     latency_limit_ms: float | None
     measured: int
+    is_refused: bool = False
 
 
 class _End(Exception):
@@ -145,6 +147,7 @@ class Search:
             latency_size=self._latency_size,
             latency_limit_ms=self.latency_limit_ms,
             measured=self._measured,
+            is_refused=self.cap < self.effort.cap,
         )
 
     def _all(self) -> Steps:

@@ -14,6 +14,7 @@ def outcome_of(
     latency_limit_ms: float | None = None,
     latency_factor: float = 3.0,
     is_generator_bound: bool = False,
+    is_refused: bool = False,
     found: Status | None = None,
 ) -> Outcome:
     """The outcome that a search would have of *curve*.
@@ -21,6 +22,7 @@ def outcome_of(
     Args:
         latency_limit_ms: of service p99; None: *latency_factor* times that of size 1.
         is_generator_bound: at some sizes, which the curve leaves out, the generator was at its limit.
+        is_refused: the server let no more connections in.
         found: what the search said that measured the curve; drift is not seen in it any more.
     """
     knee = curve.knee() if len(curve) else None
@@ -39,6 +41,7 @@ def outcome_of(
         latency_size=(curve.below(over) or 0) if is_latency_bound and over is not None else None,
         latency_limit_ms=limit_ms,
         measured=len(curve),
+        is_refused=is_refused,
     )
 
 

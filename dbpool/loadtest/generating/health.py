@@ -25,7 +25,8 @@ class Health:
 
     Args:
         cpu: share of one processor, 0.0 upwards.
-        starved: share of the time in which it could have run and others did; Linux tells.
+        starved: share of the time in which it could have run and others did; 0 where only Linux would tell.
+        loop_lag: how late the event loop was by its own doing, others' share left out.
         in_flight: transactions, on average.
         rss_mb: the most memory that the process ever had.
         done: transactions of the window that went well.
@@ -46,16 +47,17 @@ async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callab
     health, seen, looks = Health(), 0, 0
     while now_ns() < window.begins_ns and not is_stopped():  # noqa: ASYNC110 - the clock sets no event
         await asyncio.sleep(min(LOOK_EVERY_S, max(0.0, (window.begins_ns - now_ns()) / SECOND_NS)))
-    began_cpu_s, began_delay_ns, began_ns, lags = time.process_time(), _delay_ns(), now_ns(), []
+    began_cpu_s, began_ns, lags = time.process_time(), now_ns(), []
+    began_delay_ns = before_delay_ns = _delay_ns()
     while (now := now_ns()) < window.ends_ns and not is_stopped():
         await asyncio.sleep(LOOK_EVERY_S)
-        after = now_ns()
-        lags.append(max(0, after - now - round(LOOK_EVERY_S * SECOND_NS)))
+        after, delay_ns = now_ns(), _delay_ns()
+        lags.append(max(0, after - now - round(LOOK_EVERY_S * SECOND_NS) - (delay_ns - before_delay_ns)))
+        before_delay_ns = delay_ns
         seen += in_flight()
         looks += 1
         health.cpu = (time.process_time() - began_cpu_s) / ((after - began_ns) / SECOND_NS)
-        if began_delay_ns is not None:
-            health.starved = ((_delay_ns() or 0) - began_delay_ns) / (after - began_ns)
+        health.starved = (delay_ns - began_delay_ns) / (after - began_ns)
     health.loop_lag.add(lags)
     health.in_flight = seen / looks if looks else None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -63,9 +65,9 @@ async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callab
     return health
 
 
-def _delay_ns() -> int | None:
-    """How long this process has waited for a processor (the scheduler's run delay); None where that is not told."""
+def _delay_ns() -> int:
+    """How long this process has waited for a processor (the scheduler's run delay); 0 where that is not told."""
     try:
         return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
-        return None
+        return 0

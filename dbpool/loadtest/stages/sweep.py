@@ -25,12 +25,14 @@ class Sweep:
 
     Args:
         effort: of the search, its cap included.
+        is_servers: that cap is all that the server has room for.
         sizes: to measure, instead of searching; each *effort.repeats* times.
         is_shuffled: those are measured in random order, else ascending.
         most_workers: load processes; it begins with the stand's, and doubles them while they are what limits.
     """
 
     effort: Effort
+    is_servers: bool = False
     sizes: Sequence[int] = ()
     is_shuffled: bool = True
     most_workers: int = 1
@@ -55,6 +57,8 @@ async def sweep(stand: Stand, plan: Sweep, assumptions: Assumptions) -> Outcome:
             outcome, curve = await _measure_sizes(stand, plan, effort, random)
         else:
             outcome, curve = await _search(stand, effort, random)
+            if plan.is_servers and outcome.status is Status.LOWER_BOUND:
+                outcome = replace(outcome, is_refused=True)
         more = min(2 * stand.workers, plan.most_workers)
         is_bound = outcome.status is Status.GENERATOR_BOUND
         if not is_bound or stand.is_stopped or more == stand.workers:
@@ -78,22 +82,27 @@ async def _search(stand: Stand, effort: Effort, random: Random) -> tuple[Outcome
 
 
 async def _measure_sizes(stand: Stand, plan: Sweep, effort: Effort, random: Random) -> tuple[Outcome, Curve]:
-    curve, is_bound = Curve(noise=effort.noise, enough=effort.enough), False
+    curve, is_bound, is_refused = Curve(noise=effort.noise, enough=effort.enough), False, False
     for _ in range(effort.repeats):
         sizes = random.sample(plan.sizes, len(plan.sizes)) if plan.is_shuffled else plan.sizes
         for size in sizes:
             observation = await _observe(stand, size, None)
             if observation is None:
                 break
-            if observation.is_generator_bound:
+            if observation.is_refused:
+                is_refused = True
+            elif observation.is_generator_bound:
                 is_bound = True
-            elif not observation.is_refused:
+            else:
                 curve.add(observation)
-    limit_ms, factor = effort.latency_limit_ms, effort.latency_factor
-    return (
-        outcome_of(curve, latency_limit_ms=limit_ms, latency_factor=factor, is_generator_bound=is_bound),
+    outcome = outcome_of(
         curve,
+        latency_limit_ms=effort.latency_limit_ms,
+        latency_factor=effort.latency_factor,
+        is_generator_bound=is_bound,
+        is_refused=is_refused,
     )
+    return outcome, curve
 
 
 async def _observe(stand: Stand, size: int, why: str | None) -> Observation | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbpool.tool.running import Stop
 
 
-@click.command()
+@click.command(short_help="Measure fixed points, like pgbench.")
 @of.options(
     of.url,
     of.drivers,
@@ -52,7 +52,7 @@ def bench(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above ha
     _run("bench", lambda stop: run(plan, stop))
 
 
-@click.command()
+@click.command(short_help="Find the pool size beyond which nothing is gained.")
 @of.options(
     of.url,
     of.PRESETS,
@@ -60,7 +60,7 @@ def bench(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above ha
     of.driver,
     of.times(None, None),
     of.workload(SWEEP_SCRIPT, workers=None),
-    of.FLEET,
+    of.assumptions(),
     of.JUDGING,
     of.strict,
     of.LIMITS,
@@ -85,7 +85,7 @@ def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     _run("sweep", lambda stop: run(plan, stop))
 
 
-@click.command("run")
+@click.command("run", short_help="All stages: limits, knee, overload, storm, a report.")
 @of.options(
     of.url,
     of.PRESETS,
@@ -101,7 +101,7 @@ def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     click.option("--soak", metavar="MIN", type=click.FloatRange(0.1, 10_080), help="Minutes at 70 % of the peak."),
     click.option("--dry-run", is_flag=True, help="Say how long it would take, and how many connections; load nothing."),
     of.workload(SWEEP_SCRIPT, workers=None),
-    of.FLEET,
+    of.assumptions(),
     of.JUDGING,
     of.strict,
     of.LIMITS,
@@ -126,7 +126,7 @@ def whole(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     _run("run", lambda stop: run(plan, stop))
 
 
-@click.command()
+@click.command(short_help="Say how many connections are allowed, by which limit.")
 @of.options(
     of.url,
     click.option(
@@ -148,7 +148,7 @@ def probe(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     _run("probe", lambda stop: run(plan, stop))
 
 
-@click.command()
+@click.command(short_help="Make the tables that the builtin scripts use.")
 @of.options(of.wanted_url, of.scale)
 def init(*, url: str, scale: int) -> NoReturn:
     """Make the tables of pgbench, in the schema dbpool_loadtest; what was there is dropped first.
@@ -162,7 +162,7 @@ def init(*, url: str, scale: int) -> NoReturn:
     _run("init", lambda stop: make(url, scale, stop))
 
 
-@click.command()
+@click.command(short_help="Drop those tables.")
 @of.options(of.wanted_url)
 def clean(*, url: str) -> NoReturn:
     """Drop the schema dbpool_loadtest with all that is in it.

@@ -27,5 +27,6 @@ def loadtest() -> None:
 
     \b
     Exit codes: 0 it went well, 1 it failed, 2 the arguments mean nothing, 3 a threshold was not met,
-      6 refused for safety, 130 stopped by a signal (what was measured is printed).
+      4 worse than a baseline, 5 not to be trusted (with --strict), 6 refused for safety, 130 stopped by a signal (what
+      was measured is reported).
     """

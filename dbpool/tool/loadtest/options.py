@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from dbpool.core.arrivals import Arrival
+from dbpool.core.loadtest.curve import ENOUGH
 from dbpool.core.loadtest.sizes import sizes_of
 from dbpool.core.loadtest.thresholds import share_of, threshold_of
 from dbpool.core.stages import stages_of
@@ -84,6 +85,15 @@ ARRIVALS: Final[tuple[Option, ...]] = (
 )
 
 
+latency_limit = click.option(
+    "-L",
+    "--latency-limit",
+    metavar="MS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Slower is late; an arrival that is later already is skipped. Of a sweep: of service p99.",
+)
+
+
 def times(time_s: float | None, warmup_s: float | None) -> tuple[Option, ...]:
     """How long each point takes; None: the preset says."""
 
@@ -108,13 +118,7 @@ def times(time_s: float | None, warmup_s: float | None) -> tuple[Option, ...]:
             help="Seconds before them that do not.",
             **default(warmup_s),
         ),
-        click.option(
-            "-L",
-            "--latency-limit",
-            metavar="MS",
-            type=click.FloatRange(min=0, min_open=True),
-            help="Slower is late; an arrival that is later already is skipped.",
-        ),
+        latency_limit,
         click.option(
             "--timeout",
             metavar="MS",
@@ -156,31 +160,44 @@ PRESETS: Final[tuple[Option, ...]] = (
     click.option("--thorough", "preset", flag_value="thorough", help="Longer points, and three repeats of the knee."),
     click.option("--preset", "preset", default="default", hidden=True),
 )
-FLEET: Final[tuple[Option, ...]] = (
-    click.option(
-        "--instances", metavar="K", type=click.IntRange(1, 100_000), default=1, help="Processes that have a pool each."
-    ),
-    click.option(
-        "--surge",
-        metavar="X",
-        type=click.FloatRange(1, 1000),
-        default=1.0,
-        help="So many times as many run while a new version replaces the old: 2 if all of them do.",
-    ),
-    click.option(
-        "--reserve", metavar="N", type=click.IntRange(0), default=0, help="Connections to leave to whatever else."
-    ),
-    click.option(
-        "--tasks", metavar="N", type=click.IntRange(1, 100_000), default=1, help="Tasks of one process at once ..."
-    ),
-    click.option(
-        "--connections-each",
-        metavar="N",
-        type=click.IntRange(1, 1000),
-        default=1,
-        help="... that hold so many connections together: the pool must be large enough for one to go on.",
-    ),
-)
+
+
+def assumptions(*, are_given: bool = False) -> tuple[Option, ...]:
+    """What an analysis is told; *are_given*: by a saved run, so that there are no defaults."""
+
+    def option(name: str, metavar: str, kind: click.ParamType[Any], default: float, text: str) -> Option:
+        extra: dict[str, Any] = {} if are_given else {"default": default, "show_default": True}
+        return click.option(name, metavar=metavar, type=kind, help=text, **extra)
+
+    return (
+        option("--enough", "SHARE", click.FloatRange(0.5, 1), ENOUGH, "Of the peak's throughput, at the knee."),
+        option(
+            "--latency-factor",
+            "X",
+            click.FloatRange(1, 1000),
+            3.0,
+            "Times the service p99 of one connection, where -L sets no limit.",
+        ),
+        option("--instances", "K", click.IntRange(1, 100_000), 1, "Processes that have a pool each."),
+        option(
+            "--surge",
+            "X",
+            click.FloatRange(1, 1000),
+            1.0,
+            "So many times as many run while a new version replaces the old: 2 if all of them do.",
+        ),
+        option("--reserve", "N", click.IntRange(0), 0, "Connections to leave to whatever else."),
+        option("--tasks", "N", click.IntRange(1, 100_000), 1, "Tasks of one process at once ..."),
+        option(
+            "--connections-each",
+            "N",
+            click.IntRange(1, 1000),
+            1,
+            "... that hold so many connections together: the pool must be large enough for one to go on.",
+        ),
+    )
+
+
 strict = click.option("--strict", is_flag=True, help="A result that is not to be trusted is exit code 5.")
 
 

@@ -21,7 +21,7 @@ SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".csv": "csv"}
 _RUN = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Compare saved runs: better, worse, or not shown.")
 @click.argument("baseline", type=_RUN, metavar="A.json")
 @click.argument("others", type=_RUN, nargs=-1, required=True, metavar="B.json...")
 @click.option(
@@ -53,7 +53,7 @@ def compare(*, baseline: Path, others: tuple[Path, ...], **options: Any) -> NoRe
     _run("compare", lambda stop: run(plan, stop))
 
 
-@click.command()
+@click.command(short_help="Show a saved run as a page, Markdown, text or CSV.")
 @click.argument("run_file", type=_RUN, metavar="RUN.json")
 @click.option(
     "--format",
@@ -84,6 +84,25 @@ def report(*, run_file: Path, form: str | None, file: Path | None) -> NoReturn:
     _run("report", lambda stop: run(plan, stop))
 
 
+@click.command(short_help="Judge a saved run again, under other assumptions.")
+@of.options(
+    click.argument("file", type=_RUN, metavar="RUN.json"), of.latency_limit, of.assumptions(are_given=True), of.as_json
+)
+def analyze(*, file: Path, as_json: bool, **options: Any) -> NoReturn:  # noqa: ANN401 - as above
+    """Judge a saved run once more, without a load: as it was, or under other assumptions.
+
+    \b
+    Example:  dbpool loadtest analyze run.json --instances 4 --surge 2 --reserve 10
+    Exit codes: 0 done, 2 usage, or the file is no run that varied the pool's size.
+    """
+    from dbpool.tool.loadtest.analyze import AnalyzePlan, run
+
+    options["latency_limit_ms"] = options.pop("latency_limit")
+    changes = {name: value for name, value in options.items() if value is not None}
+    plan = AnalyzePlan(file=file, changes=changes, as_json=as_json)
+    _run("analyze", lambda stop: run(plan, stop))
+
+
 def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     if sentence := sentence_about_missing("rich"):
         raise click.ClickException(sentence)
@@ -92,4 +111,4 @@ def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     run(f"loadtest {command}", work)
 
 
-COMMANDS = (report, compare)
+COMMANDS = (analyze, report, compare)

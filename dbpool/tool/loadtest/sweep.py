@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from dbpool.core.loadtest.sizes import Sizes
+from dbpool.core.loadtest.sizes import LARGEST, Sizes
 from dbpool.errors import SettingsError
-from dbpool.loadtest.assumptions import Assumptions
+from dbpool.loadtest.assumptions import ASSUMED, Assumptions
 from dbpool.loadtest.judging import judge_run
 from dbpool.loadtest.server.limits import Limits
-from dbpool.loadtest.server.safety import check_room
+from dbpool.loadtest.server.safety import Refused, check_room
 from dbpool.loadtest.stages.calibrate import calibrate
 from dbpool.loadtest.stages.stand import Stand
 from dbpool.loadtest.stages.sweep import Sweep, sweep
@@ -49,9 +49,14 @@ class SweepPlan:
         asked = 1 if self.sizes is None else self.sizes.most
         check_room(limits, asked + 1, most=self.plan.max_connections, is_forced=self.plan.force)
         most = effort.cap if self.sizes is None else self.sizes.most
-        cap = most if self.plan.force else min(most, max(1, allowed))
+        # the lifeline has one; what a pooler lets in, is not known here
+        room = LARGEST if limits.is_pooled else limits.free - 1
+        cap = min(most, room) if self.plan.force else min(most, room, allowed)
+        if cap < 1:
+            raise Refused(f"there is no connection left to load with: {limits.slots.binding}")
         return Sweep(
             effort=replace(effort, cap=cap, repeats=self.repeat or effort.repeats),
+            is_servers=cap == room,
             sizes=() if self.sizes is None else self.sizes.listed,
             is_shuffled=self.is_shuffled,
             most_workers=self.most_workers,
@@ -79,11 +84,7 @@ def sweep_of(command: str, options: Mapping[str, Any]) -> SweepPlan:
             driver=options["driver"],
             workers=most_workers,
             latency_limit_ms=options["latency_limit"],
-            instances=options["instances"],
-            surge=options["surge"],
-            reserve=options["reserve"],
-            tasks=options["tasks"],
-            connections_each=options["connections_each"],
+            **{name: options[name] for name in ASSUMED},
         )
         _ = assumptions.fleet
     except SettingsError as error:
