@@ -65,6 +65,15 @@ async def watch(window: Window, in_flight: Callable[[], int], is_stopped: Callab
     return health
 
 
+def memory_mb() -> float | None:
+    """The memory that this process has now (resident, in MiB); None where that is not told: Linux does."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * resource.getpagesize() / (1 << 20)
+
+
 def _delay_ns() -> int:
     """How long this process has waited for a processor (the scheduler's run delay); 0 where that is not told."""
     try:

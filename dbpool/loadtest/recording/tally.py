@@ -40,7 +40,8 @@ class Outcome(StrEnum):
 class Second:
     """One second of a load, small enough to keep hours of them: some 20 kB, where a tally has a megabyte.
 
-    *buckets* and *bucket_counts* are the columns of the histogram of responses, *response_max* is in ns.
+    *buckets* and *bucket_counts* are the columns of the histogram of responses, *response_max* is in ns; *rss_mb* is
+    the memory of all workers at its end, None where it is not known.
     """
 
     counts: Counter[str]
@@ -48,6 +49,7 @@ class Second:
     buckets: array[int]
     bucket_counts: array[int]
     response_max: int | None
+    rss_mb: float | None = None
 
     @property
     def response(self) -> Histogram:

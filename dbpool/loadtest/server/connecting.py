@@ -120,9 +120,14 @@ async def all_gone(session: Session, names: str, *, timeout_s: float = 5.0) -> b
     """Whether every other session whose name begins with *names* has left, waiting so long for it."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout_s
-    sql = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()"
-    while await session.fetchval(sql, names):
+    while await sessions(session, names):
         if clock() > deadline:
             return False
         await asyncio.sleep(0.02)
     return True
+
+
+async def sessions(session: Session, names: str) -> int:
+    """How many other sessions there are whose name begins with *names*."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()"
+    return int(await session.fetchval(sql, names))

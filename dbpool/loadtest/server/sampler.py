@@ -77,6 +77,10 @@ class Sampler:
         self._warned: set[str] = set()
         self._samples: list[Sample] = []
 
+    def look_every(self, interval_s: float) -> None:
+        """Look so often from now on."""
+        self._interval_s = interval_s
+
     def take(self) -> list[Sample]:
         """The samples since the last time."""
         taken, self._samples = self._samples, []

@@ -103,6 +103,10 @@ class Stand:
         self.measured.append(Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat)))
         return self.measured[-1]
 
+    def look_every(self, interval_s: float) -> None:
+        """Look at the server so often from now on: each look is kept."""
+        self._sampler.look_every(interval_s)
+
     def begin(self, stage: str, text: str, *, points: int | None = None, seconds: float | None = None) -> None:
         """A stage begins, that will measure so many points in so many seconds; None: that is found on the way."""
         self.events.tell("stage", stage=stage, text=text, points=points, seconds=seconds)

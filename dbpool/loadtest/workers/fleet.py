@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeAlias
 
 from dbpool.errors import DbPoolError
@@ -87,7 +87,7 @@ class Fleet:
         """
         window = Window.of(now_ns() + round(LEAD_S * SECOND_NS), warmup_s=warmup_s, time_s=time_s)
         brought = Loaded(window)
-        reported: dict[int, list[Tally]] = {}
+        reported: dict[int, list[Tick]] = {}
         for process in self._processes:
             _send(process, Go(window))
         self._is_running = True
@@ -96,15 +96,18 @@ class Fleet:
 
         def take(tick: Tick) -> None:
             reports = reported.setdefault(tick.second, [])
-            reports.append(tick.tally)
+            reports.append(tick)
             if len(reports) == len(self._processes):
                 keep(tick.second)
 
         def keep(second: int) -> None:
-            tally = merged(reported.pop(second))
+            ticks = reported.pop(second)
+            tally = merged(tick.tally for tick in ticks)
             on_tick(second, tally)
             brought.total.merge(tally)
-            brought.seconds.append(tally.second())
+            memories = [tick.rss_mb for tick in ticks if tick.rss_mb is not None]
+            rss_mb = sum(memories) if len(memories) == len(self._processes) else None
+            brought.seconds.append(replace(tally.second(), rss_mb=rss_mb))
 
         listening = [asyncio.create_task(_listen(process, take)) for process in self._processes]
         try:

@@ -36,10 +36,11 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one second brought, 0 for that after the anchor."""
+    """What one second brought, 0 for that after the anchor, and the memory of the worker at its end."""
 
     second: int
     tally: Tally
+    rss_mb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

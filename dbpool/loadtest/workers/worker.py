@@ -15,7 +15,7 @@ from dbpool.loadtest.drivers.choosing import make_driver
 from dbpool.loadtest.drivers.failures import label_of_error
 from dbpool.loadtest.drivers.protocol import Driver, now_ns
 from dbpool.loadtest.generating.generator import Generator
-from dbpool.loadtest.generating.health import Health, watch
+from dbpool.loadtest.generating.health import Health, memory_mb, watch
 from dbpool.loadtest.generating.items import make_items, make_mix
 from dbpool.loadtest.generating.transactor import Transactor
 from dbpool.loadtest.load import Share
@@ -89,7 +89,7 @@ class Worker:
                 ends_at_ns = window.anchor_ns + (second + 1) * SECOND_NS
                 await asyncio.wait([loading], timeout=max(0.0, (ends_at_ns - now_ns()) / SECOND_NS))
                 tally = recorder.take()
-                send(self._writer, Tick(second, tally))
+                send(self._writer, Tick(second, tally, memory_mb()))
                 done += tally.counts[Outcome.OK]
                 second += 1
             loading.result()
