@@ -26,6 +26,10 @@ class DriverName(StrEnum):
     NOOP = "noop"
 
 
+POOLS: Final = (DriverName.DBPOOL, DriverName.ASYNCPG, DriverName.PSYCOPG_POOL)
+"""Those that keep their connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One of the transactions that are mixed: a script's text, or ``module:callable`` of an async function."""

@@ -28,13 +28,17 @@ async def overload(
     peak_tps: float,
     limit_ms: float,
     shares: Sequence[float] = SHARES,
+    step_s: float | None = None,
     overloaded_s: float = OVERLOADED_S,
 ) -> dict[str, Any]:
-    """Offer *shares* of *peak_tps* to a pool of *size*, as independent users would, each for the stand's times.
+    """Offer *shares* of *peak_tps* to a pool of *size*, as independent users would, each for *step_s*.
 
     Work that waits too long to be done within *limit_ms* is skipped; nothing ends because a line is full. At the end
     the highest rate falls to 70 % of the peak within one load, which shows the way back.
 
+    Args:
+        step_s: None: as long as the stand's load.
+        overloaded_s: how long the highest rate lasts before it falls.
     Returns: the section ``overload`` of the document. ``goodput_tps`` are transactions done within the limit, per
         second; ``uncorrected_p99_ms`` is what a tool would report that times from sending: the service alone.
         ``recovery_s`` are whole seconds, 0 if the first was fine; None: not within the time, or it was stopped.
@@ -46,6 +50,7 @@ async def overload(
     plan = overload_plan(peak_tps, size, limit_ms / 1000, shares, most_in_flight=stand.load.max_in_flight)
     load = replace(
         stand.load,
+        time_s=stand.load.time_s if step_s is None else step_s,
         limit_s=limit_ms / 1000,
         skip_after_s=plan.skip_after_s,
         timeout_s=max(stand.load.timeout_s, 2 * limit_ms / 1000),  # whatever is given up was late before that

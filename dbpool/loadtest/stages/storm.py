@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from dbpool.core.loadtest.stormplan import StormPlan, storm_plan
 from dbpool.loadtest.drivers.protocol import now_ns
-from dbpool.loadtest.load import DriverName, Load, Target
+from dbpool.loadtest.load import POOLS, DriverName, Load, Target
 from dbpool.loadtest.pointjson import durations_json
 from dbpool.loadtest.server.census import Census
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, application_name, close, connect, ensure_gone
@@ -24,11 +24,10 @@ from dbpool.loadtest.stages.stormparts import Part, crowd_part, refill_part
 
 ALONE_S: Final = 5.0
 REST_S: Final = 3.0  # after each part, to see whether all is as before
-LOAD_S: Final = 6.0  # of a pool that fills: enough for what it did before or does afterwards
+LOAD_S: Final = 6.0  # of a pool that fills: enough for what it did before, or does afterwards
 ROUNDS: Final = 3  # at least, of those who connect at once: the first meets a server that had nothing to do
 ROUNDS_S: Final = 3.0  # and for so long, that the bystander has something to feel
 PATIENCE_S: Final = 30.0  # of those who come again
-POOLS: Final = (DriverName.DBPOOL, DriverName.ASYNCPG, DriverName.PSYCOPG_POOL)
 
 Work: TypeAlias = Callable[[], Awaitable[Part | None]]
 Fill: TypeAlias = Callable[[Stand, Census, Target, Load], Awaitable[Refill]]
@@ -44,6 +43,7 @@ async def storm(
     alone_s: float = ALONE_S,
     rest_s: float = REST_S,
     rounds_s: float = ROUNDS_S,
+    load_s: float = LOAD_S,
 ) -> dict[str, Any]:
     """Do to a server what an application does that starts, breaks or grows beyond its limit, and look who suffers.
 
@@ -58,7 +58,8 @@ async def storm(
         is_forced: others may be refused.
         alone_s: how long the bystander is alone, at the begin.
         rest_s: how long it is after each part.
-        rounds_s: how long the rounds of the barrier go on, three at least.
+        rounds_s: how long rounds of the barrier begin, three at least.
+        load_s: how long a pool is loaded.
     Returns: the section ``storm`` of the document; of parts that were stopped there is nothing.
     Raises:
         WorkerFailed: a worker cannot connect.
@@ -83,7 +84,7 @@ async def storm(
             begin_ns = now_ns()
             await unless_stopped(stand, asyncio.sleep(alone_s))
             alone_ns = now_ns()
-            for work in _works(stand, plan, size, rounds_s):
+            for work in _works(stand, plan, size, rounds_s=rounds_s, load_s=load_s):
                 part = None if stand.is_stopped else await work()
                 if part is None:
                     break
@@ -96,11 +97,11 @@ async def storm(
     return {"alone": durations_json(alone.responses), "parts": [part.as_json(bystander, alone) for part in parts]}
 
 
-def _works(stand: Stand, plan: StormPlan, size: int, rounds_s: float) -> list[Work]:
+def _works(stand: Stand, plan: StormPlan, size: int, *, rounds_s: float, load_s: float) -> list[Work]:
     limits, name = stand.limits, application_name(stand.run_id, "storm")
     door = Door(stand.dsn, name, role=limits.role, database=limits.database)
     target = stand.target(size, driver=stand.driver if stand.driver in POOLS else DriverName.DBPOOL)
-    load = replace(stand.load, time_s=min(stand.load.time_s, LOAD_S), limit_s=None)
+    load = replace(stand.load, time_s=load_s, limit_s=None)
 
     async def barrier() -> Part | None:
         crowds: list[Crowd] = []
