@@ -32,6 +32,20 @@ def check_room(limits: Limits, connections: int, *, most: int | None, is_forced:
     )
 
 
+def check_reach(limits: Limits, connections: int, what: str, *, most: int | None, is_forced: bool) -> None:
+    """Refuse *what* would take *connections*, of which some may find no slot, while others use the server.
+
+    Args:
+        most: ``--max-connections``, above which nothing goes.
+    Raises:
+        Refused: it would take more than it may.
+    """
+    if most is not None:
+        check_room(limits, connections, most=most, is_forced=is_forced)
+    elif connections > limits.cap:
+        check_alone(limits, what, is_forced=is_forced)
+
+
 def check_alone(limits: Limits, what: str, *, is_forced: bool) -> None:
     """Refuse *what* takes every connection while others use the server.
 

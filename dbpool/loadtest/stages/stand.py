@@ -58,7 +58,7 @@ class Stand:
         self.is_stopped = False
         self.measured: list[Measured] = []
         self._sampler = Sampler(lifeline, is_local=limits.is_local, watch=watch, console=console, warn=run.warn)
-        self._measuring = self._with_workers()
+        self._measuring = self._with_workers(workers)
 
     @property
     def workload(self) -> Workload:
@@ -81,7 +81,7 @@ class Stand:
     async def use_workers(self, workers: int) -> None:
         """Go on with so many processes; the generator's ceiling is measured anew."""
         self.workers = workers
-        self._measuring = self._with_workers()
+        self._measuring = self._with_workers(self.workers)
         await self.calibrate()
 
     async def calibrate(self) -> float | None:
@@ -91,16 +91,34 @@ class Stand:
         return ceiling
 
     async def measure(
-        self, stage: str, target: Target, load: Load, *, why: str | None = None, repeat: int = 0
+        self,
+        stage: str,
+        target: Target,
+        load: Load,
+        *,
+        why: str | None = None,
+        repeat: int = 0,
+        workers: int | None = None,
     ) -> Measured:
         """Measure a point of *stage*, and keep it; after ``stop`` it has what there was until then.
 
+        Args:
+            workers: processes for this point, of which no ceiling is known; None: as many as for others.
         Raises: WorkerFailed.
         Cancelling: ends the workers, with their connections; nothing is kept.
         """
         self._tell_load(stage, target, load)
-        point = await self._measuring.measure(target, load, partial(self._tick, stage, load))
-        self.measured.append(Measured(point, self._keep(point, stage=stage, why=why, repeat=repeat)))
+        usual = self._measuring
+        if workers is not None:
+            self._measuring = self._with_workers(workers)
+        try:
+            point = await self._measuring.measure(target, load, partial(self._tick, stage, load))
+        finally:
+            self._measuring = usual
+            if self.is_stopped:
+                usual.stop()
+        entry = self._keep(point, stage=stage, why=why, repeat=repeat, workers=workers or self.workers)
+        self.measured.append(Measured(point, entry))
         return self.measured[-1]
 
     def look_every(self, interval_s: float) -> None:
@@ -117,10 +135,10 @@ class Stand:
         event = self.events.tell("event", kind=kind, stage=stage, text=text)
         self.run.events.append({name: value for name, value in event.items() if name != "type"})
 
-    def _with_workers(self) -> Measuring:
+    def _with_workers(self, workers: int) -> Measuring:
         measuring = Measuring(
             self.workload,
-            self.workers,
+            workers,
             sampler=self._sampler,
             on_sample=self._looked,
             is_local=self.limits.is_local,
@@ -151,10 +169,10 @@ class Stand:
         self.run.samples.append(line)
         self.events.tell("sample", **line)
 
-    def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int) -> dict[str, Any]:
+    def _keep(self, point: Point, *, stage: str, why: str | None, repeat: int, workers: int) -> dict[str, Any]:
         number, began_s = len(self.run.points), self.events.seconds_at(point.anchor_ns)
         entry = point_json(point, number=number, stage=stage, seed=self.workload.seed)
-        entry |= {"why": why, "repeat": repeat, "started_s": began_s, "most_workers": self.workers}
+        entry |= {"why": why, "repeat": repeat, "started_s": began_s, "most_workers": workers}
         self.run.points.append(entry)
         self.run.timeline += [{"point": number, **line} for line in timeline_json(point)]
         self.events.tell("point", **entry)
