@@ -11,6 +11,8 @@ from dbpool.errors import SettingsError
 
 SHARES: Final = (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.3, 1.5)
 NORMAL: Final = 0.7  # of the peak: a load that leaves room, and to which it returns
+PUSHED: Final = 10.0  # times the service p99: later than that is late, unless somebody says otherwise
+LEAST_LIMIT_MS: Final = 20.0
 MOST_IN_FLIGHT: Final = 100_000
 BUSY: Final = 2  # times the mean service, which is room for most of them
 
@@ -30,6 +32,11 @@ class OverloadPlan:
     normal_rate: float
     skip_after_s: float
     max_in_flight: int
+
+
+def usual_limit_ms(service_p99_ms: float | None) -> float:
+    """Up to where a response is in time if nobody says so, for a service that has this p99; None: not known."""
+    return max(LEAST_LIMIT_MS, PUSHED * (service_p99_ms or 0.0))
 
 
 def overload_plan(

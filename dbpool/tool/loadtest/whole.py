@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+from dbpool.core.loadtest.overloadplan import usual_limit_ms
 from dbpool.core.loadtest.search import Outcome, Status
 from dbpool.loadtest.judging import judge_run
 from dbpool.loadtest.stages.calibrate import REPEATS, calibrate
@@ -24,9 +25,6 @@ from dbpool.tool.running import DONE, Stop
 
 OPTIONAL: Final = ("queue", "overload", "storm")
 """Stages that may be left out."""
-PUSHED: Final = 10.0  # times the service p99 at the recommended size: later than that is late, unless -L says otherwise
-LEAST_LIMIT_MS: Final = 20.0
-SOAK_SHARE: Final = 0.7  # of the peak
 CLIENTS: Final = 4  # for each connection that is recommended, waiting in line
 
 
@@ -120,14 +118,10 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
 async def _overload(whole: WholePlan, stand: Stand, size: int, expected: Mapping[str, Any]) -> None:
     pace, limit_ms = whole.sweep.pace, whole.sweep.assumptions.latency_limit_ms
     if limit_ms is None:
-        limit_ms = max(LEAST_LIMIT_MS, PUSHED * (expected["service_p99_ms"] or 0.0))
-    usual, stand.load = stand.load, replace(stand.load, time_s=pace.step_s)
-    try:
-        stand.run.sections["overload"] = await overload(
-            stand, size=size, peak_tps=expected["tps"], limit_ms=limit_ms, shares=pace.shares
-        )
-    finally:
-        stand.load = usual
+        limit_ms = usual_limit_ms(expected["service_p99_ms"])
+    stand.run.sections["overload"] = await overload(
+        stand, size=size, peak_tps=expected["tps"], limit_ms=limit_ms, shares=pace.shares, step_s=pace.step_s
+    )
 
 
 async def _tell_plan(whole: WholePlan) -> int:
