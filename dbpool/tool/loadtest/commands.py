@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from dbpool.tool.loadtest import options as of
-from dbpool.tool.loadtest import reporting
+from dbpool.tool.loadtest import reporting, stagecommands
 from dbpool.tool.loadtest.bench import SCRIPT as BENCH_SCRIPT
 from dbpool.tool.loadtest.sweep import SCRIPT as SWEEP_SCRIPT
 from dbpool.tool.needs import sentence_about_missing
@@ -184,4 +184,7 @@ def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:
     run(f"loadtest {command}", work)
 
 
-COMMANDS = {command.name: command for command in (whole, sweep, bench, probe, init, clean, *reporting.COMMANDS)}
+COMMANDS = {
+    command.name: command
+    for command in (whole, sweep, bench, probe, init, clean, *stagecommands.COMMANDS, *reporting.COMMANDS)
+}
