@@ -48,6 +48,19 @@ async def test_a_soak_measures_the_peak_of_which_it_offers_a_part(database: Data
     assert document["thresholds"] == [{"expr": "error_rate<=0", "value": 0.0, "ok": True, "point": soak["id"]}]
 
 
+async def test_a_whole_run_ends_with_a_soak_at_the_size_it_found(database: Database, tmp_path: Path) -> None:
+    file = script(tmp_path, "select pg_sleep(0.01)")
+    words = ("-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat", "1", "-f", file, "--soak", "0.02")
+    skipped = ("--skip", "queue", "--skip", "overload", "--skip", "storm")
+    code, out, err = await run("run", *words, *skipped, "--json", dsn=database.dsn)
+    document = json.loads(out)
+    assert code == 0, err
+    soak = document["points"][document["soak"]["point"]]
+    expected = document["recommendation"]["expected"]
+    assert (soak["stage"], soak["pool_size"]) == ("soak", expected["size"])
+    assert soak["offered_rate"] == pytest.approx(0.7 * expected["tps"])
+
+
 async def test_a_fleet_is_refused_by_the_limit_of_its_role(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select pg_sleep(0.01)")
     async with role_in(database, limit=4) as dsn:

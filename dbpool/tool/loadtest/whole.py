@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dbpool.core.loadtest.overloadplan import usual_limit_ms
+from dbpool.core.loadtest.overloadplan import NORMAL, usual_limit_ms
 from dbpool.core.loadtest.search import Outcome, Status
 from dbpool.loadtest.judging import judge_run
 from dbpool.loadtest.stages.calibrate import REPEATS, calibrate
 from dbpool.loadtest.stages.observing import stage_statements
 from dbpool.loadtest.stages.overload import overload
 from dbpool.loadtest.stages.queue import queue, sizes_around
+from dbpool.loadtest.stages.soak import soak
 from dbpool.loadtest.stages.stand import Stand
 from dbpool.loadtest.stages.storm import storm
 from dbpool.loadtest.stages.sweep import Sweep, sweep
@@ -112,7 +113,15 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
                 alone_s=pace.storm_s,
                 rest_s=pace.storm_s / 2,
                 rounds_s=pace.storm_s / 2,
+                load_s=pace.storm_s,
             )
+    if whole.soak_minutes is not None and not stand.is_stopped:
+        if expected is None:
+            stand.note("note", "soak", "left out: without a peak there is no telling what it can do for long")
+        else:
+            async with stage_statements(stand, "soak"):
+                rate = NORMAL * expected["tps"]
+                sections["soak"] = await soak(stand, size=size, rate=rate, minutes=whole.soak_minutes)
 
 
 async def _overload(whole: WholePlan, stand: Stand, size: int, expected: Mapping[str, Any]) -> None:
