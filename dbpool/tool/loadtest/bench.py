@@ -14,6 +14,7 @@ from dbpool.core.stages import Stage, line_of
 from dbpool.errors import DbPoolError
 from dbpool.loadtest.load import DriverName, Load, Target
 from dbpool.loadtest.metrics import measured
+from dbpool.loadtest.pgbench.command import check
 from dbpool.loadtest.point import Point
 from dbpool.loadtest.server.safety import check_room
 from dbpool.loadtest.stages.stand import Stand
@@ -70,9 +71,16 @@ def bench_of(options: Mapping[str, Any]) -> BenchPlan:
         click.UsageError: they contradict each other.
     """
     load = replace(_shaped(options), clients=options["clients"])
+    plan = plan_of("bench", options, drivers=options["drivers"], load=load, script=SCRIPT)
+    pool_size = options["pool_size"] or (10 if load.is_open else load.clients)
+    if DriverName.PGBENCH in plan.drivers:
+        try:
+            check(Target("", DriverName.PGBENCH, pool_size), load, plan.workload)
+        except DbPoolError as error:
+            raise click.UsageError(str(error)) from None
     return BenchPlan(
-        plan=plan_of("bench", options, drivers=options["drivers"], load=load, script=SCRIPT),
-        pool_size=options["pool_size"] or (10 if load.is_open else load.clients),
+        plan=plan,
+        pool_size=pool_size,
         gate=options["gate"],
         repeat=options["repeat"],
         order=options["order"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.pgbench import OLDEST, programs
+from dbpool.loadtest.pgbench.program import OLDEST
+from tests.support.pgbench import programs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

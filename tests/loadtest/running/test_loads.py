@@ -22,7 +22,7 @@ from tests.support.loads import SHORT, at_rate, loaded, script
 from tests.support.pools import dsn_with, role_in, until, witness_of
 
 MS = 1_000_000
-ON_A_SERVER = [name for name in DriverName if name is not DriverName.NOOP]
+ON_A_SERVER = [name for name in DriverName if name not in (DriverName.NOOP, DriverName.PGBENCH)]
 WRITE = "\\set n random(1, 10)\nbegin;\ninsert into seen values (:n, :client_id);\ncommit;\n"
 
 

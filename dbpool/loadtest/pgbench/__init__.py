@@ -1,0 +1,1 @@
+"""pgbench itself under load: its command line, its log, its process."""
