@@ -89,6 +89,8 @@ class Load:
         limit_s: a longer response is late.
         skip_after_s: an arrival that had to wait for its connection for longer is skipped; None: ``limit_s``.
         drain_s: how long what is under way at the end may go on.
+        max_tries: of a transaction that ends with a serialization failure or a deadlock; 0: until its time-out, or its
+            latency limit.
     """
 
     clients: int = 1
@@ -102,6 +104,7 @@ class Load:
     skip_after_s: float | None = None
     max_in_flight: int = MAX_IN_FLIGHT
     drain_s: float = 10.0
+    max_tries: int = 1
 
     @property
     def is_open(self) -> bool:

@@ -108,6 +108,8 @@ def counts_json(point: Point) -> dict[str, Any]:
         "skipped": total.counts[Outcome.SKIPPED] if load.is_open and load.limit_s is not None else None,
         "dropped": total.counts[Outcome.DROPPED] if load.is_open else None,
         "timeout": total.counts[Outcome.TIMEOUT],
+        "retried": None if load.max_tries == 1 else total.counts[Outcome.RETRIED],
+        "retries": None if load.max_tries == 1 else total.counts[Outcome.RETRIES],
         "errors": dict(total.errors.most_common()),
     }
 

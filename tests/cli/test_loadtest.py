@@ -155,6 +155,16 @@ async def test_a_generator_that_cannot_keep_up_is_said_to_be_the_bottleneck(data
     assert {"generator_bound"} <= {warning["code"] for warning in document["warnings"]}
 
 
+async def test_conflicts_are_tried_again_if_asked(database: Database, tmp_path: Path) -> None:
+    async with witness_of(database) as witness:
+        await witness.run("create sequence calls")
+    text = "do $$ begin if nextval('calls') % 2 = 1 then raise exception using errcode = '40001'; end if; end $$"
+    document = await measured(*QUICK, "--max-tries", "0", "-f", script(tmp_path, text), dsn=database.dsn)
+    counts = document["points"][0]["counts"]
+    assert counts["errors"] == {}
+    assert counts["retries"] >= counts["retried"] > 0
+
+
 async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Database, tmp_path: Path) -> None:
     document = await measured(*QUICK, "-f", script(tmp_path, "select 1 / 0"), dsn=database.dsn, code=1)
     assert document["run"]["status"] == "failed"

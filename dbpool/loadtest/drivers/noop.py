@@ -32,3 +32,6 @@ class NoopDriver:
 
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         raise AssertionError((connection, query))
+
+    async def roll_back(self, connection: Connection) -> None:
+        raise AssertionError(connection)

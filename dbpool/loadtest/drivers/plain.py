@@ -38,6 +38,10 @@ class _Plain:
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         return await self._statements.ask(connection, query)
 
+    async def roll_back(self, connection: Connection) -> None:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+
 
 class AsyncpgDriver(_Plain):
     """An asyncpg.Pool; the wait for a connection cannot be told from getting it."""

@@ -77,6 +77,10 @@ class PooledDriver:
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         return await self._statements.ask(connection, query)
 
+    async def roll_back(self, connection: Connection) -> None:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+
     async def _warm_up(self) -> None:
         if self._opening is None or (self._opening.done() and self._is_cold):
             self._opening = asyncio.create_task(self._open_when_let_in())

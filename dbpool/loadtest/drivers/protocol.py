@@ -46,3 +46,6 @@ class Driver(Protocol):
 
     async def ask(self, connection: Connection, query: Query) -> Rows | None:
         """Send one step of a script."""
+
+    async def roll_back(self, connection: Connection) -> None:
+        """End the transaction that failed, if one is open."""

@@ -68,3 +68,6 @@ class PsycopgDriver:
             return None
         rows: Rows = await cursor.fetchall()
         return rows
+
+    async def roll_back(self, connection: Connection) -> None:
+        await connection.rollback()

@@ -9,6 +9,7 @@ from dbpool.errors import SettingsError
 from dbpool.loadtest.drivers.failures import label_of_error
 from dbpool.loadtest.drivers.protocol import Body, Connection, Driver, now_ns
 from dbpool.loadtest.generating.items import Item
+from dbpool.loadtest.generating.retrying import Tries
 from dbpool.loadtest.load import Load
 from dbpool.loadtest.recording.recorder import Recorder
 from dbpool.loadtest.recording.tally import Outcome
@@ -33,7 +34,7 @@ class Transactor:
     ) -> None:
         self._driver, self._items, self._mix, self._chooser = driver, items, mix, chooser
         self._recorder = recorder
-        self._timeout_s, self._timeout_ns, self._skip_after_ns = load.timeout_s, load.timeout_ns, load.skip_after_ns
+        self._load, self._timeout_ns, self._skip_after_ns = load, load.timeout_ns, load.skip_after_ns
         self.in_flight = 0
         self.fatal: Exception | None = None
 
@@ -44,8 +45,13 @@ class Transactor:
         Cancelling: stops it; nothing is recorded.
         """
         item = self._items[self._mix.choose(self._chooser)]
+        tries = None
         try:
-            body = item.begin(client)
+            if self._load.max_tries == 1:
+                body = item.begin(client)
+            else:
+                tries = Tries(item, client, self._driver, self._load, due or now_ns())
+                body = tries.body
         except ScriptError as error:
             self.fatal = error
             return False
@@ -59,7 +65,7 @@ class Transactor:
             body = _unless_late(body, due + self._skip_after_ns)
         self.in_flight += 1
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
+            async with asyncio.timeout(self._load.timeout_s) as limit:
                 stamps = await self._driver.run(body, start)
         except TooLate:
             self._recorder.left_out(due, Outcome.SKIPPED)
@@ -75,6 +81,8 @@ class Transactor:
             return False
         finally:
             self.in_flight -= 1
+            if tries is not None:
+                self._recorder.retried(due, tries.count)
         self._recorder.ok((due, start, *stamps))
         return True
 

@@ -70,6 +70,8 @@ def command_of(
         words.append(f"--rate={load.stages[0].start:.9g}")
         if load.limit_s is not None:
             words.append(f"--latency-limit={load.limit_s * 1000:.9g}")
+    if load.max_tries != 1:
+        words.append(f"--max-tries={load.max_tries}")
     for name, value in workload.defined.items():
         words.append(f"--define={name}={value}")
     for part, file in zip(workload.parts, files, strict=True):

@@ -23,26 +23,29 @@ class Line(NamedTuple):
         ended_us: of the system's clock.
         response_us: since it was due, or since it began in a closed load.
         lag_us: from due until it began, 0 in a closed load.
+        retries: tries after the first.
     """
 
     ended_us: int
     response_us: int
     lag_us: int
     failure: str
+    retries: int = 0
 
 
-def line_of(text: str, *, is_open: bool) -> Line:
-    """From ``client number time script seconds microseconds [lag]``."""
+def line_of(text: str, load: Load) -> Line:
+    """From ``client number time script seconds microseconds [lag] [retries]``."""
     words = text.split()
     ended_us = int(words[4]) * 1_000_000 + int(words[5])
+    retries = 0 if load.max_tries == 1 else int(words[-1])
     if not words[2].isdigit():
-        return Line(ended_us, 0, 0, words[2])
-    return Line(ended_us, int(words[2]), int(words[6]) if is_open else 0, "")
+        return Line(ended_us, 0, 0, words[2], retries)
+    return Line(ended_us, int(words[2]), int(words[6]) if load.is_open else 0, "", retries)
 
 
-def lines_of(texts: Iterable[str], *, is_open: bool) -> Iterator[Line]:
+def lines_of(texts: Iterable[str], load: Load) -> Iterator[Line]:
     """Those of one file, in order; a last one that was not finished is left out."""
-    return (line_of(text, is_open=is_open) for text in texts if text.endswith("\n"))
+    return (line_of(text, load) for text in texts if text.endswith("\n"))
 
 
 @dataclass(slots=True)
@@ -90,6 +93,9 @@ def _count(line: Line, ended_ns: int, tally: Tally, durations: _Durations, windo
         tally.completions[(ended_ns - window.anchor_ns) * TENTHS // SECOND_NS] += 1
     if due_ns not in window:
         return
+    if line.retries:
+        tally.counts[Outcome.RETRIED] += 1
+        tally.counts[Outcome.RETRIES] += line.retries
     if line.failure == SKIPPED:
         tally.counts[Outcome.SKIPPED] += 1
     elif line.failure:

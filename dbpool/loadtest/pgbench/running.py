@@ -160,7 +160,7 @@ class PgbenchLoad:
                 rate=self._load.mean_rate,
             )
             brought = Loaded(Window.of(anchor_ns, warmup_s=warmup_s, time_s=time_s))
-            lines = [lines_of(file, is_open=self._load.is_open) for file in files]
+            lines = [lines_of(file, self._load) for file in files]
             for second, tally in seconds_of(lines, self._load, brought.window, clock_ns=clock_ns):
                 self._keep(brought, second, tally)
         # who gave up did so at some time: in the window or not, the rest of it had fewer clients
@@ -178,7 +178,7 @@ class PgbenchLoad:
         firsts: list[int] = []
         for path in paths:
             with path.open(encoding="ascii") as file:
-                lines = islice(lines_of(file, is_open=self._load.is_open), clients_of(self._target, self._load))
+                lines = islice(lines_of(file, self._load), clients_of(self._target, self._load))
                 firsts += [(line.ended_us - line.response_us) * US - clock_ns for line in lines]
         return min(firsts, default=None)
 

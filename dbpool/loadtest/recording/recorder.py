@@ -61,6 +61,12 @@ class Recorder:
             self._count(Outcome.ERROR)
             self._tally.errors[label] += 1
 
+    def retried(self, sched: int, tries: int) -> None:
+        """It was tried so often before it ended."""
+        if tries > 1 and sched in self.window:
+            self._count(Outcome.RETRIED)
+            self._tally.counts[Outcome.RETRIES] += tries - 1
+
     def left_out(self, sched: int, outcome: Outcome) -> None:
         """It was not begun: SKIPPED or DROPPED."""
         if sched in self.window:

@@ -34,6 +34,12 @@ class Outcome(StrEnum):
     DROPPED = "dropped"  # as many as may be in flight were
     TIMEOUT = "timeout"
     ERROR = "error"  # which, stands in ``errors``
+    RETRIED = "retried"  # tried more than once, whatever came of it: counted besides
+    RETRIES = "retries"  # the tries of those after their first
+
+
+BESIDES: Final = (Outcome.LATE, Outcome.RETRIED, Outcome.RETRIES)
+"""What is said of transactions that have an outcome of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ class Tally:
     @property
     def due(self) -> int:
         """Transactions that were due in the window, whatever became of them."""
-        return sum(count for name, count in self.counts.items() if name != Outcome.LATE)
+        return sum(count for name, count in self.counts.items() if name not in BESIDES)
 
     def rate(self, outcome: Outcome) -> float | None:
         """The share of what was due that ended so; None if nothing was due."""

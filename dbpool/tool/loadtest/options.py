@@ -241,6 +241,13 @@ def workload(script: str, *, workers: int | None = 1) -> tuple[Option, ...]:
         ),
         scale,
         click.option(
+            "--max-tries",
+            metavar="N",
+            type=click.IntRange(0),
+            default=1,
+            help="Tries of a transaction that ends with a serialization failure or a deadlock; 0: until its time-out.",
+        ),
+        click.option(
             "-j",
             "--workers",
             metavar="N",

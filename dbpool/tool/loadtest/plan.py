@@ -76,7 +76,7 @@ class Plan:
 
 
 def load_of(options: Mapping[str, Any]) -> Load:
-    """The times of ``-T --warmup -L --timeout`` (which have values by now), and the arrivals."""
+    """The times of ``-T --warmup -L --timeout`` (which have values by now), the arrivals, the tries."""
     limit_ms = options["latency_limit"]
     return Load(
         arrival=Arrival(options.get("arrival", "poisson")),
@@ -85,6 +85,7 @@ def load_of(options: Mapping[str, Any]) -> Load:
         timeout_s=options["timeout"] / 1000,
         limit_s=None if limit_ms is None else limit_ms / 1000,
         max_in_flight=options.get("max_inflight", Load().max_in_flight),
+        max_tries=options["max_tries"],
     )
 
 

@@ -39,7 +39,8 @@ def test_a_closed_load_is_clients_for_whole_seconds() -> None:
         "--file=/x/1.sql@1",
         "postgresql://app@h:1/shop",
     ]
-    assert not [word for word in words if word.startswith(("--rate", "--latency-limit"))]
+    assert not [word for word in words if word.startswith(("--rate", "--latency-limit", "--max-tries"))]
+    assert "--max-tries=0" in command(replace(CLOSED, max_tries=0)).words
 
 
 def test_an_open_load_is_a_rate_on_as_many_connections_as_the_pool_has() -> None:

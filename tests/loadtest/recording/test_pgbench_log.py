@@ -29,7 +29,7 @@ def log(*lines: tuple[float, str, str]) -> list[str]:
 
 
 def read(*files: list[str], load: Load = LOAD) -> dict[int, Tally]:
-    lines = [lines_of(file, is_open=load.is_open) for file in files]
+    lines = [lines_of(file, load) for file in files]
     return dict(seconds_of(lines, load, WINDOW, clock_ns=CLOCK_S * 1_000_000_000))
 
 
@@ -61,9 +61,20 @@ def test_failures_are_errors_by_sqlstate() -> None:
     assert not merged(total.values()).completions
 
 
+def test_retries_are_counted_besides() -> None:
+    load = replace(LOAD, max_tries=5)
+    total = read(
+        log((1.5, "1000", " 0"), (1.6, "1000", " 3"), (1.7, "serialization", " 4"), (0.5, "1", " 2")), load=load
+    )
+    assert total[1].counts == {Outcome.OK: 2, Outcome.ERROR: 1, Outcome.RETRIED: 2, Outcome.RETRIES: 7}
+    assert total[1].due == 3
+    lag = replace(OPEN, max_tries=0)
+    assert line_of("1 7 250 0 12 34 56 7", lag) == Line(12_000_034, 250, 56, "", 7)
+
+
 def test_a_line_that_was_not_finished_is_left_out() -> None:
-    assert len(list(lines_of(["0 1 5 0 1 2\n", "0 2 5 0 1"], is_open=False))) == 1
-    assert line_of("1 7 250 0 12 34", is_open=False) == Line(12_000_034, 250, 0, "")
+    assert len(list(lines_of(["0 1 5 0 1 2\n", "0 2 5 0 1"], LOAD))) == 1
+    assert line_of("1 7 250 0 12 34", LOAD) == Line(12_000_034, 250, 0, "")
 
 
 @pytest.mark.parametrize(

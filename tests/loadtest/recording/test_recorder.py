@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dbpool.core.histogram import Histogram
 from dbpool.loadtest.recording.recorder import BLOCK, Recorder, Splits
-from dbpool.loadtest.recording.tally import Outcome, Series, Tally, merged
+from dbpool.loadtest.recording.tally import BESIDES, Outcome, Series, Tally, merged
 from dbpool.loadtest.recording.window import SECOND_NS, Window
 
 WINDOW = Window.of(1000, warmup_s=1.0, time_s=2.0)
@@ -52,10 +52,13 @@ def test_only_what_was_due_in_the_window_counts_whenever_it_ends() -> None:
         record(it, due, 0, 0, 0, 10 * SECOND_NS, 0)
         it.timed_out(due, due, 7)
         it.failed(due, "40001")
+        it.retried(due, 1)
+        it.retried(due, 4)
         it.left_out(due, Outcome.SKIPPED)
         it.left_out(due, Outcome.DROPPED)
     tally = it.take()
-    assert tally.counts == {outcome: 2 for outcome in Outcome if outcome is not Outcome.LATE}
+    besides = {Outcome.RETRIED: 2, Outcome.RETRIES: 6}
+    assert tally.counts == {outcome: 2 for outcome in Outcome if outcome not in BESIDES} | besides
     assert tally.errors == {"40001": 2}
     assert tally.of(Series.SERVICE).n == 2
 
