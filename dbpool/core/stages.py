@@ -65,6 +65,21 @@ def level_at(stages: Sequence[Stage], t: float) -> float:
     return 0.0
 
 
+def reached_at(stages: Sequence[Stage], level: float, t: float) -> float | None:
+    """The first second from *t* on, 0 where the first stage began, at which there is *level* or more; None: never."""
+    began = 0.0
+    for stage in stages:
+        ended = began + stage.duration_s
+        if t < ended:
+            now = max(t, began)
+            if stage.level_at(now - began) >= level:
+                return now
+            if stage.end >= level:  # it rises to it
+                return max(now, began + (level - stage.start) / (stage.end - stage.start) * stage.duration_s)
+        began = ended
+    return None
+
+
 def shared(stages: Sequence[Stage], workers: int) -> list[Stage]:
     """What each of *workers* does so that all of them together do *stages*."""
     return [replace(stage, start=stage.start / workers, end=stage.end / workers) for stage in stages]

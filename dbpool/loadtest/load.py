@@ -84,6 +84,7 @@ class Load:
 
     Args:
         stages: arrivals of the window; empty: the load is closed.
+        client_stages: of a closed load, how many of its clients there are at a time; empty: always all.
         warmup_rate: arrivals a second during the warm-up; None: the first level of the stages.
         max_in_flight: arrivals beyond it are dropped.
         limit_s: a longer response is late.
@@ -95,6 +96,7 @@ class Load:
 
     clients: int = 1
     stages: tuple[Stage, ...] = ()
+    client_stages: tuple[Stage, ...] = ()
     warmup_rate: float | None = None
     arrival: Arrival = Arrival.POISSON
     warmup_s: float = 3.0
@@ -135,6 +137,14 @@ class Load:
             return self.stages
         level = self.stages[0].start if self.warmup_rate is None else self.warmup_rate
         return (Stage(self.warmup_s, level, level), *self.stages)
+
+    @property
+    def whole_clients(self) -> tuple[Stage, ...]:
+        """The stages of clients, behind a warm-up with as many as they begin with."""
+        if not self.client_stages or not self.warmup_s:
+            return self.client_stages
+        level = self.client_stages[0].start
+        return (Stage(self.warmup_s, level, level), *self.client_stages)
 
     @property
     def most_clients(self) -> int:

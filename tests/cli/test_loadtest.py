@@ -177,6 +177,8 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["-R", "fast"], "100 or 0.5"),
         (["-R", "0"], "above 0"),
         (["-R", "5", "--stages", "1s:5"], "give one of them"),
+        (["--closed"], "give it --stages"),
+        (["--closed", "--stages", "1s:0.3"], "never a client"),
         (["-b", "nothing"], 'no builtin script "nothing"'),
         (["-f", "/nowhere/script.sql"], "No such file"),
         (["-D", "1x=2"], "invalid variable name"),

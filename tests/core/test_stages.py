@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dbpool.core.stages import Stage, level_at, line_of, seconds_of, shared, stages_of
+from dbpool.core.stages import Stage, level_at, line_of, reached_at, seconds_of, shared, stages_of
 from dbpool.errors import SettingsError
 
 levels = st.one_of(st.just(0.0), st.floats(0.01, 1e5))
@@ -39,6 +39,33 @@ def test_a_stage_goes_straight_from_its_start_to_its_end() -> None:
 def test_the_level_follows_one_stage_after_the_other_and_ends_at_0() -> None:
     steps = [Stage(10, 0, 10), Stage(5, 50, 50)]
     assert [level_at(steps, t) for t in (0, 5, 10, 14.9, 15, 99)] == [0, 5, 50, 50, 0, 0]
+
+
+STAGES = st.lists(
+    st.builds(Stage, st.floats(0.1, 5), st.integers(0, 9).map(float), st.integers(0, 9).map(float)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(STAGES, st.integers(0, 9), st.floats(0, 20))
+def test_a_level_is_reached_when_it_first_is_and_not_before(stages: list[Stage], rank: int, t: float) -> None:
+    level = rank + 0.5
+    at = reached_at(stages, level, t)
+    end = sum(stage.duration_s for stage in stages)
+    times = [t + (end - t) * n / 200 for n in range(200)] if t < end else []
+    before = [time for time in times if at is None or time < at - 1e-6]
+    assert all(level_at(stages, time) < level + 1e-6 for time in before)
+    if at is not None:
+        assert at >= t
+        assert level_at(stages, at + 1e-9) > level - 1e-3 or at + 1e-9 >= end
+
+
+def test_a_level_is_reached_as_stages_rise_and_fall() -> None:
+    stages = stages_of("10s:10,10s:0,0s:4,5s:4")
+    assert [reached_at(stages, 2.5, t) for t in (0, 2.5, 5, 17, 18, 21, 25)] == [2.5, 2.5, 5, 17, 20, 21, None]
+    assert reached_at(stages, 10.5, 0) is None
+    assert reached_at([], 1, 0) is None
 
 
 def test_workers_share_the_level() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from random import Random
 from typing import Final
 
 from dbpool.core.arrivals import due_times
+from dbpool.core.stages import reached_at
 from dbpool.loadtest.drivers.protocol import now_ns
 from dbpool.loadtest.generating.transactor import Transactor
 from dbpool.loadtest.load import Load
@@ -23,7 +25,7 @@ class Generator:
     """A load's transactions, those of *clients* after each other or, in an open load, when they are due.
 
     Args:
-        offset: of a constant schedule, worker i of n has i / n.
+        number: of the worker, of so many *workers*: they take turns, in a constant schedule and as clients join.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Generator:
         clients: Sequence[Client],
         *,
         random: Random,
-        offset: float = 0.0,
+        number: int = 0,
+        workers: int = 1,
     ) -> None:
         self._transactor, self._load, self._window = transactor, load, window
         self._clients = list(clients)
-        self._random, self._offset = random, offset
+        self._random, self._number, self._workers = random, number, workers
+        self._stages = load.whole_clients
         self._under_way: set[asyncio.Task[None]] = set()
         self._beginner: asyncio.Task[None] | None = None
         self.is_stopped = False
@@ -53,7 +57,8 @@ class Generator:
             await asyncio.wait([self._beginner])
             if not self._beginner.cancelled():
                 self._beginner.result()
-            if self._under_way and not self.is_stopped:
+            # what cannot go well ends at once, with the clients that are away
+            if self._under_way and not self.is_stopped and self._transactor.fatal is None:
                 await asyncio.wait(self._under_way, timeout=self._load.timeout_s + CLEANUP_S)
         finally:
             self._beginner.cancel()
@@ -82,24 +87,34 @@ class Generator:
 
     async def _go_round(self) -> None:
         await asyncio.sleep((self._window.anchor_ns - now_ns()) / SECOND_NS)
-        for client in self._clients:
-            self._begin(asyncio.create_task(self._repeat(client)))
+        for place, client in enumerate(self._clients):
+            self._begin(asyncio.create_task(self._repeat(client, place * self._workers + self._number)))
         # until the window ends they begin transactions themselves; what is left then is the drain
         while self._under_way and not self._is_over:
             remaining_s = (self._window.ends_ns - now_ns()) / SECOND_NS
             await asyncio.wait(self._under_way, timeout=max(0.0, remaining_s), return_when=asyncio.FIRST_COMPLETED)
 
-    async def _repeat(self, client: Client) -> None:
+    async def _repeat(self, client: Client, rank: int) -> None:
         while not self._is_over:
-            if not await self._transactor.run(client):
+            if self._stages and (away_ns := self._away(rank)) > 0:
+                if now_ns() + away_ns >= self._window.ends_ns:
+                    return
+                await asyncio.sleep(away_ns / SECOND_NS)
+            elif not await self._transactor.run(client):
                 await asyncio.sleep(AFTER_FAILURE_S)
+
+    def _away(self, rank: int) -> float:
+        """In how many ns there are so many clients that the one of *rank*, from 0, is among them."""
+        t = (now_ns() - self._window.anchor_ns) / SECOND_NS
+        at = reached_at(self._stages, rank + 0.5, t)
+        return inf if at is None else (at - t) * SECOND_NS
 
     # Open: due times are fixed before the start
 
     async def _arrive(self) -> None:
         anchor_ns = self._window.anchor_ns
         now = now_ns()
-        for block in due_times(self._load.whole, self._load.arrival, self._random, offset=self._offset):
+        for block in due_times(self._load.whole, self._load.arrival, self._random, offset=self._number / self._workers):
             for due_s in block:
                 due = anchor_ns + int(due_s * SECOND_NS)
                 while due > now:  # all that were due when it woke have begun

@@ -42,6 +42,7 @@ def check(target: Target, load: Load, workload: Workload) -> None:
         ("has no gate", target.gate is not None),
         ("ends no transaction that takes long: leave --timeout out", load.timeout_s != TIMEOUT_S),
         ("knows one rate, and no stages or ramps", load.is_open and not _is_level(load)),
+        ("has all its clients from the begin", bool(load.client_stages)),
         ("has Poisson arrivals only", load.is_open and load.arrival is not Arrival.POISSON),
         ("skips what is later than the latency limit", load.skip_after_s not in (None, load.limit_s)),
     ):

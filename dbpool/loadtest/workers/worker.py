@@ -58,7 +58,8 @@ class Worker:
                     word.window,
                     own,
                     random=Random(f"{share.workload.seed} arrivals {share.number}"),
-                    offset=share.number / share.workers,
+                    number=share.number,
+                    workers=share.workers,
                 )
                 health = await self._load(generator, transactor, recorder, word.window)
                 health.refusals.update(driver.refusals())

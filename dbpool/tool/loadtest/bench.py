@@ -70,7 +70,7 @@ def bench_of(options: Mapping[str, Any]) -> BenchPlan:
     Raises:
         click.UsageError: they contradict each other.
     """
-    load = replace(_shaped(options), clients=options["clients"])
+    load = _shaped(options)
     plan = plan_of("bench", options, drivers=options["drivers"], load=load, script=SCRIPT)
     pool_size = options["pool_size"] or (10 if load.is_open else load.clients)
     if DriverName.PGBENCH in plan.drivers:
@@ -88,11 +88,13 @@ def bench_of(options: Mapping[str, Any]) -> BenchPlan:
 
 
 def _shaped(options: Mapping[str, Any]) -> Load:
-    """The load, with its arrivals if it is open."""
+    """The load, with its arrivals if it is open, or its clients."""
     rate, stages = options["rate"], options["stages"]
     if rate is not None and stages is not None:
         raise click.UsageError("--rate and --stages both say when transactions are due: give one of them")
-    load = load_of(options)
+    load = replace(load_of(options), clients=options["clients"])
+    if options["closed"]:
+        return _of_clients(load, stages)
     try:
         shape: tuple[Stage, ...] = tuple(stages or ([line_of(rate, load.time_s)] if rate is not None else []))
     except DbPoolError as error:
@@ -101,6 +103,16 @@ def _shaped(options: Mapping[str, Any]) -> Load:
         raise click.UsageError("at that rate nothing is ever due: it must be above 0")
     time_s = load.time_s if stages is None else sum(stage.duration_s for stage in stages)
     return replace(load, stages=shape, time_s=time_s)
+
+
+def _of_clients(load: Load, stages: list[Stage] | None) -> Load:
+    if stages is None:
+        raise click.UsageError("--closed says that --stages are clients: give it --stages")
+    most = max(level for stage in stages for level in (stage.start, stage.end))
+    if not (clients := int(most + 0.5)):
+        raise click.UsageError("with those stages there is never a client: their number must be above 0")
+    time_s = sum(stage.duration_s for stage in stages)
+    return replace(load, client_stages=tuple(stages), clients=clients, time_s=time_s)
 
 
 async def run(bench: BenchPlan, stop: Stop) -> int:

@@ -69,6 +69,7 @@ ARRIVALS: Final[tuple[Option, ...]] = (
         type=Parsed("stages", stages_of),
         help="Arrivals a second by stages, like 30s:100,1m:500 (to 100 in 30 s, then to 500 in a minute).",
     ),
+    click.option("--closed", is_flag=True, help="--stages are clients, each with one transaction after the other."),
     click.option(
         "--arrival",
         type=click.Choice([each.value for each in Arrival]),

@@ -79,6 +79,7 @@ def test_an_address_goes_without_its_password(dsn: str, expected: tuple[str, str
         ({"stages": (Stage(3.0, 1, 9),)}, {}, "no stages or ramps"),
         ({"stages": (Stage(1.0, 9, 9), Stage(2.0, 8, 8))}, {}, "no stages or ramps"),
         ({"stages": (Stage(3.0, 9, 9),), "warmup_rate": 5.0}, {}, "no stages or ramps"),
+        ({"client_stages": (Stage(3.0, 1, 4),)}, {}, "all its clients from the begin"),
         ({"stages": (Stage(3.0, 9, 9),), "arrival": Arrival.CONSTANT}, {}, "Poisson"),
         ({"limit_s": 1.0, "skip_after_s": 2.0}, {}, "later than the latency limit"),
     ],
