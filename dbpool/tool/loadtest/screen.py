@@ -1,13 +1,41 @@
-"""How a load goes, a line each second on stderr."""
+"""How a run goes, on stderr: a screen at a terminal, a line each second elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, Self
+
+from rich.console import Console
 
 from dbpool.loadtest.events import Event
 
 _TOLD = ("late", "skipped", "dropped", "timeouts", "errors")
+
+
+class Screen(Protocol):
+    """Shows what it is told."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def take(self, event: Event) -> None:
+        """A listener of events."""
+
+
+def screen_of(every_s: int, *, is_stdout_taken: bool) -> AbstractContextManager[Screen]:
+    """Where a run is shown: on a screen of its own if stderr is a terminal.
+
+    Args:
+        every_s: seconds between two lines where it is none; 0: nothing is shown at all.
+        is_stdout_taken: events go to stdout. If that is a terminal too, a screen would hide them.
+    """
+    console = Console(stderr=True)
+    is_dumb = console.is_dumb_terminal or not console.is_terminal or not sys.stderr.isatty()
+    if not every_s or is_dumb or (is_stdout_taken and sys.stdout.isatty()):
+        return Progress(every_s)
+    from dbpool.tool.loadtest.live.screen import LiveScreen
+
+    return LiveScreen(console)
 
 
 class Progress:
@@ -16,6 +44,12 @@ class Progress:
     def __init__(self, every_s: int) -> None:
         self._every_s = every_s
         self._ends_s = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
 
     def say(self, sentence: str) -> None:
         if self._every_s:
