@@ -16,23 +16,29 @@ from tests.support.databases import Database
 CLOSED = (*QUICK, "-j", "2", "--driver", "dbpool", "--driver", "noop", "--driver", "asyncpg-connect")
 OPEN = ("-T", "1.2", "--warmup", "0", "-R", "200", "-L", "1", "--max-inflight", "5", "--timeout", "3")
 FAILING = ("-T", "0.2", "--warmup", "0", "-c", "2")
+SWEEP = ("sweep", "-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat", "2", "--driver", "asyncpg")
 
 
 @pytest.mark.parametrize(
     ("words", "text", "code"),
     [
-        (CLOSED, "select 1", 0),
-        ((*OPEN, "--threshold", "response_ms:p(99)<1", "--threshold", "dropped_rate<0"), "select pg_sleep(0.002)", 3),
-        (FAILING, "select 1 / 0", 1),
+        (("bench", *CLOSED), "select 1", 0),
+        (
+            ("bench", *OPEN, "--threshold", "response_ms:p(99)<1", "--threshold", "dropped_rate<0"),
+            "select pg_sleep(0.002)",
+            3,
+        ),
+        (("bench", *FAILING), "select 1 / 0", 1),
+        (SWEEP, "select pg_sleep(0.001)", 0),
     ],
-    ids=["closed", "open", "failing"],
+    ids=["closed", "open", "failing", "sweep"],
 )
-async def test_a_bench_is_a_document(
+async def test_a_run_is_a_document(
     database: Database, tmp_path: Path, words: tuple[str, ...], text: str, code: int
 ) -> None:
     script = tmp_path / "script.sql"
     script.write_text(text)
-    returned, out, err = await run("bench", *words, "-f", str(script), "--json", dsn=database.dsn)
+    returned, out, err = await run(*words, "-f", str(script), "--json", dsn=database.dsn)
     assert returned == code, err
     document = json.loads(out)
     errors = Draft202012Validator(document_schema()).iter_errors(document)

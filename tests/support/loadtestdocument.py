@@ -89,6 +89,8 @@ def _about(run: Simulated, seed: int) -> Json:
             "database_limit": None,
             "is_superuser": False,
             "others": SLOTS.others,
+            "others_of_role": 2,
+            "others_of_database": 5,
             "usable": SLOTS.usable,
             "free": SLOTS.free,
             "cap": SLOTS.cap,
@@ -101,7 +103,9 @@ def _about(run: Simulated, seed: int) -> Json:
                 "slot_reuse_ms": 3.2,
                 "lifeline_ms": [round(run.random.uniform(0.2, 0.6), 3) for _ in range(89)],
                 "is_clean": True,
+                "backend_memory_mb": 2.3,
             },
+            "pooler": None,
         },
         "workload": {
             "scripts": [{"name": "tpcb-like", "weight": 1, "sha256": "9a0364b9e99bb480dd25e1f0284c8555" * 2}],
@@ -199,6 +203,7 @@ def _found(run: Simulated) -> Json:
             "binding": None if made.binding is None else made.binding.value,
             "reasons": list(made.reasons),
             "expected": {
+                "size": knee.size,
                 "tps": knee.tps,
                 "tps_ci95": [knee.tps * 0.979, knee.tps * 1.021],
                 "response_p99_ms": at["response_ms"]["p99"],

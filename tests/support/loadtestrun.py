@@ -97,6 +97,7 @@ class Simulated:
             "stage": stage,
             "why": why,
             "started_s": round(self.now, 2),
+            "most_workers": 1,
             "driver": "dbpool",
             "workers": 1,
             "pool_sharded": False,
@@ -123,6 +124,7 @@ class Simulated:
             "server": None,
             "generator": {
                 "cpu": 0.94 if bound else min(0.85, tps / 11_000),
+                "starved": 0.01,
                 "in_flight": size * 0.98,
                 "rss_mb": 61.5,
                 "loop_lag_p99_ms": 2.9 if bound else 0.6,
