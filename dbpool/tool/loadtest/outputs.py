@@ -16,7 +16,7 @@ from dbpool.loadtest.ndjson import STDOUT, TimeLine
 from dbpool.loadtest.report import markdown
 from dbpool.loadtest.report.html import page
 from dbpool.tool.loadtest.plan import Outputs
-from dbpool.tool.loadtest.screen import Progress
+from dbpool.tool.loadtest.screen import screen_of
 
 RUN: Final = "run.json"
 PAGE: Final = "report.html"
@@ -49,7 +49,9 @@ async def shown(outputs: Outputs, run: Run, events: Events) -> AsyncIterator[Non
     async with AsyncExitStack() as stack:
         for path in _time_lines(outputs):
             events.listen(stack.enter_context(TimeLine(path, lambda text: run.warn("timeline", text))).take)
-        events.listen(Progress(0 if outputs.as_json and not sys.stderr.isatty() else outputs.progress).take)
+        every_s = 0 if outputs.as_json and not sys.stderr.isatty() else outputs.progress
+        screen = stack.enter_context(screen_of(every_s, is_stdout_taken=outputs.timeseries == STDOUT))
+        events.listen(screen.take)
         events.tell("meta", **summary_of(run.as_json()))
         try:
             yield

@@ -16,8 +16,6 @@ _TOLD = ("late", "skipped", "dropped", "timeouts", "errors")
 class Screen(Protocol):
     """Shows what it is told."""
 
-    def say(self, sentence: str) -> None: ...
-
     def take(self, event: Event) -> None:
         """A listener of events."""
 

@@ -27,7 +27,6 @@ sys.stdout.write("before\\n")
 sys.stdout.flush()
 try:
     with screen_of(int(sys.argv[1]), is_stdout_taken="taken" in sys.argv) as screen:
-        screen.say("PostgreSQL 18.1; calibrating")
         for event in takewhile(is_before, events_of(sample_document())):
             screen.take(event)
         input()

@@ -46,9 +46,6 @@ class LiveScreen:
     def __exit__(self, *exc: object) -> None:
         self._live.stop()
 
-    def say(self, sentence: str) -> None:
-        """What the lines of a run without a terminal begin with: here it is in the heading."""
-
     def take(self, event: Event) -> None:
         """A listener of events."""
         with self._lock:

@@ -66,7 +66,7 @@ class Seen:
                 self.sample = event
             case "point":
                 self._take_point(event)
-            case "event":
+            case "event" if event["kind"] != "stage":  # of which a line of its own tells
                 self.notes.append(event)
             case "verdict":
                 self.verdict = event
