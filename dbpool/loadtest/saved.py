@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -68,8 +69,8 @@ def _why_not_json(path: Path, text: str, error: json.JSONDecodeError) -> str:
 
 
 def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
-    """Whether more text could have made it JSON."""
-    is_at_end = error.pos >= len(text.rstrip())
+    """Whether more text could have made it JSON: it ends in a string, or no later than the word that is wrong."""
+    is_at_end = re.search(r'[\s{}\[\],:"]', text[error.pos :].rstrip()) is None
     return text.lstrip().startswith("{") and (is_at_end or error.msg.startswith("Unterminated string"))
 
 

@@ -60,6 +60,8 @@ def sentences(section: Json) -> list[str]:
         sizes = f"{count(size['before'])} before, {count(size['after'])} after"
         said.append(f"recommended connections: {sizes} ({size['verdict']})")
     metrics = [metric for point in section["points"] for metric in point["metrics"]]
+    if any(metric["basis"] == "repeats" for metric in metrics):
+        said.append("intervals that rest on few repeats are too narrow: Welch's test gives the verdict")
     if any(metric["basis"] == "batches" for metric in metrics):
         said.append("loads that one of the runs measured once are judged by their throughput within the run, widened")
         said[-1] += " by the noise between runs; --repeat 3 tells more"

@@ -13,6 +13,7 @@ from rich.console import Console as Terminal
 
 from dbpool.errors import DbPoolError
 from dbpool.faults import one_line
+from dbpool.loadtest.comparable import NotComparable, check_comparable
 from dbpool.loadtest.comparing import compare_runs
 from dbpool.loadtest.document import Run
 from dbpool.loadtest.events import Events
@@ -29,7 +30,7 @@ from dbpool.loadtest.stages.stand import Stand
 from dbpool.tool.loadtest.outputs import check_outputs, shown, write_files
 from dbpool.tool.loadtest.plan import Plan, with_tables
 from dbpool.tool.loadtest.where import Where, refused, server
-from dbpool.tool.running import DONE, FAILED, INTERRUPTED, Stop
+from dbpool.tool.running import DONE, FAILED, INTERRUPTED, MEANS_NOTHING, Stop
 
 MISSED: Final = 3
 REGRESSED: Final = 4
@@ -46,12 +47,15 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
         room: connections that an embedded server gets.
     Raises:
         SettingsError: an output, or the baseline, is none.
+        NotComparable: the baseline has another workload, scale or server; nothing is loaded then.
         DbPoolError: there is no server, or it has no tables; once it loads, what fails is in its results.
     """
     check_outputs(plan.outputs)
     baseline = None if plan.judging.baseline is None else read_run(plan.judging.baseline)
     async with server(plan.url, room=room) as where, console_at(plan.watch.pgbouncer_admin, where.run_id) as console:
         run, events = await _run(plan, where, console), Events()
+        if baseline is not None:
+            check_comparable(baseline, run.as_json())
         async with shown(plan.outputs, run, events):
             stand = _stand(plan, where, run, events, console)
             try:
@@ -145,12 +149,20 @@ def _end(plan: Plan, run: Run, baseline: Mapping[str, Any] | None, *, failure: s
         run.warn("failed", failure)
         run.end("failed", FAILED)
     else:
-        if baseline is not None:
-            run.sections["comparison"] = compare_runs(
-                baseline, run.as_json(), max_regression=plan.judging.max_regression
-            )
-        run.end("complete", _judged(plan, run))
+        is_compared = baseline is None or _compare(plan, run, baseline)
+        run.end("complete", _judged(plan, run) if is_compared else MEANS_NOTHING)
     return run.exit_code
+
+
+def _compare(plan: Plan, run: Run, baseline: Mapping[str, Any]) -> bool:
+    """Whether there was something to compare: which loads a run has is known only now."""
+    try:
+        found = compare_runs(baseline, run.as_json(), max_regression=plan.judging.max_regression)
+    except NotComparable as error:
+        run.warn("not_compared", str(error))
+        return False
+    run.sections["comparison"] = found
+    return True
 
 
 def _judged(plan: Plan, run: Run) -> int:

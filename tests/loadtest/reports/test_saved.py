@@ -54,6 +54,12 @@ def test_what_is_no_run_is_said_in_one_sentence(tmp_path: Path, content: bytes, 
     assert wanted in said(tmp_path, content)
 
 
+def test_wherever_it_was_cut_off_it_says_so(tmp_path: Path) -> None:
+    whole = json.dumps({"schema": "dbpool.loadtest/1", "a": [1.5e-3, -2, True, None, {"ü\n": "\\"}], "b": {}})
+    for end in range(1, len(whole)):
+        assert "was cut off" in said(tmp_path, whole[:end].encode()), whole[:end]
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path, wanted in ((tmp_path / "nothing.json", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(NotARun, match=wanted) as caught:
