@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from dbpool.loadtest.report import csv, markdown
-from tests.cli.test_loadtest import QUICK, run
+from tests.cli.test_loadtest import MAIN, QUICK, run
 from tests.support.databases import Database
 from tests.support.loadtestdocument import sample_document
+from tests.support.terminals import at_a_terminal
 
 DOCUMENT = sample_document()
 
@@ -46,6 +47,7 @@ async def test_text_is_the_form_without_a_word_about_it(saved: str) -> None:
     ("name", "words", "begins"),
     [
         ("report.md", [], "## Load test"),
+        ("report.html", [], "<!doctype html>"),
         ("points.csv", [], "id,stage,"),
         ("report.txt", [], "Load test\n"),
         ("report", [], "Load test\n"),
@@ -83,6 +85,12 @@ async def test_what_is_no_run_is_one_sentence_and_exit_code_2(
     assert said in err
     assert err.startswith("dbpool loadtest report: ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_page_is_not_written_to_a_terminal(saved: str) -> None:
+    with at_a_terminal(MAIN, ["loadtest", "report", saved, "--format", "html"], columns=80, lines=24) as terminal:
+        assert terminal.end() == 2
+        assert "give -o FILE" in terminal.text
 
 
 async def test_a_report_that_cannot_be_written_is_exit_code_1(saved: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,8 +48,9 @@ async def run(plan: ReportPlan, stop: Stop) -> int:  # noqa: ARG001 - it waits f
 
 
 def _html(document: Mapping[str, Any]) -> str:
-    page: str = import_module("dbpool.loadtest.report.html").page(document)
-    return page
+    from dbpool.loadtest.report.html import page
+
+    return page(document)
 
 
 def _markdown(document: Mapping[str, Any]) -> str:
