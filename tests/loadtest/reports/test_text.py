@@ -125,6 +125,9 @@ def test_the_points_are_rows_of_comma_separated_values() -> None:
         assert row["lag_p50_ms"] == ("" if point["lag_ms"] is None else str(point["lag_ms"]["p50"]))
         assert row["clients"] == ("" if point["clients"] is None else str(point["clients"]))
         assert int(row["ok"]) == point["counts"]["ok"]
+        assert float(row["generator_cpu"]) == point["generator"]["cpu"]
+        assert bool(int(row["generator_bound"])) == point["generator"]["bound"]
+        assert row["server_cpu"] == ""  # nobody looked
 
 
 def test_a_point_of_which_nothing_is_known_has_empty_cells() -> None:
