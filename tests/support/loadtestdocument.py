@@ -69,7 +69,7 @@ def _about(run: Simulated, seed: int) -> Json:
             "status": "complete",
             "started": "2026-11-28T16:00:04.512000+00:00",
             "ended": "2026-11-28T16:08:09.100000+00:00",
-            "argv": ["run", "URL", "--instances", "2", "--surge", "2", "--reserve", "5"],
+            "argv": ["dbpool", "loadtest", "run", "URL", "--instances", "2", "--surge", "2", "--reserve", "5"],
             "seed": seed,
         },
         "tool": {"dbpool": "0.1.0", "python": "3.11.2", "asyncpg": "0.32.0", "platform": "Linux-6.1.0-x86_64"},

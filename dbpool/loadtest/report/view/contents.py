@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dbpool.loadtest.report.view.figure import Figure, Part, Row, Section, Table
+from dbpool.loadtest.report.comparisons import sentences, whole_table
+from dbpool.loadtest.report.view.figure import Figure, Notes, Part, Row, Section, Table, Words
 from dbpool.loadtest.report.view.fleets import budget, fleet, soak
 from dbpool.loadtest.report.view.glance import at_a_glance
 from dbpool.loadtest.report.view.latency import latencies
@@ -35,6 +36,7 @@ def sections_of(document: Json) -> list[Section]:
         Section("soak", "Soak", soak(document)),
         Section("fleet", "Fleet", fleet(document)),
         Section("budget", "Connection budget", budget(document)),
+        Section("compared", "Compared with the baseline", _compared(document)),
         Section("method", "Method and settings", how(document)),
     ]
     return [section for section in all_of_them if section.parts]
@@ -50,6 +52,14 @@ def figures_of(sections: Iterable[Section]) -> list[Figure]:
             elif isinstance(part, Row):
                 found += part.figures
     return found
+
+
+def _compared(document: Json) -> list[Part]:
+    found = document.get("comparison")
+    if not found:
+        return []
+    worse = [Notes("Worse by more than is allowed", found["regressions"])] if found["regressions"] else []
+    return [Words(found["text"]), *worse, whole_table(found), Notes("About the comparison", sentences(found))]
 
 
 def _server(document: Json) -> list[Part]:

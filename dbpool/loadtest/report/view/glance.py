@@ -36,7 +36,7 @@ def at_a_glance(document: Json) -> list[Part]:
         beside.append(thresholds)
     rows = list(_rows(document))
     if rows or beside:
-        table = Table("What was found", ["what", "found"], rows, is_text=True, is_open=True)
+        table = Table("At a glance", ["what", "found"], rows, is_text=True, is_open=True)
         parts.append(Beside([table] if rows else [], beside))
     warnings = [each.get("text") or each.get("code") or "" for each in document.get("warnings") or []]
     if warnings:

@@ -46,7 +46,7 @@ def _text(value: object) -> str:
 def _run(document: Json) -> Iterator[tuple[str, object]]:
     run, tool, target = (document.get(name) or {} for name in ("run", "tool", "target"))
     argv = run.get("argv")
-    yield "command line", None if argv is None else f"dbpool loadtest {shlex.join(map(str, argv))}"
+    yield "command line", None if argv is None else shlex.join(map(str, argv))
     for name in ("id", "preset", "status", "started", "ended", "seed"):
         yield name, run.get(name)
     for name in ("dbpool", "python", "asyncpg", "platform"):
