@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dbpool.loadtest.report.html import live_page, page, pieces
+from dbpool.loadtest.report.html import live, page
 from tests.support.htmlpages import Seen, read
 from tests.support.loadtestdocument import sample_document
 
@@ -52,7 +52,7 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
         assert attributes.get("href", "#").startswith("#")
 
 
-@pytest.mark.parametrize(("make", "connects"), [(page, "'none'"), (live_page, "'self'")])
+@pytest.mark.parametrize(("make", "connects"), [(page, "'none'"), (lambda document: live(document)[0], "'self'")])
 def test_the_policy_lets_run_and_style_exactly_what_is_in_the_page(
     make: Callable[[Mapping[str, Any]], str], connects: str
 ) -> None:
@@ -93,7 +93,7 @@ def test_every_figure_has_a_drawing_data_and_a_table() -> None:
     text = page(document)
     seen = read(text)
     keys = [attributes["data-figure"] for tag, attributes in seen.elements if "data-figure" in attributes]
-    assert keys == list(_figures(seen)) == list(pieces(document)["figures"])
+    assert keys == list(_figures(seen)) == list(live(document)[1]["figures"])
     assert text.count('<svg class="drawing') == len(keys)
     assert text.count("<summary>Numbers") == len(keys)
     assert len(keys) >= 18

@@ -214,7 +214,7 @@ const Plots = (() => {
       inner.append(value);
       if (inner.tagName !== "BUTTON") return;
       inner.type = "button";
-      inner.setAttribute("aria-pressed", "true");
+      inner.setAttribute("aria-pressed", String(!entry.hidden.has(number)));
       inner.addEventListener("click", () => {
         const isShown = entry.hidden.delete(number) || (entry.hidden.add(number), false);
         inner.setAttribute("aria-pressed", String(isShown));
@@ -256,13 +256,15 @@ const Plots = (() => {
   });
 
   function draw(key, figure, frame) {
+    const before = made.get(key), shown = before?.plot.zoomed ? before.plot.scales.x : null;
+    const entry = { key, figure, frame, at: null, hidden: before?.hidden ?? new Set(), plot: null };
     remove(key);
-    const entry = { key, figure, frame, at: null, hidden: new Set(), plot: null };
     made.set(key, entry);
     parts(entry);
     toggles(entry);
     build(entry);
     sizes.observe(entry.box);
+    if (shown) zoom(entry, shown.min, shown.max);
   }
 
   function remove(key) {
@@ -279,9 +281,23 @@ const Plots = (() => {
     for (const [key, entry] of made) if (!entry.frame.isConnected) remove(key);
   }
 
+  // Makes room for what was added to a figure: axes that end too early end later.
+  function grow(entry) {
+    const { x, y, xs, series } = entry.figure;
+    if (xs.at(-1) > x.high) x.high = xs.at(-1) + Math.max(5, (xs.at(-1) - x.low) * 0.05);
+    let top = 0;
+    for (const each of series) top = Math.max(top, each.values.at(-1) || 0);
+    while (top > y.high) {
+      const last = y.ticks.at(-1)[0], step = y.log ? last : y.ticks.at(-1)[0] - y.ticks.at(-2)[0];
+      y.ticks.push([last + step, (last + step).toLocaleString("en-US")]);
+      y.high = Math.max(y.high, (last + step) * (y.log ? 1 : 1.02));
+    }
+    entry.plot.setData(joined(entry.figure), !entry.plot.zoomed);
+  }
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const entry of made.values()) { entry.plot.destroy(); build(entry); }
   });
 
-  return { drawAll, made };
+  return { drawAll, grow, made };
 })();
