@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -134,13 +134,15 @@ async def test_the_first_seconds_of_a_run_make_a_line_at_once(running: Running) 
 
 async def test_at_the_end_all_who_look_get_the_final_report_and_their_streams_end() -> None:
     running = Running()
-    async with running.page:
+    opened = AsyncExitStack()
+    await opened.enter_async_context(running.page)
+    async with opened:
         running.replay.measure(2)
         async with running.looking() as looker:
             await looker.until("state")
             running.replay.measure(len(running.replay.document["points"]) - 2)
             running.replay.end()
-            closing = asyncio.create_task(running.page.__aexit__(None, None, None))
+            closing = asyncio.create_task(opened.aclose())
             states = []
             while (found := await looker.next())[0] != "end":
                 states += [found[1]] if found[0] == "state" else []
