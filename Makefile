@@ -22,7 +22,7 @@ PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 LINT := check-types check-lint check-format check-layers check-dependencies
 
-.PHONY: help setup demo test check lint bench clean lock
+.PHONY: help setup demo test check lint bench loadtest clean lock
 .PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
 
 help: ## list the targets
@@ -45,6 +45,9 @@ lint: $(READY) ## format, lint, types, layers, dependencies
 
 bench: $(READY) ## side by side with other pools
 	@$(PY) -m bench $(ARGS)
+
+loadtest: $(READY) ## find the limit of a server, with a report in build/loadtest (about two minutes)
+	@$(BIN)/dbpool loadtest run --quick -o build/loadtest $(ARGS)
 
 clean: ## remove .venv, caches and build results
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
