@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import fairness, jobs
+from bench import closedloops, fairness, generating, jobs, recorder
 from bench.changing import MOST
 from bench.contenders import CONNECTIONS, SQL
 from bench.database import ROWS
@@ -139,7 +139,7 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
 
 
 def _method(settings: dict[str, Any]) -> str:
-    adaptive = settings["adaptive"]
+    adaptive, loadtest = settings["adaptive"], settings["loadtest"]
     return f"""\
 - `{SQL}` with random ids, on a table of {ROWS:,} rows, in a database made for the run.
   Everybody has {CONNECTIONS} connections, open and warm, and a process of its own, as in a service that has one pool;
@@ -219,5 +219,15 @@ def _method(settings: dict[str, Any]) -> str:
 - Waiting tasks: counted by tracemalloc, in a fresh process for each figure, on asyncio's loop, with every connection
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.
+- "Load test": `dbpool loadtest` as a process with its own worker, as everybody runs it; its figures are those of its
+  document. What is written down: {recorder.ROWS:,} transactions with six durations each, log-normal around 1 ms,
+  put into their buckets and taken, beside as many `record_value()`; blocks in turn, the median of
+  {loadtest["recorder_blocks"]}. "Kept from one": the share of the time in which it could have run and others did.
+  {generating.RATE:,} arrivals: Poisson, {loadtest["open_rounds"]} rounds of {loadtest["open_s"]:g} s; the median is
+  judged. In flight: {generating.IN_FLIGHT:,} clients in a closed loop, {loadtest["crowd_s"]:g} s without a server, then
+  {loadtest["crowd_on_server_s"]:g} s of select-only on {CONNECTIONS} connections. The report: of `run --quick` on an
+  embedded server, to which the points, seconds and looks of all these runs are added; each form once, in a process that
+  has written none before. In a closed loop: scale {closedloops.SCALE}, `-M prepared`, one worker or thread,
+  {loadtest["closed_rounds"]} rounds of {loadtest["closed_s"]:g} s, in random order but for pgbench, which goes first.
 - Import time: the median of {settings["import_runs"]} fresh processes, once Python has compiled the files.
 """

@@ -20,6 +20,7 @@ from bench import (
     idle,
     jobs,
     lanes,
+    loadtest,
     lookups,
     mixed,
     streamed,
@@ -94,6 +95,7 @@ def _once(options: Options, dsn: str) -> dict[str, Callable[[], Any]]:
         "recording": partial(measure, "recording", {"blocks": options.recording_blocks}),
         "adaptive": partial(adaptive.measure_rounds, dsn, options.adaptive),
         "writes": partial(writes.measure_rounds, dsn, options.written_rows, options.write_rounds),
+        "loadtest": partial(loadtest.measure_all, dsn, options.loadtest),
     }
 
 

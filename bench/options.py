@@ -10,13 +10,14 @@ from typing import Final
 
 from bench.adaptive import BESIDE_OTHERS, BESIDE_QUICK, Plan
 from bench.contenders import NAMES
+from bench.loadtest import LOADTEST, LOADTEST_QUICK, LoadtestPlan
 from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
     *("lookups", "idle", "dropin", "together", "allkeys", "mixed", "distance", "streamed"),  # on each loop, as the next
     *("lanes", "fairness", "export", "jobs", "load"),
-    *("recording", "adaptive", "writes", "waiters", "import"),
+    *("recording", "adaptive", "writes", "waiters", "import", "loadtest"),
 )
 LOOPS: Final = ("asyncio", "uvloop")
 
@@ -55,6 +56,7 @@ class Options:
     waiting_in: list[str]
     cancel_repeats: int
     import_runs: int
+    loadtest: LoadtestPlan
     json: bool
     write: Path | None
 
@@ -93,6 +95,7 @@ def parse(words: Sequence[str] | None = None) -> Options:
         waiting_in=list(PLACES)[:2] if quick else list(PLACES),
         cancel_repeats=1 if quick else 3,
         import_runs=5 if quick else 21,
+        loadtest=LOADTEST_QUICK if quick else LOADTEST,
         json=given.json,
         write=given.write,
     )
