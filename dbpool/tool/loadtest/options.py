@@ -18,7 +18,7 @@ from dbpool.loadtest.scripts.client import parse_definition
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.server.watch import LONGEST_S, SHORTEST_S
 from dbpool.tool.arguments import Address
-from dbpool.tool.loadtest.values import Parsed
+from dbpool.tool.loadtest.values import Parsed, web_address_of
 from dbpool.tool.loadtest.workload import builtin_part, file_part
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -349,6 +349,7 @@ OUTPUTS: Final[tuple[Option, ...]] = (
         metavar="[HOST:]PORT",
         is_flag=False,
         flag_value="127.0.0.1:0",
+        type=Parsed("address", web_address_of),
         help="Show the report in a browser while the run goes on, on loopback; without PORT on a free one.",
     ),
     as_json,

@@ -12,9 +12,9 @@ from typing import Any, Final
 from dbpool.errors import SettingsError
 from dbpool.loadtest.document import Run, summary_of
 from dbpool.loadtest.events import Events
+from dbpool.loadtest.live.livepage import LivePage
 from dbpool.loadtest.ndjson import STDOUT, TimeLine
-from dbpool.loadtest.report import markdown
-from dbpool.loadtest.report.html import page
+from dbpool.loadtest.report import html, markdown
 from dbpool.tool.loadtest.plan import Outputs
 from dbpool.tool.loadtest.screen import screen_of
 
@@ -49,6 +49,10 @@ async def shown(outputs: Outputs, run: Run, events: Events) -> AsyncIterator[Non
     async with AsyncExitStack() as stack:
         for path in _time_lines(outputs):
             events.listen(stack.enter_context(TimeLine(path, lambda text: run.warn("timeline", text))).take)
+        if outputs.web is not None:
+            page = LivePage(events, run.as_json, host=outputs.web.host, port=outputs.web.port)
+            await stack.enter_async_context(page)
+            sys.stderr.write(f"the report, while it grows: {page.url}\n")
         every_s = 0 if outputs.as_json and not sys.stderr.isatty() else outputs.progress
         screen = stack.enter_context(screen_of(every_s, is_stdout_taken=outputs.timeseries == STDOUT))
         events.listen(screen.take)
@@ -68,10 +72,10 @@ def write_files(outputs: Outputs, document: Mapping[str, Any]) -> list[Path]:
     texts: dict[Path, str] = {}
     if outputs.folder is not None:
         texts[outputs.folder / RUN] = json.dumps(document) + "\n"
-        texts[outputs.folder / PAGE] = page(document)
+        texts[outputs.folder / PAGE] = html.page(document)
         texts[outputs.folder / COMMENT] = markdown.text(document)
     if outputs.html is not None:
-        texts[outputs.html] = page(document)
+        texts[outputs.html] = html.page(document)
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)

@@ -17,6 +17,7 @@ from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.server.connecting import Session
 from dbpool.loadtest.server.tables import SCHEMA, make_tables, scale_of
 from dbpool.loadtest.server.watch import Watch
+from dbpool.tool.loadtest.values import WebAddress
 from dbpool.tool.loadtest.workload import builtin_part, check_mix
 
 
@@ -33,7 +34,7 @@ class Outputs:
     folder: Path | None = None
     html: Path | None = None
     timeseries: Path | None = None
-    web: str | None = None
+    web: WebAddress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

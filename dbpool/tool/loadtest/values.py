@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import click
 
-from dbpool.errors import DbPoolError
+from dbpool.errors import DbPoolError, SettingsError
 
 T = TypeVar("T")
+LAST_PORT: Final = 65_535
 
 
 class Parsed(click.ParamType[T], Generic[T]):
@@ -36,3 +38,23 @@ class Parsed(click.ParamType[T], Generic[T]):
 def is_function(name: str) -> bool:
     """Whether ``-f`` means ``module:function`` and no file."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None and not Path(name).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """Where a page is served; port 0: on one that is free."""
+
+    host: str
+    port: int
+
+
+def web_address_of(text: str) -> WebAddress:
+    """The address that ``5665``, ``localhost:5665`` or ``[::1]:0`` means.
+
+    Raises:
+        SettingsError: it reads like none of these.
+    """
+    found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):)?(\d{1,5})", text)
+    if found is None or int(found[2]) > LAST_PORT:
+        raise SettingsError(f"a page's address is like 5665 or 127.0.0.1:5665, not {text!r}")
+    return WebAddress((found[1] or "127.0.0.1").strip("[]"), int(found[2]))

@@ -51,7 +51,7 @@ def test_no_number_is_cut(width: int) -> None:
 
 def test_the_chapters_follow_each_other_and_warnings_are_last() -> None:
     found = printed(sample_document())
-    order = ["Load test", "14 connections", "What was found", "DatabasePool(", "Throughput by pool size"]
+    order = ["Load test", "14 connections", "At a glance", "DatabasePool(", "Throughput by pool size"]
     order += ["Overload", "Goodput", "Time to connect", "Trends", "Connection budget", "Warnings"]
     places = [found.index(each) for each in order]
     assert places == sorted(places)
