@@ -23,7 +23,7 @@ async def test_beyond_the_peak_work_is_shed_and_what_is_begun_is_in_time(databas
     told: list[Event] = []
     async with stand_on(database.dsn, TWENTY_MS, LOAD, told=told) as stand:
         section = await overload(stand, size=2, peak_tps=80.0, limit_ms=400.0, shares=(2.5,), overloaded_s=1.0)
-        points = stand.run.points
+        points, falling = stand.run.points, stand.measured[-1].point.load
     check_section("overload", section)
     (step,) = section["steps"]
     counts = points[step["point"]]["counts"]
@@ -36,6 +36,7 @@ async def test_beyond_the_peak_work_is_shed_and_what_is_begun_is_in_time(databas
     assert section["behaviour"].startswith("at 250% of its peak it gets ")
     assert "back to normal" in section["behaviour"]
     assert [point["stage"] for point in points] == ["overload", "recovery"]
+    assert (falling.warmup_s, falling.warmup_rate) == (1.0, 200.0)  # it falls from the highest rate within one load
     assert points[section["recovery"]["point"]]["offered_rate"] == pytest.approx(56.0)
     (stage,) = [event for event in told if event["type"] == "stage"]
     assert (stage["stage"], stage["points"]) == ("overload", 2)

@@ -25,7 +25,7 @@ QUICK: Mapping[str, Any] = {"alone_s": 1.0, "rest_s": 0.5, "rounds_s": 0.0, "loa
 async def test_a_storm_has_four_parts_and_its_sessions_come_back(database: Database) -> None:
     async with role_in(database, limit=12) as dsn, stand_on(dsn, FIVE_MS, LOAD) as stand:
         section = await storm(stand, size=4, connections=6, **{**QUICK, "load_s": 2.4})
-        points = stand.run.points
+        points, measured = stand.run.points, stand.measured
     check_section("storm", section)
     parts = {part["name"]: part for part in section["parts"]}
     assert list(parts) == ["barrier", "cold", "kill", "beyond"]
@@ -40,6 +40,7 @@ async def test_a_storm_has_four_parts_and_its_sessions_come_back(database: Datab
     assert (barrier["connect_ms"]["n"], barrier["connect_ms"]["p99"]) == (18, None)  # three rounds
     assert barrier["connect_ms"]["cdf"][-1] == [barrier["connect_ms"]["max"], 1.0]
     assert parts["cold"]["ready_s"] is not None
+    assert measured[parts["cold"]["point"]].point.target.min_connections == 0
     assert parts["cold"]["failures"] == {}
     kill = parts["kill"]
     assert kill["text"].startswith("4 sessions ended under load; all 4 were open again after ")
