@@ -47,15 +47,29 @@ const Canvas = (() => {
     return under;
   }
 
+  // Places of neighbours that belong together.
+  function runs(figure, series) {
+    const found = [], xs = series.xs || figure.xs;
+    xs.forEach((x, at) => {
+      if (series.values[at] === null) return;
+      const run = found.at(-1);
+      if (run && run.at(-1) === at - 1 && !(x - xs[at - 1] > figure.reach)) run.push(at);
+      else found.push([at]);
+    });
+    return found;
+  }
+
   function area(u, figure, series, under, ratio) {
     clipped(u, (ctx) => {
       const xs = figure.xs, tops = series.values.map((value, at) => under[at] + (value || 0));
       ctx.fillStyle = series.texture ? pattern(ctx, ink(series.color), series.texture, ratio) : ink(series.color);
       ctx.beginPath();
       if (series.kind === "area") {
-        xs.forEach((x, at) => ctx.lineTo(X(u, x), Y(u, tops[at])));
-        for (let at = xs.length - 1; at >= 0; at--) ctx.lineTo(X(u, xs[at]), Y(u, under[at]));
-        ctx.closePath();
+        for (const run of runs(figure, series)) {
+          run.forEach((at, number) => ctx[number ? "lineTo" : "moveTo"](X(u, xs[at]), Y(u, tops[at])));
+          for (const at of run.reverse()) ctx.lineTo(X(u, xs[at]), Y(u, under[at]));
+          ctx.closePath();
+        }
       } else {
         const half = Math.abs(X(u, 1) - X(u, 0)) * 0.35;
         xs.forEach((x, at) => {
@@ -79,6 +93,7 @@ const Canvas = (() => {
   function marks(u, figure, series, ratio) {
     clipped(u, (ctx) => {
       const xs = series.xs || figure.xs, color = ink(series.color);
+      const lone = new Set(runs(figure, series).filter((run) => run.length === 1).flat());
       ctx.strokeStyle = color;
       xs.forEach((x, at) => {
         const value = series.values[at], px = X(u, x);
@@ -88,8 +103,8 @@ const Canvas = (() => {
           ctx.moveTo(px - cap, low); ctx.lineTo(px + cap, low); ctx.moveTo(px, low); ctx.lineTo(px, high);
           ctx.moveTo(px - cap, high); ctx.lineTo(px + cap, high); ctx.stroke();
         }
-        if (value === null || (!series.marker && series.kind !== "dots")) return;
-        if (series.kind === "dots") { ctx.fillStyle = color; shape(ctx, "circle", px, Y(u, value), 1.4 * ratio); ctx.fill(); return; }
+        if (value === null || (!series.marker && series.kind !== "dots" && !lone.has(at))) return;
+        if (!series.marker) { ctx.fillStyle = color; shape(ctx, "circle", px, Y(u, value), 1.4 * ratio); ctx.fill(); return; }
         const hollow = series.hollow && series.hollow[at];
         ctx.fillStyle = hollow ? ink("page") : color;
         shape(ctx, series.marker, px, Y(u, value), 4 * ratio);

@@ -60,8 +60,20 @@ const Plots = (() => {
     };
   }
 
-  // uPlot wants one row of x values; lines with their own are joined in.
+  // uPlot wants one row of x values; lines with their own are joined in, and one that ends early has a null after it.
   function joined(figure) {
+    if (figure.reach) {
+      const xs = [], columns = figure.series.map(() => []);
+      figure.xs.forEach((x, at) => {
+        if (at && x - figure.xs[at - 1] > figure.reach) {
+          xs.push((x + figure.xs[at - 1]) / 2);
+          for (const column of columns) column.push(null);
+        }
+        xs.push(x);
+        figure.series.forEach((each, number) => columns[number].push(each.values[at]));
+      });
+      return [xs, ...columns];
+    }
     const shared = figure.series.filter((each) => !each.xs), own = figure.series.filter((each) => each.xs);
     const tables = [[figure.xs, ...shared.map((each) => each.values)], ...own.map((each) => [each.xs, each.values])];
     const [xs, ...columns] = own.length ? uPlot.join(tables) : tables[0];
@@ -175,7 +187,7 @@ const Plots = (() => {
     const shown = (number) => entry.hidden.has(number) === false;
     const ratio = () => devicePixelRatio || 1;
     entry.plot = new uPlot({
-      width: box.clientWidth || 300, height: height(frame), padding: [figure.spans.length ? 18 : 10, 12, 0, 0],
+      width: box.clientWidth || 300, height: height(frame), padding: [figure.spans.length ? 18 : 10, 20, 0, 0],
       scales: scales(figure), axes: axes(figure, isOverTime), series: lines(figure), legend: { show: false },
       cursor: {
         y: false, points: { show: false }, drag: { x: isOverTime, y: false, setScale: false },

@@ -50,6 +50,8 @@ def data_of(figure: Figure) -> dict[str, Any]:
         data["band"] = [*figure.band, figure.band_name]
     if figure.names is not None:
         data["names"] = list(figure.names)
+    if figure.reach is not None:
+        data["reach"] = figure.reach
     if figure.follows is not None:
         data["follows"] = figure.follows
     return data

@@ -23,37 +23,49 @@ def _series(figure: Figure, series: Series, plane: Plane) -> str:
     xs = figure.xs if series.xs is None else series.xs
     match series.kind:
         case Kind.AREA:
-            return _area(xs, series, plane)
+            return _area(figure, series, plane)
         case Kind.BAR:
             return _bars(xs, series, plane)
         case Kind.DOTS if series.marker is not None:
             return _markers(xs, series, plane)
         case Kind.DOTS:
-            dots = "".join(f"M{x} {y}h0" for x, y in _places(xs, series.values, plane))
+            dots = "".join(_dot(x, y) for x, y in _places(xs, series.values, plane))
             return f'<path class="dots {series.color}" d="{dots}"/>' if dots else ""
         case Kind.LINE:
-            return _line(xs, series, plane) + _intervals(xs, series, plane) + _markers(xs, series, plane)
+            return _line(xs, series, plane, figure.reach) + _intervals(xs, series, plane) + _markers(xs, series, plane)
 
 
 def _places(xs: Sequence[float], values: Sequence[Number], plane: Plane) -> list[tuple[int, int]]:
     return [(plane.x_at(x), plane.y_at(value)) for x, value in zip(xs, values, strict=True) if value is not None]
 
 
-def _line(xs: Sequence[float], series: Series, plane: Plane) -> str:
-    paths = "".join(path_of(run) for run in _runs(xs, series.values, plane))
+def _line(xs: Sequence[float], series: Series, plane: Plane, reach: float | None) -> str:
+    """With a dot for each value that has no neighbour."""
+    lines, dots = "", ""
+    for run in runs(xs, series.values, reach):
+        places = [(plane.x_at(xs[at]), plane.y_at(value)) for at in run if (value := series.values[at]) is not None]
+        if len(places) > 1:
+            lines += path_of(places)
+        else:
+            dots += _dot(*places[0])
     dash = " dashed" if series.is_dashed else ""
-    return f'<path class="line {series.color}{dash}" d="{paths}"/>' if paths else ""
+    drawn = f'<path class="line {series.color}{dash}" d="{lines}"/>' if lines else ""
+    return drawn + (f'<path class="dots {series.color}" d="{dots}"/>' if dots and series.marker is None else "")
 
 
-def _runs(xs: Sequence[float], values: Sequence[Number], plane: Plane) -> Iterator[list[tuple[int, int]]]:
-    """Neighbours that are known, together: a line has a gap where a value is not."""
-    run: list[tuple[int, int]] = []
-    for x, value in zip(xs, values, strict=True):
-        if value is not None:
-            run.append((plane.x_at(x), plane.y_at(value)))
-        elif run:
+def _dot(x: int, y: int) -> str:
+    return f"M{x} {y}h0"
+
+
+def runs(xs: Sequence[float], values: Sequence[Number], reach: float | None) -> Iterator[list[int]]:
+    """The places of neighbours that belong together: a gap is where a value is not known, or the next is too far."""
+    run: list[int] = []
+    for at, (x, value) in enumerate(zip(xs, values, strict=True)):
+        if run and (value is None or (reach is not None and x - xs[run[-1]] > reach)):
             yield run
             run = []
+        if value is not None:
+            run.append(at)
     if run:
         yield run
 
@@ -98,14 +110,16 @@ def marker_at(marker: Marker, x: int, y: int, r: int = RADIUS) -> str:
             return f"M{x} {y - s}l{s} {s}l{-s} {s}l{-s} {-s}z"
 
 
-def _area(xs: Sequence[float], series: Series, plane: Plane) -> str:
-    bases = series.base or [0.0] * len(xs)
-    tops = [base + (value or 0.0) for base, value in zip(bases, series.values, strict=True)]
+def _area(figure: Figure, series: Series, plane: Plane) -> str:
     if not any(series.values):
         return ""
-    over = [(plane.x_at(x), plane.y_at(top)) for x, top in zip(xs, tops, strict=True)]
-    under = [(plane.x_at(x), plane.y_at(base)) for x, base in zip(xs, bases, strict=True)]
-    return f'<path class="area {series.color}"{_fill(series)} d="{path_of([*over, *reversed(under)])}z"/>'
+    bases = series.base or [0.0] * len(figure.xs)
+    shapes = []
+    for run in runs(figure.xs, series.values, figure.reach):
+        over = [(plane.x_at(figure.xs[n]), plane.y_at(bases[n] + (series.values[n] or 0.0))) for n in run]
+        under = [(plane.x_at(figure.xs[n]), plane.y_at(bases[n])) for n in reversed(run)]
+        shapes.append(f"{path_of([*over, *under])}z")
+    return f'<path class="area {series.color}"{_fill(series)} d="{"".join(shapes)}"/>'
 
 
 def _bars(xs: Sequence[float], series: Series, plane: Plane) -> str:

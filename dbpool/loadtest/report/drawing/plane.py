@@ -40,7 +40,7 @@ def plane_of(figure: Figure, *, is_wide: bool) -> Plane:
     if figure.follows:
         longest = max(longest, AS_ONE)
     left = (16 + 7 * longest) * FINE
-    return Plane(width, height, left, width - 14 * FINE, 14 * FINE, height - 44 * FINE, figure.x, figure.y)
+    return Plane(width, height, left, width - 22 * FINE, 14 * FINE, height - 44 * FINE, figure.x, figure.y)
 
 
 def part_of(axis: Axis, value: float) -> float:

@@ -10,6 +10,7 @@ from dbpool.loadtest.report.view.fleets import budget, fleet, soak
 from dbpool.loadtest.report.view.glance import at_a_glance
 from dbpool.loadtest.report.view.latency import latencies
 from dbpool.loadtest.report.view.method import how
+from dbpool.loadtest.report.view.pooled import pooled, pooler_settings
 from dbpool.loadtest.report.view.probed import limits
 from dbpool.loadtest.report.view.pushed import pushed
 from dbpool.loadtest.report.view.reading import Json
@@ -31,7 +32,7 @@ def sections_of(document: Json) -> list[Section]:
         Section("overload", "Overload", pushed(document)),
         Section("time", "Over time", over_time(document)),
         Section("server", "On the server", _server(document)),
-        Section("limits", "Limits", limits(document)),
+        Section("limits", "Limits", [*limits(document), *_known([pooler_settings(document)])]),
         Section("storm", "Storms", storms(document)),
         Section("soak", "Soak", soak(document)),
         Section("fleet", "Fleet", fleet(document)),
@@ -63,7 +64,9 @@ def _compared(document: Json) -> list[Part]:
 
 
 def _server(document: Json) -> list[Part]:
-    return _known([connections(document), waits(document), wait_events(document), statements(document)])
+    return _known(
+        [connections(document), pooled(document), waits(document), wait_events(document), statements(document)]
+    )
 
 
 def _known(parts: Iterable[Figure | Table | None]) -> list[Part]:

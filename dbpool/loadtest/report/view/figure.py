@@ -129,6 +129,7 @@ class Figure:
     Args:
         names: of the xs, where they are categories 0, 1, 2 …
         follows: figures with the same word here share their cursor and their zoom.
+        reach: neighbours that are further apart have nothing between them; None: all belong together.
     """
 
     key: str
@@ -145,6 +146,7 @@ class Figure:
     spans: Sequence[Span] = ()
     names: Sequence[str] | None = None
     follows: str | None = None
+    reach: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _pushed(document: Json) -> Iterator[tuple[str, str]]:
     if back:
         yield "After a storm", f"recovered after {numbers.seconds(max(back))}"
     if ratios:
-        yield "Bystander during storms", f"p99 {numbers.figure(max(ratios))} times as long as alone"
+        yield "Bystander during storms", f"at worst {numbers.figure(max(ratios))} times as slow as alone"
     if text := at(document, "soak", "text"):
         yield "Soak", text
 

@@ -27,7 +27,7 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 def plain(value: float | None) -> str:
     """As it was said: a limit, a factor, with no digits that nobody gave."""
-    return UNKNOWN if value is None else f"{value:,.6g}"
+    return UNKNOWN if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def rate(value: float | None) -> str:

@@ -37,10 +37,12 @@ def _settings(document: Json) -> Table | None:
         ("reached", "opened by the probe"),
         ("label", "refused with"),
         ("slot_reuse_ms", "until a slot is free again"),
+        ("backend_memory_mb", "memory of each"),
     ):
         if probe.get(key) is not None:
             value = probe[key]
-            rows.append([name, f"{numbers.figure(value)} ms" if key.endswith("_ms") else str(value)])
+            unit = {"_ms": " ms", "_mb": " MB"}.get(key[-3:])
+            rows.append([name, f"{numbers.figure(value)}{unit}" if unit else str(value)])
     return Table("Limits", ["limit", "connections"], rows) if rows else None
 
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from dbpool.loadtest.report.view import axes, numbers
 from dbpool.loadtest.report.view.figure import Color, Figure, Kind, Rule, Series, Table, Texture, stacked
+from dbpool.loadtest.report.view.moments import TIME, reach_of, stages_of, time_axis
 from dbpool.loadtest.report.view.reading import Json, at
 from dbpool.loadtest.report.view.thinning import in_groups
-from dbpool.loadtest.report.view.timeline import TIME, stages_of, time_axis
 
 NEAR: Final = 3.0  # times the most sessions: a limit further away would flatten the plot
 STATES: Final = {
@@ -56,6 +56,7 @@ def connections(document: Json) -> Figure | None:
         rules=near,
         spans=stages_of(document),
         follows=TIME,
+        reach=reach_of([sample["t"] for sample in samples]),
         table=_table("Connections on the server", samples, columns),
     )
 
@@ -99,6 +100,7 @@ def waits(document: Json) -> Figure | None:
         rules=[Rule(cores, f"processors: {cores}")] if cores else [],
         spans=stages_of(document),
         follows=TIME,
+        reach=reach_of([sample["t"] for sample in samples]),
         table=_table("Active sessions by what they wait for", samples, columns),
     )
 

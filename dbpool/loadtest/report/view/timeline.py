@@ -2,109 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
 
 from dbpool.loadtest.report.view import axes, numbers
-from dbpool.loadtest.report.view.figure import (
-    Axis,
-    Color,
-    Figure,
-    Kind,
-    Number,
-    Series,
-    Span,
-    Table,
-    Texture,
-    stacked,
-)
+from dbpool.loadtest.report.view.figure import Axis, Color, Figure, Kind, Series, Span, Table, stacked
+from dbpool.loadtest.report.view.moments import TIME, reach_of, stages_of, time_axis
 from dbpool.loadtest.report.view.reading import Json
-from dbpool.loadtest.report.view.thinning import in_groups
-
-TIME: Final = "time"  # the cursor and the zoom that all figures over time share
-FAILURES: Final = (
-    ("errors", "errors", Color.BAD, Texture.PLAIN),
-    ("timeouts", "timed out", Color.WARM, Texture.RISING),
-    ("dropped", "dropped", Color.ODD, Texture.CROSSED),
-    ("skipped", "skipped", Color.QUIET, Texture.FALLING),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Second:
-    """One second, or the worst of some: *completed* is their mean. *at_s* is since the run began."""
-
-    at_s: float
-    stage: str
-    completed: float | None
-    p50_ms: Number
-    p99_ms: Number
-    max_ms: Number
-    failed: dict[str, float]
-
-
-def seconds_of(document: Json) -> list[Second]:
-    """All seconds of all points, in order; those of the point that is being measured have no point yet."""
-    points = {point["id"]: point for point in document.get("points") or []}
-    found = []
-    for line in document.get("timeline") or []:
-        point = points.get(line.get("point"), {})
-        found.append(
-            Second(
-                at_s=(point.get("started_s") or 0.0) + line["t"],
-                stage=point.get("stage") or line.get("stage") or "",
-                completed=line.get("completed"),
-                p50_ms=line.get("response_p50_ms"),
-                p99_ms=line.get("response_p99_ms"),
-                max_ms=line.get("response_max_ms"),
-                failed={key: line.get(key) or 0 for key, *_ in FAILURES},
-            )
-        )
-    return in_groups(sorted(found, key=lambda each: each.at_s), _merged)
-
-
-def _merged(some: Sequence[Second]) -> Second:
-    done = [each.completed for each in some if each.completed is not None]
-    return Second(
-        at_s=some[0].at_s,
-        stage=some[0].stage,
-        completed=sum(done) / len(done) if done else None,
-        p50_ms=_most(each.p50_ms for each in some),
-        p99_ms=_most(each.p99_ms for each in some),
-        max_ms=_most(each.max_ms for each in some),
-        failed={key: sum(each.failed[key] for each in some) for key, *_ in FAILURES},
-    )
-
-
-def _most(values: Iterable[Number]) -> Number:
-    return max((value for value in values if value is not None), default=None)
-
-
-def stages_of(document: Json) -> list[Span]:
-    """Where each stage begins and ends: as told by events, else by the points."""
-    end = end_of(document)
-    events = document.get("events") or []
-    begins = [(event["t"], event.get("stage") or "") for event in events if event.get("kind") == "stage"]
-    if not begins:
-        for point in sorted(document.get("points") or [], key=lambda each: each.get("started_s") or 0.0):
-            if not begins or begins[-1][1] != point["stage"]:
-                begins.append((point.get("started_s") or 0.0, point["stage"]))
-    ends = [*(t for t, _ in begins[1:]), end]
-    return [Span(t, until, name) for (t, name), until in zip(begins, ends, strict=True) if until > t]
-
-
-def end_of(document: Json) -> float:
-    """The last second that anything is known of."""
-    points = {point["id"]: point.get("started_s") or 0.0 for point in document.get("points") or []}
-    lines = [points.get(line.get("point"), 0.0) + line["t"] + 1 for line in document.get("timeline") or []]
-    seen = [each["t"] for name in ("samples", "events") for each in document.get(name) or []]
-    return max([*lines, *seen], default=0.0)
-
-
-def time_axis(document: Json) -> Axis:
-    """From the begin of the run to its last second."""
-    return axes.of_time("since the start", 0.0, end_of(document))
+from dbpool.loadtest.report.view.seconds import FAILURES, Second, seconds_of
 
 
 def over_time(document: Json) -> list[Figure]:
@@ -129,6 +33,7 @@ def _throughput(seconds: Sequence[Second], x: Axis, spans: Sequence[Span]) -> Fi
         series=[Series(name="completed", values=done, color=Color.MAIN)],
         spans=spans,
         follows=TIME,
+        reach=reach_of([each.at_s for each in seconds]),
         table=Table(
             "Throughput over time",
             ["time", "stage", "tps"],
@@ -162,6 +67,7 @@ def _responses(seconds: Sequence[Second], x: Axis, spans: Sequence[Span]) -> Fig
         ],
         spans=spans,
         follows=TIME,
+        reach=reach_of([each.at_s for each in seconds]),
         table=Table(
             "Response time over time",
             ["time", *(f"{name} ms" for name in columns)],
@@ -194,6 +100,7 @@ def _failures(seconds: Sequence[Second], x: Axis, spans: Sequence[Span]) -> Figu
         ],
         spans=spans,
         follows=TIME,
+        reach=reach_of([each.at_s for each in seconds]),
         table=Table(
             "Failures over time",
             ["time", *(name for _, name, *_ in seen)],
