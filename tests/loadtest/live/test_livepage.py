@@ -12,6 +12,7 @@ import pytest
 
 from dbpool.errors import SettingsError
 from dbpool.loadtest.events import Events
+from dbpool.loadtest.live import livepage
 from dbpool.loadtest.live.livepage import LivePage
 from dbpool.loadtest.live.streams import MOST, WAITING
 from tests.support.loadtestdocument import sample_document
@@ -132,7 +133,10 @@ async def test_the_first_seconds_of_a_run_make_a_line_at_once(running: Running) 
         assert len((await looker.until("state"))["figures"]["timeline"]["xs"]) == 3
 
 
-async def test_at_the_end_all_who_look_get_the_final_report_and_their_streams_end() -> None:
+async def test_at_the_end_all_who_look_get_the_final_report_and_their_streams_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(livepage, "END_S", 10 * LIMIT_S)  # a stream that does not end by itself fails the test
     running = Running()
     opened = AsyncExitStack()
     await opened.enter_async_context(running.page)
