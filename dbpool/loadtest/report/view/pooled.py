@@ -66,7 +66,7 @@ def pooler_settings(document: Json) -> Table | None:
         for name, value in found.items()
         if value is not None and name != "databases"
     ]
-    return Table("Limits of the pooler", ["setting", "value"], rows) if rows else None
+    return Table("Limits of the pooler", ["setting", "value"], rows, is_text=True, is_open=True) if rows else None
 
 
 def _sum(sample: Json, key: str) -> float | None:

@@ -43,7 +43,7 @@ def _settings(document: Json) -> Table | None:
             value = probe[key]
             unit = {"_ms": " ms", "_mb": " MB"}.get(key[-3:])
             rows.append([name, f"{numbers.figure(value)}{unit}" if unit else str(value)])
-    return Table("Limits", ["limit", "connections"], rows) if rows else None
+    return Table("Limits", ["limit", "connections"], rows, is_text=True, is_open=True) if rows else None
 
 
 def _probe(document: Json) -> Figure | None:

@@ -95,7 +95,7 @@ def _latency(overload: Json, steps: Sequence[Json]) -> Figure | None:
         )
         for key, name, color, marker in (
             ("response", "response p99", Color.MAIN, Marker.CIRCLE),
-            ("uncorrected", "uncorrected p99: without the wait to be begun", Color.QUIET, Marker.DIAMOND),
+            ("uncorrected", "uncorrected p99", Color.QUIET, Marker.DIAMOND),
             ("service", "service p99", Color.WORK, Marker.SQUARE),
         )
     ]
@@ -107,7 +107,7 @@ def _latency(overload: Json, steps: Sequence[Json]) -> Figure | None:
     return Figure(
         key="load-latency",
         title="Latency by offered load",
-        says="What a user waits, from when the transaction was due, beside what the server needs.",
+        says="What a user waits, from when it was due; uncorrected leaves out the wait to be begun.",
         x=axes.from_zero("offered, transactions a second", _rates(steps), unit="/s"),
         y=axes.logarithmic("ms", [*values, limit], unit="ms"),
         xs=_rates(steps),
