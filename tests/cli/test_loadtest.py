@@ -193,6 +193,13 @@ async def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str],
     assert said in " ".join(err.split())
 
 
+@pytest.mark.parametrize("command", ["run", "overload", "storm", "soak", "fleet"])
+async def test_what_pgbench_cannot_do_is_not_offered(command: str) -> None:
+    code, out, err = await run(command, "--driver", "pgbench")
+    assert (code, out) == (2, "")
+    assert "'pgbench' is not one of" in " ".join(err.split())
+
+
 async def test_a_mistake_in_a_script_is_shown_where_it_stands(tmp_path: Path) -> None:
     code, _, err = await run("bench", "-f", script(tmp_path, "\\set a 1 +\nselect 1"))
     assert code == 2

@@ -90,7 +90,7 @@ def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     of.url,
     of.PRESETS,
     of.SIZES,
-    of.driver,
+    of.library,
     of.times(None, None),
     click.option(
         "--skip",

@@ -39,6 +39,13 @@ scale = click.option(
     "-s", "--scale", metavar="N", type=click.IntRange(1, 10_000), default=1, help="100,000 accounts each: about 15 MB."
 )
 driver = click.option("--driver", type=DRIVERS, default=DriverName.DBPOOL.value, help="By what the load goes.")
+library = click.option(
+    "--driver",
+    # pgbench has no pool that a caller could wait for, and no rate that changes
+    type=click.Choice([name.value for name in DriverName if name is not DriverName.PGBENCH]),
+    default=DriverName.DBPOOL.value,
+    help="By what the load goes.",
+)
 drivers = click.option(
     "--driver",
     "drivers",

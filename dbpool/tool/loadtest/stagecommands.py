@@ -40,7 +40,7 @@ _surge = click.option(
 
 
 @click.command()
-@of.options(of.url, _pool_size, _peak_tps, of.driver, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _peak_tps, of.library, of.times(8.0, 2.0), *_COMMON)
 def overload(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above have it
     """Offer more and more transactions a second, up to 150 % of the peak, then see how it gets back to normal.
 
@@ -56,7 +56,7 @@ def overload(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above
 
 
 @click.command()
-@of.options(of.url, _pool_size, _connections, of.driver, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _connections, of.library, of.times(8.0, 2.0), *_COMMON)
 def storm(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     """Connect all at once, start a pool empty, kill its sessions, ask for more than the limit: who suffers?
 
@@ -72,7 +72,7 @@ def storm(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
 
 
 @click.command()
-@of.options(of.url, _pool_size, _peak_tps, _minutes, of.driver, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _peak_tps, _minutes, of.library, of.times(8.0, 2.0), *_COMMON)
 def soak(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     """Load at 70 % of the peak for long, and say what creeps: throughput, latency, memory, connections.
 
@@ -87,7 +87,7 @@ def soak(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
 
 
 @click.command()
-@of.options(of.url, _pool_size, _instances, _surge, of.driver, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _instances, _surge, of.library, of.times(8.0, 2.0), *_COMMON)
 def fleet(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     """Load from several processes with a pool each, then from more, as while a new version replaces the old.
 
