@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
 from dbpool.core import hdr
@@ -60,12 +60,9 @@ class Repeats:
     def percentiles(self, series: str) -> dict[str, float | None]:
         """Of all repeats together, in ms: percentiles are never averaged."""
         found = [durations for point in self.points if (durations := point.get(series)) is not None]
-        if len(found) > 1 and (together := histogram_of(self.points, series)) is not None:
-            values = together.quantiles(PERCENTILES.values())
-            return {
-                name: None if value is None else value / NS_PER_MS
-                for name, value in zip(PERCENTILES, values, strict=True)
-            }
+        texts = tuple(durations.get("hdr") or "" for durations in found)
+        if len(found) > 1 and (values := _percentiles_of(texts)) is not None:
+            return dict(zip(PERCENTILES, values, strict=True))
         return {name: found[0].get(name) if found else None for name in PERCENTILES}
 
     def mean_ms(self, series: str) -> float | None:
@@ -86,16 +83,28 @@ def by_size(points: Iterable[Json]) -> list[Repeats]:
 
 def histogram_of(points: Iterable[Json], series: str) -> Histogram | None:
     """All their durations together; None where a histogram is missing or cannot be read."""
-    texts = [at(point, series, "hdr") for point in points if point.get(series) is not None]
+    return _histogram_of([at(point, series, "hdr") or "" for point in points if point.get(series) is not None])
+
+
+def _histogram_of(texts: Sequence[str]) -> Histogram | None:
     try:
-        return merged(hdr.decode(text) for text in texts) if texts and all(texts) else None
+        return merged(map(hdr.decode, texts)) if texts else None
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=256)  # every form of a report asks for the same, and a live page asks each second
+def _percentiles_of(texts: tuple[str, ...]) -> Sequence[float | None] | None:
+    together = _histogram_of(texts)
+    return None if together is None else _in_ms(together.quantiles(PERCENTILES.values()))
 
 
 def spectrum_of(histogram: Histogram, shares: Sequence[float]) -> list[float | None]:
     """The quantiles in ms at *shares*, as far as there are enough values for them."""
     known = [share for share in shares if is_enough(histogram.n, share)]
-    values = histogram.quantiles(known)
-    found = [None if value is None else value / NS_PER_MS for value in values]
+    found = _in_ms(histogram.quantiles(known))
     return [*found, *[None] * (len(shares) - len(known))]
+
+
+def _in_ms(values: Iterable[int | None]) -> list[float | None]:
+    return [None if value is None else value / NS_PER_MS for value in values]
