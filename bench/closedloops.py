@@ -6,31 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
-from bench.contenders import PGBENCH, Unavailable
+from bench.contenders import PGBENCH
 from bench.loadtestruns import Document, document
-from bench.pgbench import find_pgbench, script_tps
+from bench.pgbench import find_pgbench
 from bench.process import progress
 from bench.tables import Table
-from dbpool.loadtest.server.tables import builtin_text
 
 SCRIPTS: Final = ("select-only", "tpcb-like")
-DRIVERS: Final = ("asyncpg", "dbpool", "psycopg-pool")
+DRIVERS: Final = ("asyncpg", "dbpool", "psycopg-pool", PGBENCH)
 CLIENTS: Final = 10
 SCALE: Final = 10  # as many branches as clients: with one, updates would wait for each other all the time
 
 
 def measure(dsn: str, *, rounds: int, seconds: float) -> tuple[dict[str, Any], list[Document]]:
-    """By script: throughputs of pgbench and without a server, what each driver did; beside it the runs' documents.
+    """By script: what was done without a server, and by each driver; beside it the runs' documents.
 
     The tables must be there, as ``dbpool loadtest init`` makes them with SCALE.
     """
-    found: dict[str, Any] = {script: {"pgbench": [], "noop": [], "points": []} for script in SCRIPTS}
+    found: dict[str, Any] = {script: {"noop": [], "points": []} for script in SCRIPTS}
     documents = []
     for number in range(rounds):
         for script in SCRIPTS:
             progress(f"{script} by {CLIENTS} clients, {number + 1} of {rounds}")
-            if (tps := _by_pgbench(dsn, script, seconds=seconds)) is not None:
-                found[script]["pgbench"].append(tps)
             run = _by_drivers(dsn, script, seconds=seconds, seed=number)
             found[script]["noop"].append(run["calibration"]["noop_tps"])
             found[script]["points"] += [_figures(point) for point in run["points"]]
@@ -38,20 +35,9 @@ def measure(dsn: str, *, rounds: int, seconds: float) -> tuple[dict[str, Any], l
     return found, documents
 
 
-def _by_pgbench(dsn: str, script: str, *, seconds: float) -> float | None:
-    program = find_pgbench()
-    if program is None:
-        return None
-    try:
-        _, text = builtin_text(script)
-        return script_tps(program, dsn, text, clients=CLIENTS, seconds=seconds, scale=SCALE)
-    except Unavailable as error:
-        progress(str(error))
-        return None
-
-
 def _by_drivers(dsn: str, script: str, *, seconds: float, seed: int) -> Document:
-    drivers = [word for name in DRIVERS for word in ("--driver", name)]
+    there = [name for name in DRIVERS if name != PGBENCH or find_pgbench() is not None]
+    drivers = [word for name in there for word in ("--driver", name)]
     load = ("--builtin", script, "--clients", str(CLIENTS), "--time", f"{seconds:g}", "--warmup", "0.5")
     return document(dsn, "bench", *load, *drivers, "--order", "random", "--random-seed", str(seed))
 
@@ -68,33 +54,25 @@ def _figures(point: Mapping[str, Any]) -> dict[str, Any]:
 
 def tables(measured: Mapping[str, Any]) -> Iterator[Table]:
     for script, found in measured.items():
-        lines = {name: [each for each in found["points"] if each["driver"] == name] for name in DRIVERS}
-        ceiling = median(found["noop"])
-        pgbench = median(found["pgbench"]) if found["pgbench"] else None
-        rows = [(f"--driver {name}", *_row(lines[name], ceiling, pgbench)) for name in DRIVERS]
-        rows.append(
-            ("no server: the generator's ceiling", f"{ceiling:,.0f}", "100%", _over(ceiling, pgbench), "", "", "")
-        )
-        if pgbench is not None:
-            rows.append((PGBENCH, f"{pgbench:,.0f}", "", "1.00 x", "", "", ""))
-        columns = ("by", "tps", "of the generator's ceiling", "of pgbench", "p50", "p99", "said")
+        points = {name: [each for each in found["points"] if each["driver"] == name] for name in DRIVERS}
+        tps = {name: median(each["tps"] for each in those) for name, those in points.items() if those}
+        ceiling, pgbench = median(found["noop"]), tps.get(PGBENCH)
+        rows = [(f"--driver {name}", *_cells(tps[name], ceiling, pgbench), *_row(points[name])) for name in tps]
+        rows.append(("no server: the generator's ceiling", *_cells(ceiling, ceiling, pgbench), "", "", ""))
+        columns = ("by", "tps", "of that ceiling", "of pgbench", "p50", "p99", "said")
         yield Table(f"Load test: {script}, {CLIENTS} clients in a closed loop", columns, rows)
 
 
-def _row(points: Sequence[Mapping[str, Any]], ceiling: float, pgbench: float | None) -> tuple[str, ...]:
-    tps = median(each["tps"] for each in points)
+def _cells(tps: float, ceiling: float, pgbench: float | None) -> tuple[str, str, str]:
+    return f"{tps:,.0f}", f"{tps / ceiling:.0%}", "" if pgbench is None else f"{tps / pgbench:.2f} x"
+
+
+def _row(points: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     said = sum(each["bound"] for each in points)
     return (
-        f"{tps:,.0f}",
-        f"{tps / ceiling:.0%}",
-        _over(tps, pgbench),
         *(_ms([each[name] for each in points]) for name in ("p50", "p99")),
         f"GENERATOR_BOUND in {said} of {len(points)}" if said else "",
     )
-
-
-def _over(tps: float, pgbench: float | None) -> str:
-    return "" if pgbench is None else f"{tps / pgbench:.2f} x"
 
 
 def _ms(values: Sequence[float | None]) -> str:

@@ -228,6 +228,6 @@ def _method(settings: dict[str, Any]) -> str:
   {loadtest["crowd_on_server_s"]:g} s of select-only on {CONNECTIONS} connections. The report: of `run --quick` on an
   embedded server, to which the points, seconds and looks of all these runs are added; each form once, in a process that
   has written none before. In a closed loop: scale {closedloops.SCALE}, `-M prepared`, one worker or thread,
-  {loadtest["closed_rounds"]} rounds of {loadtest["closed_s"]:g} s, in random order but for pgbench, which goes first.
+  {loadtest["closed_rounds"]} rounds of {loadtest["closed_s"]:g} s, in random order.
 - Import time: the median of {settings["import_runs"]} fresh processes, once Python has compiled the files.
 """

@@ -30,11 +30,11 @@ class LoadtestPlan:
 LOADTEST: Final = LoadtestPlan(
     recorder_blocks=60,
     open_rounds=3,
-    open_s=6.0,
-    crowd_s=25.0,
+    open_s=5.0,
+    crowd_s=20.0,
     crowd_on_server_s=4.0,
     closed_rounds=2,
-    closed_s=2.0,
+    closed_s=1.5,
 )
 LOADTEST_QUICK: Final = LoadtestPlan(
     recorder_blocks=20,

@@ -9,8 +9,6 @@ import resource
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from math import ceil
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -35,33 +33,20 @@ def run_pgbench(program: str, dsn: str, *, tasks: int, lookups: int) -> tuple[fl
     Raises: Unavailable.
     """
     clients = min(tasks, CONNECTIONS)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    words = ["-c", str(clients), "-j", str(min(clients, _THREADS)), "-t", str(lookups // clients)]
-    tps = _tps(program, dsn, _SCRIPT, words)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return lookups / tps, cpu_s
-
-
-def script_tps(program: str, dsn: str, script: str, *, clients: int, seconds: float, scale: int) -> float:
-    """Transactions a second of *script* in one thread, for at least *seconds*, without connecting.
-
-    Raises: Unavailable.
-    """
-    return _tps(program, dsn, script, ["-c", str(clients), "-T", str(ceil(seconds)), "-s", str(scale)])
-
-
-def _tps(program: str, dsn: str, script: str, words: Sequence[str]) -> float:
     address, environment = _without_password(dsn)
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script)
-        file.flush()
-        command = [program, "-n", "-M", "prepared", *words, "-f", file.name, address]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(_SCRIPT)
+        script.flush()
+        command = [program, "-n", "-M", "prepared", "-c", str(clients), "-j", str(min(clients, _THREADS))]
+        command += ["-t", str(lookups // clients), "-f", script.name, address]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = re.search(r"tps = ([\d.]+)", done.stdout)
     if done.returncode != 0 or found is None:
         raise Unavailable(f"pgbench ended with exit code {done.returncode}: {done.stderr.strip()[:200]}")
-    return float(found.group(1))
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return lookups / float(found.group(1)), cpu_s
 
 
 def _without_password(dsn: str) -> tuple[str, dict[str, str]]:
