@@ -86,7 +86,7 @@ class Generator:
     # Closed: each client has one transaction after the other
 
     async def _go_round(self) -> None:
-        while (ahead_ns := self._window.anchor_ns - now_ns()) > 0:  # a timer may be early by a rounding error
+        while (ahead_ns := self._window.anchor_ns - now_ns()) > 0:  # a timer may be early by a rounding error  # noqa: ASYNC110
             await asyncio.sleep(ahead_ns / SECOND_NS)
         for place, client in enumerate(self._clients):
             self._begin(asyncio.create_task(self._repeat(client, place * self._workers + self._number)))
