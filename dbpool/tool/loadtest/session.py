@@ -23,7 +23,7 @@ from dbpool.loadtest.saved import read_run
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, PREFIX, ensure_gone
 from dbpool.loadtest.server.console import Console, console_at
 from dbpool.loadtest.server.pooler import read_pooler
-from dbpool.loadtest.server.preflight import preflight
+from dbpool.loadtest.server.preflight import ClockWatch, preflight
 from dbpool.loadtest.server.safety import Refused
 from dbpool.loadtest.server.serversettings import cores_of, read_settings
 from dbpool.loadtest.stages.stand import Stand
@@ -53,7 +53,7 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
     check_outputs(plan.outputs)
     baseline = None if plan.judging.baseline is None else read_run(plan.judging.baseline)
     async with server(plan.url, room=room) as where, console_at(plan.watch.pgbouncer_admin, where.run_id) as console:
-        run, events = await _run(plan, where, console), Events()
+        run, events, clock = await _run(plan, where, console), Events(), ClockWatch()
         if baseline is not None:
             check_comparable(baseline, run.as_json())
         async with shown(plan.outputs, run, events):
@@ -64,6 +64,8 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
             except Refused as error:
                 return refused(plan.command, error)
             await _look_behind(where, run)
+            for told in clock.warnings():
+                run.warn(*told)
             if failure is None and not stop.is_asked and not _went_well(run):
                 failure = "no transaction went well"
             code = _end(plan, run, baseline, failure=failure, is_stopped=stop.is_asked)
