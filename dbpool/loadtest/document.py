@@ -133,8 +133,14 @@ def summary_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_addresses(argv: Sequence[str]) -> list[str]:
-    """The command line, with URL for each address: it may hold a password."""
-    return [re.sub(r"postgres(?:ql)?://\S*", "URL", word) for word in argv]
+    """The command line, with URL for each address, and without a shell's command: they may hold passwords."""
+    words, before = [], ""
+    for word in argv:
+        is_command = before == "--server-cmd"
+        shown = "CMD" if is_command else re.sub(r"^--server-cmd=.*", "--server-cmd=CMD", word, flags=re.DOTALL)
+        words.append(re.sub(r"postgres(?:ql)?://\S*", "URL", shown))
+        before = word
+    return words
 
 
 def _version(package: str) -> str | None:

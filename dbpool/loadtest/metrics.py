@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dbpool.core.histogram import Histogram, is_enough
 from dbpool.core.loadtest.thresholds import Measured
-from dbpool.loadtest.load import DriverName
+from dbpool.loadtest.load import DriverName, Load
 from dbpool.loadtest.point import NS_PER_MS, Point
-from dbpool.loadtest.recording.tally import TENTHS, Outcome, Series
+from dbpool.loadtest.recording.tally import TENTHS, Outcome, Series, Tally
 
 _RATES = {"error_rate": Outcome.ERROR, "late_rate": Outcome.LATE, "dropped_rate": Outcome.DROPPED}
+_SERIES = {"response_ms": Series.RESPONSE, "service_ms": Series.SERVICE, "wait_ms": Series.GATE_WAIT}
 
 
 def measured(point: Point) -> Measured:
@@ -18,22 +19,30 @@ def measured(point: Point) -> Measured:
         if metric == "tps":
             return _of_throughput(point, aggregate)
         if metric in _RATES:
-            return _rate(point, metric)
+            return _rate(point.load, point.total, metric)
         histogram = _durations(point, metric)
         return None if histogram is None else _of_durations(histogram, aggregate)
 
     return value
 
 
+def measured_in_second(load: Load, tally: Tally) -> Measured:
+    """The same for one second of *load* with a pool; a throughput is the second's own, whatever the aggregate."""
+
+    def value(metric: str, aggregate: str) -> float | None:
+        if metric == "tps":
+            return float(sum(tally.completions.values()))
+        if metric in _RATES:
+            return _rate(load, tally, metric)
+        return _of_durations(tally.of(_SERIES[metric]), aggregate) if metric in _SERIES else None
+
+    return value
+
+
 def _durations(point: Point, metric: str) -> Histogram | None:
-    connects = point.target.driver is DriverName.ASYNCPG_CONNECT
-    series = {
-        "response_ms": Series.RESPONSE,
-        "service_ms": Series.SERVICE,
-        "wait_ms": Series.GATE_WAIT,
-        **({"connect_ms": Series.ACQUIRE} if connects else {}),
-    }
-    return point.durations(series[metric]) if metric in series else None
+    if metric == "connect_ms" and point.target.driver is DriverName.ASYNCPG_CONNECT:
+        return point.durations(Series.ACQUIRE)
+    return point.durations(_SERIES[metric]) if metric in _SERIES else None
 
 
 def _of_durations(histogram: Histogram, aggregate: str) -> float | None:
@@ -63,10 +72,10 @@ def _of_throughput(point: Point, aggregate: str) -> float | None:
     return float(seconds[int(share * len(seconds))]) if is_enough(len(seconds), share) else None
 
 
-def _rate(point: Point, metric: str) -> float | None:
-    if (metric == "late_rate" and point.load.limit_s is None) or (metric == "dropped_rate" and not point.load.is_open):
+def _rate(load: Load, tally: Tally, metric: str) -> float | None:
+    if (metric == "late_rate" and load.limit_s is None) or (metric == "dropped_rate" and not load.is_open):
         return None
-    rate = point.total.rate(_RATES[metric])
+    rate = tally.rate(_RATES[metric])
     if metric == "error_rate" and rate is not None:  # a transaction that timed out went wrong, too
-        rate += point.total.rate(Outcome.TIMEOUT) or 0.0
+        rate += tally.rate(Outcome.TIMEOUT) or 0.0
     return rate

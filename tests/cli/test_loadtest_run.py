@@ -236,3 +236,14 @@ async def test_what_makes_no_sense_is_exit_code_2(words: tuple[str, ...], said: 
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+async def test_a_threshold_that_is_missed_again_and_again_ends_the_run(database: Database, tmp_path: Path) -> None:
+    words = ("bench", "-T", "60", "--warmup", "0", "-c", "2", "-P", "0", "-f", script(tmp_path, SLEEP), "--json")
+    process = await start(*words, "--threshold", "tps>=100000", "--threshold-abort", dsn=database.dsn)
+    code, out, err = await ended(process)
+    document = json.loads(out)
+    assert code == 3, err
+    assert document["run"]["status"] == "interrupted"
+    assert document["points"][0]["window_s"] < 30
+    assert "stopped early" in document["warnings"][-1]["text"]

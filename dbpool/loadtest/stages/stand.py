@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -57,6 +58,8 @@ class Stand:
         self.workers = workers
         self.is_stopped = False
         self.measured: list[Measured] = []
+        self.on_second: Callable[[Load, Tally], None] = lambda _load, _tally: None
+        """Told of each second of a window."""
         self._sampler = Sampler(lifeline, is_local=limits.is_local, watch=watch, console=console, warn=run.warn)
         self._measuring = self._with_workers(workers)
 
@@ -162,6 +165,8 @@ class Stand:
 
     def _tick(self, stage: str, load: Load, second: int, tally: Tally) -> None:
         is_warmup = second < load.warmup_s
+        if not is_warmup and second < load.warmup_s + load.time_s:
+            self.on_second(load, tally)
         self.events.tell("tick", stage=stage, second=second, is_warmup=is_warmup, **second_json(tally.second()))
 
     def _looked(self, sample: Sample) -> None:

@@ -285,6 +285,7 @@ JUDGING: Final[tuple[Option, ...]] = (
         type=Parsed("threshold", threshold_of),
         help="Must be met, like 'response_ms:p(99)<50', 'tps>=1000' or 'error_rate<1%'.",
     ),
+    click.option("--threshold-abort", is_flag=True, help="Stop where a threshold is missed in two seconds in a row."),
     click.option(
         "--baseline",
         metavar="RUN.json",

@@ -45,6 +45,7 @@ class Judging:
     baseline: Path | None = None
     max_regression: float = 0.05
     is_strict: bool = False
+    is_aborting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,7 @@ def plan_of(
             thresholds=options["thresholds"],
             baseline=options["baseline"],
             max_regression=options["max_regression"],
+            is_aborting=options["threshold_abort"],
             is_strict=options.get("strict", False),
         ),
         watch=Watch(**{name: options[name] for name in ("interval_s", "pgbouncer_admin", "server_cmd")}),

@@ -11,8 +11,10 @@ from typing import Any, Final, TypeAlias
 
 from rich.console import Console as Terminal
 
+from dbpool.core.loadtest.thresholds import Threshold
 from dbpool.errors import DbPoolError
 from dbpool.faults import one_line
+from dbpool.loadtest.aborting import Abort
 from dbpool.loadtest.comparable import NotComparable, check_comparable
 from dbpool.loadtest.comparing import compare_runs
 from dbpool.loadtest.document import Run
@@ -58,6 +60,8 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
             check_comparable(baseline, run.as_json())
         async with shown(plan.outputs, run, events):
             stand = _stand(plan, where, run, events, console)
+            if plan.judging.is_aborting:
+                _abort_where_missed(plan, stand)
             try:
                 with _stopped_by(stop, stand):
                     failure = await _do(work, stand)
@@ -110,6 +114,14 @@ def _stand(plan: Plan, where: Where, run: Run, events: Events, console: Console 
     )
 
 
+def _abort_where_missed(plan: Plan, stand: Stand) -> None:
+    def stop(threshold: Threshold) -> None:
+        stand.run.warn("aborted", f"{threshold.text} was missed in two seconds in a row: stopped early")
+        stand.stop()
+
+    stand.on_second = Abort(plan.judging.thresholds, stop).take
+
+
 @contextmanager
 def _stopped_by(stop: Stop, stand: Stand) -> Iterator[None]:
     """A signal stops what is measured; what there is by then is shown."""
@@ -150,6 +162,8 @@ def _end(plan: Plan, run: Run, baseline: Mapping[str, Any] | None, *, failure: s
     elif failure is not None:
         run.warn("failed", failure)
         run.end("failed", FAILED)
+    elif any(code == "aborted" for code, _ in run.warnings):
+        run.end("interrupted", MISSED)
     else:
         is_compared = baseline is None or _compare(plan, run, baseline)
         run.end("complete", _judged(plan, run) if is_compared else MEANS_NOTHING)

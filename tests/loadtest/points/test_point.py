@@ -127,3 +127,8 @@ def test_the_document_is_json_with_null_for_the_unknown() -> None:
 def test_no_command_line_shows_an_address() -> None:
     argv = ["dbpool", "bench", "postgresql://a:secret@h/d?password=secret", "--url=postgres://a:secret@h", "-c", "1"]
     assert without_addresses(argv) == ["dbpool", "bench", "URL", "--url=URL", "-c", "1"]
+
+
+def test_no_command_line_shows_a_shells_command() -> None:
+    argv = ["dbpool", "bench", "--server-cmd", "ssh db PGPASSWORD=secret top", "--server-cmd=a secret", "-c", "1"]
+    assert without_addresses(argv) == ["dbpool", "bench", "--server-cmd", "CMD", "--server-cmd=CMD", "-c", "1"]
