@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from dbpool.loadtest.report.comparisons import sentences, whole_table
 from dbpool.loadtest.report.view.figure import Figure, Notes, Part, Row, Section, Table, Words
@@ -21,6 +22,8 @@ from dbpool.loadtest.report.view.throughput import throughput
 from dbpool.loadtest.report.view.timeline import over_time
 from dbpool.loadtest.report.view.timespent import times_spent
 
+ABREAST: Final = 3  # figures that have room beside each other
+
 
 def sections_of(document: Json) -> list[Section]:
     """All that *document* has numbers for."""
@@ -28,7 +31,7 @@ def sections_of(document: Json) -> list[Section]:
         Section("glance", "At a glance", at_a_glance(document)),
         Section("size", "Throughput", _known([throughput(document)])),
         Section("latency", "Latency", _rows([latencies(document)])),
-        Section("spent", "Where the time goes", _rows([times_spent(document), spectra(document)])),
+        Section("spent", "Where the time goes", _rows(_shared(times_spent(document), spectra(document)))),
         Section("overload", "Overload", pushed(document)),
         Section("time", "Over time", over_time(document)),
         Section("server", "On the server", _server(document)),
@@ -71,6 +74,12 @@ def _server(document: Json) -> list[Part]:
 
 def _known(parts: Iterable[Figure | Table | None]) -> list[Part]:
     return [part for part in parts if part is not None]
+
+
+def _shared(*rows: list[Figure]) -> list[list[Figure]]:
+    """In one row what is few enough for one."""
+    together = [figure for row in rows for figure in row]
+    return [together] if len(together) <= ABREAST else list(rows)
 
 
 def _rows(rows: Iterable[list[Figure]]) -> list[Part]:
