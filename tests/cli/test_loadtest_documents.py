@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.schema.checking import flaw_of
-from dbpool.loadtest.schema.published import document_schema
+from dbpool.loadtest.schema.published import document_schema, line_schema
 from tests.cli.test_loadtest import QUICK, run
 from tests.support.databases import Database
 
 CLOSED = (*QUICK, "-j", "2", "--driver", "dbpool", "--driver", "noop", "--driver", "asyncpg-connect")
 OPEN = ("-T", "1.2", "--warmup", "0", "-R", "200", "-L", "1", "--max-inflight", "5", "--timeout", "3")
 FAILING = ("-T", "0.2", "--warmup", "0", "-c", "2")
+SHORT = ("-T", "0.5", "--warmup", "0", "--force")
+STAGES = [
+    ("overload", *SHORT, "--pool-size", "2"),
+    ("soak", *SHORT, "--pool-size", "2", "--minutes", "0.02"),
+    ("fleet", *SHORT, "--pool-size", "2"),
+]
 SWEEP = ("sweep", "-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat", "2", "--driver", "asyncpg")
 
 
@@ -30,17 +37,33 @@ SWEEP = ("sweep", "-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat"
         ),
         (("bench", *FAILING), "select 1 / 0", 1),
         (SWEEP, "select pg_sleep(0.001)", 0),
+        *((stage, "select pg_sleep(0.001)", 0) for stage in STAGES),
     ],
-    ids=["closed", "open", "failing", "sweep"],
+    ids=["closed", "open", "failing", "sweep", *(stage[0] for stage in STAGES)],
 )
-async def test_a_run_is_a_document(
+async def test_a_run_is_a_document_and_its_time_line_has_its_lines(
     database: Database, tmp_path: Path, words: tuple[str, ...], text: str, code: int
 ) -> None:
     script = tmp_path / "script.sql"
     script.write_text(text)
-    returned, out, err = await run(*words, "-f", str(script), "--json", dsn=database.dsn)
+    line = tmp_path / "line.ndjson"
+    outputs = ("--json", "--timeseries", str(line))
+    returned, out, err = await run(*words, "-f", str(script), *outputs, dsn=database.dsn)
     assert returned == code, err
     document = json.loads(out)
     errors = Draft202012Validator(document_schema()).iter_errors(document)
     assert [f"{error.json_path}: {error.message}" for error in errors] == []
     assert flaw_of(document) is None
+    told = [json.loads(each) for each in line.read_text().splitlines()]
+    wrong = [f"{each['type']}: {error.message}" for each in told for error in _line(each["type"]).iter_errors(each)]
+    assert wrong == []
+    assert [told[0]["type"], told[-1]["type"]] == ["meta", "summary"]
+    assert [each["id"] for each in told if each["type"] == "point"] == [each["id"] for each in document["points"]]
+
+
+@cache
+def _line(kind: str) -> Draft202012Validator:
+    """The schema of one type, whose errors say more than that a line is none of all."""
+    schema = line_schema()
+    assert {"$ref": f"#/$defs/{kind}_line"} in schema["$defs"]["line"]["oneOf"]
+    return Draft202012Validator(schema | {"$ref": f"#/$defs/{kind}_line"})
