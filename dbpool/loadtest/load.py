@@ -138,6 +138,12 @@ class Load:
         level = self.stages[0].start if self.warmup_rate is None else self.warmup_rate
         return (Stage(self.warmup_s, level, level), *self.stages)
 
+    def by(self, driver: DriverName, connections: int) -> Load:
+        """The same by *driver*: what connects for each transaction has no pool that would keep it to *connections*."""
+        if driver is not DriverName.ASYNCPG_CONNECT or not self.is_open:
+            return self
+        return replace(self, max_in_flight=min(self.max_in_flight, connections))
+
     @property
     def whole_clients(self) -> tuple[Stage, ...]:
         """The stages of clients, behind a warm-up with as many as they begin with."""

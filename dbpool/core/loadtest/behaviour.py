@@ -41,20 +41,24 @@ def behaviour(steps: Sequence[Step], recovery: Recovery | None, limit_ms: float)
         return ""
     last, best = max(told, key=lambda step: step.share), max(told, key=lambda step: step.goodput_tps)
     if best.goodput_tps <= 0:
-        sentence = f"no transaction was done within {limit_ms:g} ms, at {told[0].share:.0%} of the peak or at any more"
+        sentence = f"no transaction was done within {_ms(limit_ms)}, at {told[0].share:.0%} of the peak or at any more"
     else:
         kept = last.goodput_tps / best.goodput_tps
         most = "the most it did" if last is best else f"{kept:.0%} of the most it did"
         missed = 1 - last.good / last.due
         sentence = (
             f"at {last.share:.0%} of its peak it gets {last.goodput_tps:,.0f} transactions a second done within "
-            f"{limit_ms:g} ms, {most}; {missed:.0%} of arrivals are late, skipped or lost"
+            f"{_ms(limit_ms)}, {most}; {missed:.0%} of arrivals are late, skipped or lost"
         )
     if recovery is not None:
         sentence += f"; {_back(recovery)}"
     if bound := [f"{step.share:.0%}" for step in told if step.is_bound]:
         sentence += f" (the generator was the bottleneck at {', '.join(bound)}: the server may do better)"
     return sentence
+
+
+def _ms(limit_ms: float) -> str:
+    return f"{limit_ms:,.0f} ms" if limit_ms >= 10 else f"{limit_ms:.2g} ms"
 
 
 def _back(recovery: Recovery) -> str:

@@ -50,7 +50,8 @@ async def fleet(
     what = f"{counted(counts[-1], 'pool')} of {size_per_process}"
     connections = 1 + counts[-1] * size_per_process
     check_reach(stand.limits, connections, f"a fleet of {what}", most=most, is_forced=is_forced)
-    stand.begin("fleet", f"up to {what}", points=len(counts))
+    seconds = len(counts) * (stand.load.warmup_s + (stand.load.time_s if time_s is None else time_s))
+    stand.begin("fleet", f"up to {what}", points=len(counts), seconds=seconds)
     steps = []
     for processes in counts:
         if stand.is_stopped:

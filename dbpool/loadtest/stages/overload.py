@@ -57,12 +57,13 @@ async def overload(
         max_in_flight=plan.max_in_flight,
     )
     text = f"up to {plan.steps[-1][0]:.0%} of {peak_tps:,.0f} a second, by a pool of {size}"
-    stand.begin("overload", text, points=len(plan.steps) + 1)
+    seconds = (len(plan.steps) + 1) * load.time_s + len(plan.steps) * load.warmup_s + overloaded_s
+    stand.begin("overload", text, points=len(plan.steps) + 1, seconds=seconds)
     steps: list[tuple[float, Measured]] = []
     for share, rate in plan.steps:
         if stand.is_stopped:
             break
-        done = await stand.measure("overload", stand.target(size), _at(load, rate))
+        done = await stand.measure("overload", stand.target(size), _at(load, rate).by(stand.driver, size))
         if done.point.window_s:
             steps.append((share, done))
     usual_ms = _usual_ms(steps, limit_ms)
@@ -88,7 +89,7 @@ async def _recover(
     stand: Stand, size: int, load: Load, plan: OverloadPlan, limit_ms: float, overloaded_s: float
 ) -> dict[str, Any] | None:
     falling = _at(replace(load, warmup_s=overloaded_s), plan.normal_rate, warmup_rate=plan.steps[-1][1])
-    done = await stand.measure("recovery", stand.target(size), falling)
+    done = await stand.measure("recovery", stand.target(size), falling.by(stand.driver, size))
     point = done.point
     if not point.is_complete:
         return None

@@ -37,9 +37,14 @@ async def soak(stand: Stand, *, size: int, rate: float, minutes: float) -> dict[
     Cancelling: ends the load, with its connections.
     """
     time_s = minutes * MINUTE_S
-    load = replace(stand.load, stages=(Stage(time_s, rate, rate),), time_s=time_s)
+    load = replace(stand.load, stages=(Stage(time_s, rate, rate),), time_s=time_s).by(stand.driver, size)
     target = stand.target(size)
-    stand.begin("soak", f"{minutes:g} min at {rate:,.0f} a second, by a pool of {size}", points=1)
+    stand.begin(
+        "soak",
+        f"{minutes:g} min at {rate:,.0f} a second, by a pool of {size}",
+        points=1,
+        seconds=time_s + load.warmup_s,
+    )
     if time_s > LOOKS:
         stand.look_every(time_s / LOOKS)
     done = await stand.measure("soak", target, load)

@@ -75,7 +75,8 @@ async def storm(
         is_pooled=limits.is_pooled,
         asked=connections,
     )
-    stand.begin("storm", f"{plan.barrier} at once, a pool of {size}, {plan.beyond} beyond the limit")
+    seconds = alone_s + rounds_s + 2 * load_s + stand.load.warmup_s + 4 * rest_s
+    stand.begin("storm", f"{plan.barrier} at once, a pool of {size}, {plan.beyond} beyond the limit", seconds=seconds)
     for note in plan.notes:
         stand.note("note", "storm", note)
     parts: list[Part] = []

@@ -36,11 +36,8 @@ class BenchPlan:
     order: str
 
     def load_of(self, driver: DriverName) -> Load:
-        """The load by *driver*: one that connects for each transaction has no pool that would bound its connections."""
-        load = self.plan.load
-        if driver is DriverName.ASYNCPG_CONNECT and load.is_open:
-            return replace(load, max_in_flight=min(load.max_in_flight, self.pool_size))
-        return load
+        """The load by *driver*."""
+        return self.plan.load.by(driver, self.pool_size)
 
     @property
     def turns(self) -> list[tuple[int, DriverName]]:

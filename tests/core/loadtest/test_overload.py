@@ -58,6 +58,8 @@ def test_the_sentence_is_of_the_highest_rate_and_of_the_way_back() -> None:
     )
     assert behaviour(STEPS, Recovery(0.7, 0.0, 10.0), 50.0).endswith("; at 70% it is back to normal within a second")
     assert behaviour(STEPS, Recovery(0.7, None, 10.0), 50.0).endswith("at 70% it was not back to normal in 10 s")
+    assert " within 1,250 ms, " in behaviour(STEPS, None, 1249.9712)
+    assert " within 2.5 ms, " in behaviour(STEPS, None, 2.49712)
     assert behaviour(STEPS[:1], None, 50.0) == (
         "at 50% of its peak it gets 500 transactions a second done within 50 ms, the most it did; 0% of arrivals are "
         "late, skipped or lost"

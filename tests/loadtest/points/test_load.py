@@ -44,3 +44,11 @@ def test_workers_share_the_rate_of_the_warm_up() -> None:
 
 def test_no_message_shows_the_address() -> None:
     assert "secret" not in repr(Target("postgresql://a:secret@h/d", DriverName.DBPOOL, 1))
+
+
+def test_what_connects_for_each_transaction_is_kept_to_the_connections_that_a_pool_would_have() -> None:
+    load = Load(clients=50, stages=(Stage(3.0, 100.0, 50.0),), max_in_flight=400)
+    assert load.by(DriverName.ASYNCPG_CONNECT, 8).most_clients == 8
+    assert load.by(DriverName.DBPOOL, 8) == load
+    closed = replace(load, stages=())
+    assert closed.by(DriverName.ASYNCPG_CONNECT, 8) == closed

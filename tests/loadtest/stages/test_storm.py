@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from dbpool.loadtest.events import Event
+from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.stages.storm import storm
 from dbpool.loadtest.workers.fleet import WorkerFailed
 from tests.support.databases import Database
 from tests.support.loads import SHORT, script
+from tests.support.pgbouncer import pgbouncer
 from tests.support.pools import becomes, role_in, until, witness_of
+from tests.support.server import Server
 from tests.support.stands import check_section, stand_on
 
 FIVE_MS = script("select pg_sleep(0.005)")
@@ -116,6 +119,16 @@ async def test_a_cancelled_storm_leaves_nothing(database: Database, when: str) -
         storming.cancel()
         with pytest.raises(asyncio.CancelledError):
             await storming
+
+
+async def test_a_storm_through_a_pooler_has_what_can_be_told(server: Server) -> None:
+    async with pgbouncer(server.admin, max_client_conn=40) as dsn:
+        async with stand_on(dsn, script("select 1", QueryMode.EXTENDED), LOAD) as stand:
+            section = await storm(stand, size=2, connections=8, **QUICK)
+            notes = [event["text"] for event in stand.run.events if event["kind"] == "note"]
+    assert [part["name"] for part in section["parts"]] == ["barrier", "cold"]
+    assert all(part["failures"] == {} for part in section["parts"])
+    assert "what a pooler allows is not known" in notes[-1]
 
 
 async def _sessions(value: object, name: str) -> bool:
