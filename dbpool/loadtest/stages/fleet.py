@@ -32,7 +32,7 @@ async def fleet(
     """Load the server from *instances* processes, each with a pool of *size_per_process* and as many clients.
 
     Then from *surge* times as many, as during a deployment. Pools begin without a connection; a process that is refused
-    one counts that, and goes on with what it has.
+    one counts that, and goes on with what it has. Where the stand's driver has no pool, they are DatabasePools.
 
     Args:
         time_s: of each of the two; None: as long as the stand's load.

@@ -51,6 +51,7 @@ async def storm(
     Parts: ``barrier``, *connections* connect at once, again and again; ``cold``, a pool of *size* without a connection
     is loaded by as many clients; ``kill``, all its sessions are ended under load; ``beyond``, more connect than there
     are free, and come again until served. What would take connections that others may need is left out, and noted.
+    Where the stand's driver has no pool, the pool is a DatabasePool.
 
     Args:
         connections: who connect at once; None: 100, or as many as there is room for.

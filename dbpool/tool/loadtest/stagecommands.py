@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from dbpool.loadtest.load import POOLS, DriverName
 from dbpool.tool.loadtest import options as of
 from dbpool.tool.loadtest.stages import SCRIPT
 from dbpool.tool.needs import sentence_about_missing
@@ -13,6 +14,12 @@ from dbpool.tool.needs import sentence_about_missing
 _COMMON: Final = (of.workload(SCRIPT), of.JUDGING, of.LIMITS, of.WATCHING, of.OUTPUTS)
 _pool_size = click.option(
     "--pool-size", metavar="N", type=click.IntRange(1, 10_000), default=10, help="Connections of the pool, or of each."
+)
+_pooled = click.option(
+    "--driver",
+    type=click.Choice([name.value for name in POOLS]),
+    default=DriverName.DBPOOL.value,
+    help="Whose pool it is.",
 )
 _peak_tps = click.option(
     "--peak-tps",
@@ -56,7 +63,7 @@ def overload(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above
 
 
 @click.command()
-@of.options(of.url, _pool_size, _connections, of.library, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _connections, _pooled, of.times(8.0, 2.0), *_COMMON)
 def storm(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     """Connect all at once, start a pool empty, kill its sessions, ask for more than the limit: who suffers?
 
@@ -87,7 +94,7 @@ def soak(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
 
 
 @click.command()
-@of.options(of.url, _pool_size, _instances, _surge, of.library, of.times(8.0, 2.0), *_COMMON)
+@of.options(of.url, _pool_size, _instances, _surge, _pooled, of.times(8.0, 2.0), *_COMMON)
 def fleet(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     """Load from several processes with a pool each, then from more, as while a new version replaces the old.
 
