@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -12,12 +11,11 @@ from typing import Any
 import pytest
 
 from dbpool.embedded import EmbeddedPostgres
-from tests.cli.test_loadtest import script, start
+from tests.cli.test_loadtest import ended, run, script, start
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, until, witness_of
 
 pytestmark = pytest.mark.timeout(150)
-PATIENCE_S = 120.0
 SHORT = ("-T", "0.6", "--warmup", "0.1", "-P", "0")
 # two at a time, however many ask: a server whose knee is known
 TWO_AT_A_TIME = """\\set k :client_id % 2
@@ -28,17 +26,6 @@ end;
 """
 SURELY = ("--quick", "-T", "1.2", "--enough", "0.8", "-L", "1000")  # also on a busy machine
 SLEEP = "select pg_sleep(0.02)"
-
-
-async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
-    async with asyncio.timeout(PATIENCE_S):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def run(*words: str, dsn: str = "") -> tuple[int, str, str]:
-    return await ended(await start(*words, dsn=dsn))
 
 
 async def swept(*words: str, dsn: str, code: int = 0, command: str = "sweep") -> dict[str, Any]:
