@@ -244,14 +244,16 @@ def _found(run: Simulated) -> Json:
 def _pushed(overload: list[Json], recovery: Json, size: int) -> Json:
     """What happened beyond the limits."""
     alone = durations(300, 1.1, 0.3)
+    steps = [_step(point, share) for point, share in zip(overload, SHARES, strict=True)]
+    kept = steps[-1]["goodput_tps"] / PEAK_TPS
     return {
         "overload": {
             "size": size,
             "peak_tps": PEAK_TPS,
             "limit_ms": LIMIT_MS,
-            "steps": [_step(point, share) for point, share in zip(overload, SHARES, strict=True)],
+            "steps": steps,
             "recovery": {"point": recovery["id"], "recovery_s": 1.0, "limit_ms": LIMIT_MS},
-            "behaviour": "at 150 % load goodput keeps 61 % of the peak; what waits too long is shed",
+            "behaviour": f"at 150 % load goodput keeps {kept:.0%} of the peak; what waits too long is shed",
         },
         "storm": {
             "alone": alone,

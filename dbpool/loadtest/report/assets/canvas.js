@@ -71,7 +71,7 @@ const Canvas = (() => {
           ctx.closePath();
         }
       } else {
-        const half = Math.abs(X(u, 1) - X(u, 0)) * 0.35;
+        const half = Math.min(32 * ratio, Math.abs(X(u, 1) - X(u, 0)) * 0.35);
         xs.forEach((x, at) => {
           const top = Y(u, tops[at]);
           if (series.values[at]) ctx.rect(X(u, x) - half, top, 2 * half, Y(u, under[at]) - top);
@@ -95,6 +95,7 @@ const Canvas = (() => {
       const xs = series.xs || figure.xs, color = ink(series.color);
       const lone = new Set(runs(figure, series).filter((run) => run.length === 1).flat());
       ctx.strokeStyle = color;
+      ctx.setLineDash([]);
       xs.forEach((x, at) => {
         const value = series.values[at], px = X(u, x);
         if (series.lows && series.lows[at] !== null && series.highs[at] !== null) {

@@ -11,6 +11,7 @@ from dbpool.loadtest.report.view.figure import Figure, Kind, Marker, Number, Ser
 RADIUS: Final = 4 * FINE
 DOT: Final = 1 * FINE
 BAR: Final = 0.7  # of the distance between two bars
+WIDEST_BAR: Final = 64 * FINE
 CROWD: Final = 80  # marks: more than those hide their line
 
 
@@ -123,7 +124,7 @@ def _area(figure: Figure, series: Series, plane: Plane) -> str:
 
 
 def _bars(xs: Sequence[float], series: Series, plane: Plane) -> str:
-    half = round(abs(plane.x_at(1) - plane.x_at(0)) * BAR / 2)
+    half = min(WIDEST_BAR // 2, round(abs(plane.x_at(1) - plane.x_at(0)) * BAR / 2))
     bases = series.base or [0.0] * len(xs)
     d = ""
     for x, base, value in zip(xs, bases, series.values, strict=True):

@@ -121,7 +121,7 @@ def _pushed(document: Json) -> Iterator[tuple[str, str]]:
     if steps and steps[-1]["share"] > 1:
         last = steps[-1]
         part = (
-            f" ({numbers.percent(last['goodput_tps'] / peak)} of the most)"
+            f" ({numbers.percent(last['goodput_tps'] / peak)} of the peak)"
             if peak and last["goodput_tps"] is not None
             else ""
         )

@@ -38,7 +38,8 @@ def pushed(document: Json) -> list[Part]:
     parts: list[Part] = [
         Words(text[:1].upper() + text[1:]) for text in (overload.get("behaviour"), _recovery(overload)) if text
     ]
-    figures = [_goodput(overload, steps), _latency(overload, steps), _losses(steps)]
+    hollow = _hollow(document, steps)
+    figures = [_goodput(overload, steps, hollow), _latency(overload, steps, hollow), _losses(steps)]
     return [*parts, Row([figure for figure in figures if figure is not None])]
 
 
@@ -59,14 +60,21 @@ def _rates(steps: Sequence[Json]) -> list[float]:
     return [step["offered_rate"] for step in steps]
 
 
-def _goodput(overload: Json, steps: Sequence[Json]) -> Figure:
+def _hollow(document: Json, steps: Sequence[Json]) -> list[bool]:
+    """At which steps the generator, not the server, was at its limit."""
+    bound = {point["id"]: bool(at(point, "generator", "bound")) for point in document.get("points") or []}
+    return [bound.get(step.get("point"), False) for step in steps]
+
+
+def _goodput(overload: Json, steps: Sequence[Json], hollow: Sequence[bool]) -> Figure:
     rates = _rates(steps)
     peak = overload.get("peak_tps")
     top = max([*rates, *(step["goodput_tps"] or 0 for step in steps)])
     return Figure(
         key="goodput",
         title="Goodput by offered load",
-        says=f"Transactions that kept the limit of {numbers.plain(overload.get('limit_ms'))} ms.",
+        says=f"Transactions that kept the limit of {numbers.plain(overload.get('limit_ms'))} ms."
+        + (" Hollow: the load generator was at its limit." if any(hollow) else ""),
         x=axes.from_zero("offered, transactions a second", rates, unit="/s"),
         y=axes.from_zero("in time, a second", [top], unit="/s"),
         xs=rates,
@@ -77,6 +85,7 @@ def _goodput(overload: Json, steps: Sequence[Json]) -> Figure:
                 values=[step["goodput_tps"] for step in steps],
                 color=Color.MAIN,
                 marker=Marker.CIRCLE,
+                hollow=hollow,
             ),
         ],
         rules=[Rule(peak, "most in the sweep", is_upright=True)] if peak else [],
@@ -84,13 +93,14 @@ def _goodput(overload: Json, steps: Sequence[Json]) -> Figure:
     )
 
 
-def _latency(overload: Json, steps: Sequence[Json]) -> Figure | None:
+def _latency(overload: Json, steps: Sequence[Json], hollow: Sequence[bool]) -> Figure | None:
     lines = [
         Series(
             name=name,
             values=[step.get(f"{key}_p99_ms") for step in steps],
             color=color,
             marker=marker,
+            hollow=hollow,
             is_dashed=key != "response",
         )
         for key, name, color, marker in (
