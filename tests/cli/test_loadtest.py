@@ -185,12 +185,14 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["--driver", "pgbench", "-c", "4", "--pool-size", "2"], "pgbench gives each client a connection"),
         (["--threshold", "speed>1"], "no metric 'speed'"),
         (["not-an-address"], "malformed DSN"),
+        (["--web", "postgresql://app:secret-word@localhost/shop"], "give it before --web"),
     ],
 )
 async def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str], said: str) -> None:
     code, out, err = await run("bench", *words)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
+    assert "secret-word" not in err
 
 
 @pytest.mark.parametrize("command", ["run", "overload", "storm", "soak", "fleet"])

@@ -16,7 +16,7 @@ LONG = ("loadtest", "bench", "-T", "60", "--warmup", "0", "-c", "3")
 def words(database: Database, tmp_path: Path, *more: str) -> list[str]:
     script = tmp_path / "script.sql"
     script.write_text("select pg_sleep(0.002)")
-    return [*LONG, "-f", str(script), *more, database.dsn]
+    return [*LONG, "-f", str(script), database.dsn, *more]
 
 
 async def test_ctrl_c_ends_it_with_a_clean_terminal_and_the_report(database: Database, tmp_path: Path) -> None:
@@ -44,3 +44,10 @@ async def test_a_document_on_stdout_is_whole_while_the_screen_is_on_stderr(datab
         assert terminal.process.stdout is not None
         assert json.loads(terminal.process.stdout.read())["run"]["status"] == "interrupted"
         assert not terminal.screen.is_taken
+
+
+async def test_the_address_of_the_live_page_is_on_the_screen(database: Database, tmp_path: Path) -> None:
+    with at_a_terminal(MAIN, words(database, tmp_path, "--web"), columns=100, lines=30) as terminal:
+        terminal.until(lambda text: "1 of 60 s" in text and terminal.screen.is_taken and "http://127.0.0.1:" in text)
+        terminal.type("\x03")
+        assert terminal.end() == 130

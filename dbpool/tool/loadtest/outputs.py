@@ -49,12 +49,15 @@ async def shown(outputs: Outputs, run: Run, events: Events) -> AsyncIterator[Non
     async with AsyncExitStack() as stack:
         for path in _time_lines(outputs):
             events.listen(stack.enter_context(TimeLine(path, lambda text: run.warn("timeline", text))).take)
+        address = None
         if outputs.web is not None:
             page = LivePage(events, run.as_json, host=outputs.web.host, port=outputs.web.port)
             await stack.enter_async_context(page)
-            sys.stderr.write(f"the report, while it grows: {page.url}\n")
+            address = page.url
+            sys.stderr.write(f"the report, while it grows: {address}\n")
         every_s = 0 if outputs.as_json and not sys.stderr.isatty() else outputs.progress
-        screen = stack.enter_context(screen_of(every_s, is_stdout_taken=outputs.timeseries == STDOUT))
+        is_taken = outputs.timeseries == STDOUT
+        screen = stack.enter_context(screen_of(every_s, is_stdout_taken=is_taken, address=address))
         events.listen(screen.take)
         events.tell("meta", **summary_of(run.as_json()))
         try:

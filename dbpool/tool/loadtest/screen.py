@@ -20,12 +20,13 @@ class Screen(Protocol):
         """A listener of events."""
 
 
-def screen_of(every_s: int, *, is_stdout_taken: bool) -> AbstractContextManager[Screen]:
+def screen_of(every_s: int, *, is_stdout_taken: bool, address: str | None = None) -> AbstractContextManager[Screen]:
     """Where a run is shown: on a screen of its own if stderr is a terminal.
 
     Args:
         every_s: seconds between two lines where it is none; 0: nothing is shown at all.
         is_stdout_taken: events go to stdout. If that is a terminal too, a screen would hide them.
+        address: of the live page, which the screen shows, as it hides what was said of it before.
     """
     console = Console(stderr=True)
     is_dumb = console.is_dumb_terminal or not console.is_terminal or not sys.stderr.isatty()
@@ -33,7 +34,7 @@ def screen_of(every_s: int, *, is_stdout_taken: bool) -> AbstractContextManager[
         return Progress(every_s)
     from dbpool.tool.loadtest.live.screen import LiveScreen
 
-    return LiveScreen(console)
+    return LiveScreen(console, address)
 
 
 class Progress:

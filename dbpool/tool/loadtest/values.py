@@ -52,8 +52,10 @@ def web_address_of(text: str) -> WebAddress:
     """The address that ``5665``, ``localhost:5665`` or ``[::1]:0`` means.
 
     Raises:
-        SettingsError: it reads like none of these.
+        SettingsError: it reads like none of these. A database's address is not repeated: it may hold a password.
     """
+    if "://" in text:
+        raise SettingsError("that is a server's address: give it before --web, or say where the page is, as --web=5665")
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):)?(\d{1,5})", text)
     if found is None or int(found[2]) > LAST_PORT:
         raise SettingsError(f"a page's address is like 5665 or 127.0.0.1:5665, not {text!r}")

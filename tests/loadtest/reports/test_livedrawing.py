@@ -53,6 +53,10 @@ def test_before_anything_is_told_it_says_that_it_calibrates() -> None:
     assert "calibrating" in lines_of(Seen())[1]
 
 
+def test_the_address_of_the_page_stays_to_be_seen() -> None:
+    assert lines_of(Seen(), address="http://127.0.0.1:5665/")[1] == "http://127.0.0.1:5665/"
+
+
 def test_the_stage_has_its_progress_and_the_time_left() -> None:
     lines = lines_of(seen_until(is_tick("sweep", 8, 5)))
     assert lines[0].startswith("dbpool loadtest run  PostgreSQL 18.1")

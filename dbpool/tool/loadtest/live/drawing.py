@@ -19,10 +19,11 @@ NAME: Final = 30  # at most, of a load's name
 KINDS: Final = {"postgres": "PostgreSQL", "pgbouncer": "PgBouncer before PostgreSQL"}
 
 
-def draw(seen: Seen, *, width: int, height: int, now_s: float, plain: bool = False) -> Text:
-    """What *seen* has, at *now_s* on the clock of its events, in *height* lines of *width*."""
+def draw(seen: Seen, *, width: int, height: int, now_s: float, address: str | None = None, plain: bool = False) -> Text:
+    """What *seen* has, at *now_s* on the clock of its events, in *height* lines of *width*; *address*: its page's."""
     lines = [
         _heading(seen, width, now_s),
+        *([] if address is None else [Text(address, "underline")]),
         *_stage(seen, width, now_s, plain=plain),
         Text(),
         *_point(seen, width, plain=plain),

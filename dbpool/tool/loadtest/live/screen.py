@@ -24,8 +24,8 @@ class LiveScreen:
     stdout is left alone. It draws in a thread of its own, so that time goes on while nothing happens.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, address: str | None = None) -> None:
+        self._console, self._address = console, address
         self._seen = Seen()
         self._lock = Lock()
         self._zero_s = time.monotonic()
@@ -61,5 +61,6 @@ class LiveScreen:
                 width=width,
                 height=height,
                 now_s=time.monotonic() - self._zero_s,
+                address=self._address,
                 plain=not can_draw(self._console.encoding),
             )
