@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from dbpool.loadtest.report.view import axes, numbers
@@ -19,12 +20,8 @@ ALL: Final = sorted({0.0, *SHARES, *SHOWN})
 
 def spectra(document: Json) -> list[Figure]:
     """Response and service of the points that matter most."""
-    made = []
-    for number, (title, says, points) in enumerate(_chosen(document)):
-        figure = _figure(f"spectrum-{number}", title, says, points)
-        if figure:
-            made.append(figure)
-    return made[:PANELS]
+    made = (_figure(f"spectrum-{number}", *chosen) for number, chosen in enumerate(_chosen(document)))
+    return list(islice(filter(None, made), PANELS))
 
 
 def _chosen(document: Json) -> Iterator[tuple[str, str, Sequence[Json]]]:
