@@ -9,6 +9,7 @@ from typing import Any, Final
 from dbpool.core.histogram import merged
 from dbpool.core.loadtest.bins import bin_s, binned
 from dbpool.core.loadtest.drift import Drift, drift_text
+from dbpool.core.loadtest.intervals import CONFIDENCE
 from dbpool.core.loadtest.trend import Trend, trend_of
 from dbpool.core.stages import Stage
 from dbpool.loadtest.load import Load
@@ -18,6 +19,10 @@ from dbpool.loadtest.server.connecting import CONNECT_ERRORS, all_gone, sessions
 from dbpool.loadtest.stages.stand import Stand
 
 MINUTE_S: Final = 60.0
+TRENDS: Final = 4
+TOGETHER: Final = (
+    1 - (1 - CONFIDENCE) / TRENDS
+)  # of each, so that of all of them 5 % of steady loads show one (Bonferroni)
 LOOKS: Final = 3600  # at the server, at the most: each is kept
 LEAVE_S: Final = 5.0  # for sessions to leave by themselves: after that they have been left
 
@@ -104,7 +109,7 @@ def _p99s_ms(seconds: Sequence[Second], length: int) -> list[float | None]:
 def _trend(values: Sequence[float | None], length: int, spacing_s: float) -> Trend | None:
     """The trend of what is known all along."""
     found = binned(values, length)
-    return trend_of(found, length * spacing_s) if found and spacing_s > 0 else None
+    return trend_of(found, length * spacing_s, TOGETHER) if found and spacing_s > 0 else None
 
 
 def _spacing_s(at_ns: Sequence[int]) -> float:
