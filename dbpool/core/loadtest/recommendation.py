@@ -30,6 +30,7 @@ class Binding(Enum):
     """What keeps the size from being larger, or smaller."""
 
     KNEE = "throughput stops growing"
+    MEASURED = "the largest size that was measured"
     LATENCY = "the latency limit"
     FLEET = "the slots that each instance can have"
     DEADLOCK = "tasks that hold several connections at once"
@@ -92,11 +93,13 @@ def recommend(
         reasons = [f"{slots.binding} lets in no more than were measured, and throughput still grew"]
     else:
         reasons = [_reason(binding, found, found.knee, room, fleet, slots)]
+        if found.status is Status.LOWER_BOUND and binding is Binding.KNEE:
+            binding = Binding.MEASURED
     # up to at_least throughput is known to grow: where something else ends before that, the knee need not be known
     is_sure = (
         found.status is Status.BOUNDED
         or is_all
-        or (binding is not Binding.KNEE and per_instance * fleet.instances <= found.at_least)
+        or (binding not in (Binding.KNEE, Binding.MEASURED) and per_instance * fleet.instances <= found.at_least)
     )
     if not is_sure:
         reasons.append(f"{found.status.value}: {found.why}")
@@ -156,7 +159,7 @@ def _reason(binding: Binding, found: Outcome, knee: Knee, room: int, fleet: Flee
             return f"{fit}; more would bring more throughput"
         case _:
             share = min(1.0, knee.tps / knee.peak_tps)  # the peak is a mean of all that could be as good
-            return f"{knee.size} connections give {share:.0%} of the most that was seen, {knee.peak_tps:,.0f}/s"
+            return f"{knee.size} connections give {share:.0%} of the peak, {knee.peak_tps:,.0f}/s"
 
 
 def _grade(trust: Trust, *, is_sure: bool) -> Grade:

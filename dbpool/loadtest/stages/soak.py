@@ -22,7 +22,7 @@ MINUTE_S: Final = 60.0
 TRENDS: Final = 4
 TOGETHER: Final = (
     1 - (1 - CONFIDENCE) / TRENDS
-)  # of each, so that of all of them 5 % of steady loads show one (Bonferroni)
+)  # for each, so that 5 % of steady loads show any (Bonferroni)
 LOOKS: Final = 3600  # at the server, at the most: each is kept
 LEAVE_S: Final = 5.0  # for sessions to leave by themselves: after that they have been left
 

@@ -34,7 +34,7 @@ def advised(
 def test_the_knee_is_recommended_where_nothing_else_binds() -> None:
     assert advised() == Recommendation(
         Grade.A,
-        ("20 connections give 96% of the most that was seen, 10,000/s",),
+        ("20 connections give 96% of the peak, 10,000/s",),
         pool_size=20,
         per_instance=20,
         low=18,

@@ -90,7 +90,7 @@ def _recommended(document: Json) -> Iterator[tuple[str, str]]:
     elif knee:
         yield "Knee of the throughput", f"not found: {knee.get('why')}"
     if knee.get("peak_tps") is not None:
-        yield "Most that was seen", f"{numbers.rate(knee['peak_tps'])} tps"
+        yield "Peak of the throughput", f"{numbers.rate(knee['peak_tps'])} tps, the mean of all sizes that may be it"
     if found.get("rule_of_thumb") is not None:
         yield "Rule of thumb, for contrast", f"{found['rule_of_thumb']} (2 × processors + disks)"
 

@@ -31,7 +31,7 @@ def throughput(document: Json) -> Figure | None:
         series=series,
         rules=rules,
         band=band,
-        band_name=f"within {numbers.percent(1 - enough)} of the most" if enough else "",
+        band_name=f"within {numbers.percent(1 - enough)} of the peak" if enough else "",
         table=_table(document, sizes, measured),
     )
 
@@ -105,7 +105,7 @@ def _says(knee: Json, sizes: Sequence[Repeats]) -> str:
         best = max(sizes, key=lambda each: each.tps or 0)
         return f"The most was {numbers.rate(best.tps)}/s, with {best.size} connections.{hollow}"
     part = knee["tps"] / knee["peak_tps"] if knee.get("tps") and knee.get("peak_tps") else None
-    most = f", {numbers.percent(part)} of the most that was seen" if part is not None else ""
+    most = f", {numbers.percent(part)} of the peak" if part is not None else ""
     return f"{knee['size']} connections give {numbers.rate(knee.get('tps'))}/s{most}.{hollow}"
 
 
