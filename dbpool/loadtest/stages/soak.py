@@ -20,9 +20,7 @@ from dbpool.loadtest.stages.stand import Stand
 
 MINUTE_S: Final = 60.0
 TRENDS: Final = 4
-TOGETHER: Final = (
-    1 - (1 - CONFIDENCE) / TRENDS
-)  # for each, so that 5 % of steady loads show any (Bonferroni)
+TOGETHER: Final = 1 - (1 - CONFIDENCE) / TRENDS  # for each, so that 5 % of steady loads show any (Bonferroni)
 LOOKS: Final = 3600  # at the server, at the most: each is kept
 LEAVE_S: Final = 5.0  # for sessions to leave by themselves: after that they have been left
 
