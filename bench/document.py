@@ -220,14 +220,14 @@ def _method(settings: dict[str, Any]) -> str:
   held. "Beyond a future" takes away a task that waits for a future and nothing else. Cancelling: from the first
   `cancel()` to the end of the last task, the median of {settings["cancel_repeats"]}.
 - "Load test": `dbpool loadtest` as a process with its own worker, as everybody runs it; its figures are those of its
-  document. What is written down: {recorder.ROWS:,} transactions with six durations each, log-normal around 1 ms,
-  put into their buckets and taken, beside as many `record_value()`; blocks in turn, the median of
-  {loadtest["recorder_blocks"]}. "Kept from one": the share of the time in which it could have run and others did.
-  {generating.RATE:,} arrivals: Poisson, {loadtest["open_rounds"]} rounds of {loadtest["open_s"]:g} s; the median is
-  judged. In flight: {generating.IN_FLIGHT:,} clients in a closed loop, {loadtest["crowd_s"]:g} s without a server, then
-  {loadtest["crowd_on_server_s"]:g} s of select-only on {CONNECTIONS} connections. The report: of `run --quick` on an
-  embedded server, to which the points, seconds and looks of all these runs are added; each form once, in a process that
-  has written none before. In a closed loop: scale {closedloops.SCALE}, `-M prepared`, one worker or thread,
-  {loadtest["closed_rounds"]} rounds of {loadtest["closed_s"]:g} s, in random order.
+  document. What is written down: {recorder.ROWS:,} transactions of six durations, log-normal around 1 ms, which are
+  there already, put into their buckets and taken, beside as many `record_value()`; the median of
+  {loadtest["recorder_blocks"]} blocks in turn. Arrivals are Poisson, {loadtest["open_rounds"]} rounds of
+  {loadtest["open_s"]:g} s, whose median is judged. "Kept from one": the share of the time in which it could have run
+  and others did. Memory: {generating.IN_FLIGHT:,} clients in a closed loop, {loadtest["crowd_s"]:g} s without a server,
+  {loadtest["crowd_on_server_s"]:g} s of select-only on {CONNECTIONS} connections. The report is of `run --quick` on an
+  embedded server, to which the points, seconds and looks of the other runs here are added; each form is written once,
+  in a process that has written none before. In a closed loop: scale {closedloops.SCALE}, `-M prepared`, one worker or
+  thread, {loadtest["closed_rounds"]} rounds of {loadtest["closed_s"]:g} s, in random order.
 - Import time: the median of {settings["import_runs"]} fresh processes, once Python has compiled the files.
 """
