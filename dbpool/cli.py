@@ -26,6 +26,7 @@ except ImportError:  # the console script imports this file and nothing else, so
 from dbpool.tool.arguments import Address, database  # noqa: E402 - they need click, too
 from dbpool.tool.commands import COMMANDS  # noqa: E402
 from dbpool.tool.loadtest.group import loadtest  # noqa: E402
+from dbpool.wording import without_addresses  # noqa: E402
 
 
 class Seconds(click.FloatRange):
@@ -38,7 +39,20 @@ class Seconds(click.FloatRange):
         return number
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
+class Discreet(click.Group):
+    """A usage error repeats no address: one that stands in the wrong place may hold a password, too."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(without_addresses(error.format_message()), error.ctx) from None
+
+
+@click.group(
+    cls=Discreet,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="dbpool")
 def main() -> None:
     """A fair, bounded pool of PostgreSQL connections."""

@@ -20,6 +20,7 @@ from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.limitsjson import limits_json
 from dbpool.loadtest.server.opening import Found
 from dbpool.loadtest.server.pooler import PoolerLimits
+from dbpool.wording import without_addresses
 
 SCHEMA: Final = "dbpool.loadtest/1"
 
@@ -80,7 +81,7 @@ class Run:
                 "status": self.status,
                 "started": self.started.isoformat(),
                 "ended": datetime.now(UTC).isoformat() if is_over else None,
-                "argv": without_addresses(self.argv),
+                "argv": shown_line(self.argv),
                 "seed": self.workload.seed,
             },
             "tool": {
@@ -132,13 +133,13 @@ def summary_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in BULK}
 
 
-def without_addresses(argv: Sequence[str]) -> list[str]:
+def shown_line(argv: Sequence[str]) -> list[str]:
     """The command line, with URL for each address, and without a shell's command: they may hold passwords."""
     words, before = [], ""
     for word in argv:
         is_command = before == "--server-cmd"
         shown = "CMD" if is_command else re.sub(r"^--server-cmd=.*", "--server-cmd=CMD", word, flags=re.DOTALL)
-        words.append(re.sub(r"postgres(?:ql)?://\S*", "URL", shown))
+        words.append(without_addresses(shown))
         before = word
     return words
 

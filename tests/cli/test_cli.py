@@ -38,6 +38,14 @@ def test_help_names_every_option_with_its_default() -> None:
     assert "default: 200000" in answer.stdout
 
 
+@pytest.mark.parametrize("words", [(), ("loadtest",), ("loadtest", "bench", "-c"), ("demo", "--seed")])
+def test_an_address_in_the_wrong_place_is_not_repeated(words: tuple[str, ...]) -> None:
+    answer = call(*words, "postgresql://me:secret@localhost/shop")
+    assert answer.returncode == 2
+    assert "'URL'" in answer.stderr
+    assert "secret" not in answer.stdout + answer.stderr
+
+
 def test_the_version_is_the_packages() -> None:
     assert dbpool.__version__ in invoke("--version").stdout
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbpool.core.stages import Stage
-from dbpool.loadtest.document import without_addresses
+from dbpool.loadtest.document import shown_line
 from dbpool.loadtest.generating.health import Health
 from dbpool.loadtest.load import DriverName, Load, Target
 from dbpool.loadtest.metrics import measured
@@ -126,9 +126,9 @@ def test_the_document_is_json_with_null_for_the_unknown() -> None:
 
 def test_no_command_line_shows_an_address() -> None:
     argv = ["dbpool", "bench", "postgresql://a:secret@h/d?password=secret", "--url=postgres://a:secret@h", "-c", "1"]
-    assert without_addresses(argv) == ["dbpool", "bench", "URL", "--url=URL", "-c", "1"]
+    assert shown_line(argv) == ["dbpool", "bench", "URL", "--url=URL", "-c", "1"]
 
 
 def test_no_command_line_shows_a_shells_command() -> None:
     argv = ["dbpool", "bench", "--server-cmd", "ssh db PGPASSWORD=secret top", "--server-cmd=a secret", "-c", "1"]
-    assert without_addresses(argv) == ["dbpool", "bench", "--server-cmd", "CMD", "--server-cmd=CMD", "-c", "1"]
+    assert shown_line(argv) == ["dbpool", "bench", "--server-cmd", "CMD", "--server-cmd=CMD", "-c", "1"]
