@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import secrets
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -93,10 +95,16 @@ def _problem_with_docker(say: Callable[[str], None]) -> str | None:
     import docker
     from docker.errors import DockerException, ImageNotFound
 
+    client: DockerClient | None = None
     try:
         client = docker.from_env(timeout=DOCKER_TIMEOUT)
         client.ping()
     except (DockerException, OSError):
+        client = None
+    if client is None:
+        with warnings.catch_warnings():  # it leaves its socket open, and some test would be blamed for that
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
         return "no Docker engine answers"
     try:
         client.images.get(IMAGE)
