@@ -42,6 +42,21 @@ def test_the_page_of_a_default_run_is_smaller_than_400_kb() -> None:
     assert len(page(sample_document()).encode()) < MOST_BYTES
 
 
+def test_the_page_of_a_run_with_as_many_seconds_as_are_shown_is_too_all_of_them_with_failures() -> None:
+    document = sample_document()
+    last, lines, samples = document["points"][-1], document["timeline"], document["samples"]
+    last["window_s"] = 300.0
+    lines += [
+        lines[n] | {"point": last["id"], "t": 12 + n, "errors": n % 3, "skipped": n % 5}
+        for n in range(500 - len(lines))
+    ]
+    samples += [samples[n] | {"t": samples[-1]["t"] + n + 1.0} for n in range(500 - len(samples))]
+    assert (len(lines), len(samples)) == (500, 500)
+    text = page(document)
+    assert "Failures over time" in text
+    assert len(text.encode()) < MOST_BYTES
+
+
 def test_the_page_needs_nothing_from_elsewhere() -> None:
     seen = read(page(sample_document()))
     for tag, attributes in seen.elements:

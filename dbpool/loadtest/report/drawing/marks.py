@@ -16,8 +16,10 @@ CROWD: Final = 80  # marks: more than those hide their line
 
 
 def marks_of(figure: Figure, plane: Plane) -> str:
-    """All series, in their order."""
-    return "".join(_series(figure, series, plane) for series in figure.series)
+    """All series: lines in their order, areas from the top one down, as each hides what it stands on."""
+    lines = [series for series in figure.series if series.kind is not Kind.AREA]
+    areas = [series for series in reversed(figure.series) if series.kind is Kind.AREA]
+    return "".join(_series(figure, series, plane) for series in (*areas, *lines))
 
 
 def _series(figure: Figure, series: Series, plane: Plane) -> str:
@@ -112,14 +114,14 @@ def marker_at(marker: Marker, x: int, y: int, r: int = RADIUS) -> str:
 
 
 def _area(figure: Figure, series: Series, plane: Plane) -> str:
+    """Down to the axis: the areas below are drawn over it, and the page need not have each border twice."""
     if not any(series.values):
         return ""
     bases = series.base or [0.0] * len(figure.xs)
     shapes = []
     for run in runs(figure.xs, series.values, figure.reach):
         over = [(plane.x_at(figure.xs[n]), plane.y_at(bases[n] + (series.values[n] or 0.0))) for n in run]
-        under = [(plane.x_at(figure.xs[n]), plane.y_at(bases[n])) for n in reversed(run)]
-        shapes.append(f"{path_of([*over, *under])}z")
+        shapes.append(f"{path_of(over)}V{plane.bottom}H{over[0][0]}z")
     return f'<path class="area {series.color}"{_fill(series)} d="{"".join(shapes)}"/>'
 
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-MOST: Final = 600  # lines of a table, points of a line: a default run has some 500 seconds
+MOST: Final = 500  # lines of a table, points of a line: a default run has about as many seconds
 
 
 def in_groups(rows: Sequence[T], merge: Callable[[Sequence[T]], T]) -> list[T]:
