@@ -193,7 +193,7 @@ async def test_a_dry_run_loads_nothing(database: Database) -> None:
     assert code == 0
     assert "calibrate, sweep, queue, overload, storm: about 8 min, at most " in out
     code, out, _ = await run("run", "--dry-run", "--quick", "--skip", "storm")
-    assert "on an embedded server: calibrate, sweep, queue, overload: about " in out
+    assert "on an embedded server: calibrate, sweep, overload: about " in out
 
 
 async def test_no_file_of_a_run_has_the_password(database: Database, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def test_nothing_that_went_well_is_no_peak(database: Database, tmp_path: P
     ("command", "words"),
     [
         ("overload", ("--peak-tps", "50", "-L", "500")),
-        ("storm", ("--connections", "20")),
+        ("storm", ("--connections", "20", "--force")),
         ("soak", ("--peak-tps", "50")),
         ("fleet", ("--surge", "1")),
     ],
@@ -126,3 +126,11 @@ async def test_a_signal_ends_it_with_what_there_was(
 async def _loading(value: object, role: str) -> bool:
     sql = f"select count(*) from pg_stat_activity where application_name like 'dbpool-loadtest/%/{role}'"
     return bool(await value(sql))  # type: ignore[operator]
+
+
+async def test_a_storm_is_not_for_a_server_that_others_use(database: Database, tmp_path: Path) -> None:
+    file = script(tmp_path, "select 1")
+    async with witness_of(database):
+        code, out, err = await run("storm", *QUICK, "-f", file, dsn=database.dsn)
+    assert (code, out) == (6, "")
+    assert "a storm is felt by all, and 1 session of others is on this server now: --force it" in err

@@ -52,6 +52,7 @@ def storm_plan(*, free: int, room: int, is_alone: bool, is_pooled: bool, asked: 
     beyond = inside + max(SURPLUS, ceil(inside * SURPLUS_SHARE))
     if is_pooled:
         beyond, why = 0, "what a pooler allows is not known"
+        notes.append("no pool starts empty or loses its sessions: whose sessions a pooler's are cannot be told")
     elif not is_alone:
         beyond, why = 0, "others use this server, and would be refused"
     elif beyond > MOST:

@@ -43,17 +43,19 @@ def check_reach(limits: Limits, connections: int, what: str, *, most: int | None
     if most is not None:
         check_room(limits, connections, most=most, is_forced=is_forced)
     elif connections > limits.cap:
-        check_alone(limits, what, is_forced=is_forced)
+        check_alone(limits, f"{what} leaves no connection to others", is_forced=is_forced)
 
 
 def check_alone(limits: Limits, what: str, *, is_forced: bool) -> None:
-    """Refuse *what* takes every connection while others use the server.
+    """Refuse what is not for a server that others use.
 
+    Args:
+        what: it does to others, as a sentence's first half.
     Raises:
-        Refused: somebody does.
+        Refused: somebody uses it.
     """
     if limits.others and not is_forced:
         raise Refused(
-            f"{what} leaves no connection to others, and {counted(limits.others, 'session')} of others "
-            f"{'is' if limits.others == 1 else 'are'} on this server now: --force it if they may be refused"
+            f"{what}, and {counted(limits.others, 'session')} of others "
+            f"{'is' if limits.others == 1 else 'are'} on this server now: --force it if they may suffer"
         )

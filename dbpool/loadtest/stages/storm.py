@@ -124,9 +124,8 @@ def _works(stand: Stand, plan: StormPlan, size: int, *, rounds_s: float, load_s:
         return None if stand.is_stopped else refill_part(name, refill)
 
     works: list[Work] = [barrier] if plan.barrier else []
-    works.append(partial(refilled, "cold", cold))
     if not limits.is_pooled:  # whose sessions are whose cannot be told
-        works.append(partial(refilled, "kill", kill))
+        works += [partial(refilled, "cold", cold), partial(refilled, "kill", kill)]
     return [*works, beyond] if plan.beyond else works
 
 

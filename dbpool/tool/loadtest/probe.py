@@ -37,7 +37,7 @@ async def run(plan: ProbePlan, stop: Stop) -> int:
         found: Found | None = None
         if plan.to_limit:
             try:
-                check_alone(where.limits, "--to-limit", is_forced=plan.force)
+                check_alone(where.limits, "--to-limit leaves no connection to others", is_forced=plan.force)
             except Refused as error:
                 return refused("probe", error)
             with Shown("connections") as shown:

@@ -13,7 +13,7 @@ from dbpool.core.loadtest.thresholds import judge
 from dbpool.errors import DbPoolError
 from dbpool.loadtest.judging import judge_run
 from dbpool.loadtest.metrics import measured
-from dbpool.loadtest.server.safety import check_reach, check_room
+from dbpool.loadtest.server.safety import check_alone, check_reach, check_room
 from dbpool.loadtest.stages.fleet import fleet
 from dbpool.loadtest.stages.observing import stage_statements
 from dbpool.loadtest.stages.overload import overload
@@ -124,6 +124,7 @@ async def _soak(asked: StagePlan, stand: Stand) -> dict[str, Any] | None:
 
 async def _storm(asked: StagePlan, stand: Stand) -> dict[str, Any] | None:
     most, is_forced = asked.plan.max_connections, asked.plan.force
+    check_alone(stand.limits, "a storm is felt by all", is_forced=is_forced)
     asked.check(stand, OURS + asked.pool_size)
     if asked.connections is not None:
         what = f"a storm of {asked.connections} connections"

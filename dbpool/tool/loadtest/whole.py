@@ -62,9 +62,10 @@ def whole_of(options: Mapping[str, Any]) -> WholePlan:
     Raises:
         click.UsageError: they contradict each other.
     """
+    swept = sweep_of("run", options)
     return WholePlan(
-        sweep=sweep_of("run", options),
-        skipped=frozenset(options["skip"]),
+        sweep=swept,
+        skipped=frozenset(options["skip"] if swept.pace.queues else (*options["skip"], "queue")),
         soak_minutes=options["soak"],
         is_dry=options["dry_run"],
     )
@@ -93,7 +94,7 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
     pace, sections = whole.sweep.pace, stand.run.sections
     expected = sections["recommendation"]["expected"]
     size = sections["recommendation"]["pool_size"] or max(1, outcome.at_least)
-    if "queue" not in whole.skipped and expected is not None and pace.queues:
+    if "queue" not in whole.skipped and expected is not None:
         async with stage_statements(stand, "queue"):
             sizes = sizes_around(size, within.effort.cap, pace.queues)
             await queue(stand, sizes=sizes, clients=CLIENTS * size)
@@ -103,7 +104,9 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
         else:
             async with stage_statements(stand, "overload"):
                 await _overload(whole, stand, size, expected)
-    if "storm" not in whole.skipped and not stand.is_stopped:
+    if "storm" not in whole.skipped and stand.limits.others and not whole.sweep.plan.force:
+        stand.note("note", "storm", "left out: others use this server (--force it if they may suffer)")
+    elif "storm" not in whole.skipped and not stand.is_stopped:
         async with stage_statements(stand, "storm"):
             sections["storm"] = await storm(
                 stand,
