@@ -219,10 +219,9 @@ def _budget(slots: Slots, fleet: Fleet, recommended: int | None) -> dict[str, An
     sizes = sorted({size for size in (1, 2, 5, 10, 20, 50, share, recommended or 0) if size > 0})
     rows = []
     for size in sizes:
-        connections = size * fleet.instances
-        at_deploy = round(connections * fleet.surge)
+        at_deploy = size * fleet.most
         fits = at_deploy <= slots.free - fleet.reserve
-        rows.append({"pool_size": size, "connections": connections, "at_deploy": at_deploy, "fits": fits})
+        rows.append({"pool_size": size, "connections": size * fleet.instances, "at_deploy": at_deploy, "fits": fits})
     return {
         "usable": slots.usable,
         "others": slots.others,

@@ -70,6 +70,8 @@ class Slots:
 class Fleet:
     """*instances* of an application, of which *surge* times as many run while a new version replaces the old.
 
+    There are whole instances only: 3 times 1.5 are 5, as Kubernetes rounds ``maxSurge`` up.
+
     Raises:
         SettingsError: there is no instance, a surge below 1, or a negative reserve.
     """
@@ -84,9 +86,14 @@ class Fleet:
         if not 1 <= self.surge <= 1000:
             raise SettingsError(f"surge must be 1 (no overlap) or more, 2 if all run twice, not {self.surge!r}")
 
+    @property
+    def most(self) -> int:
+        """Instances during a deployment."""
+        return ceil(self.instances * self.surge - 1e-9)
+
     def share_of(self, slots: Slots) -> int:
         """The most connections that each instance may have so that all fit, also during a deployment."""
-        return max(0, int((slots.free - self.reserve) / (self.instances * self.surge) + 1e-9))
+        return max(0, (slots.free - self.reserve) // self.most)
 
 
 def deadlock_minimum(tasks: int, connections_each: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil
 from typing import Any, Final
 
 from dbpool.core.loadtest.budget import Fleet
@@ -46,7 +45,7 @@ async def fleet(
         WorkerFailed: a process ended.
     Cancelling: ends the processes, with their connections.
     """
-    counts = sorted({instances, ceil(Fleet(instances, surge).surge * instances - 1e-9)})
+    counts = sorted({instances, Fleet(instances, surge).most})
     what = f"{counted(counts[-1], 'pool')} of {size_per_process}"
     connections = 1 + counts[-1] * size_per_process
     check_reach(stand.limits, connections, f"a fleet of {what}", most=most, is_forced=is_forced)

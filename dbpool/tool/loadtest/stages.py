@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Final, TypeAlias
 
+from dbpool.core.loadtest.budget import Fleet
 from dbpool.core.loadtest.overloadplan import NORMAL, usual_limit_ms
 from dbpool.core.loadtest.stormplan import OURS
 from dbpool.core.loadtest.thresholds import judge
@@ -47,7 +47,7 @@ class StagePlan:
     @property
     def room(self) -> int:
         """Connections that an embedded server needs."""
-        pools = ceil((self.instances or 1) * (self.surge or 1.0))
+        pools = Fleet(self.instances or 1, self.surge or 1.0).most
         return OURS + max(pools * self.pool_size, self.connections or 0)
 
     def check(self, stand: Stand, connections: int) -> None:

@@ -42,7 +42,9 @@ def test_what_is_usable_is_the_smallest_limit(slots: Slots, usable: int, free: i
         (Fleet(4, 2, reserve=10), 10),
         (Fleet(91), 0),
         (Fleet(reserve=99), 0),
-        (Fleet(3, 1.1), 27),
+        (Fleet(3, 1.1), 22),
+        (Fleet(3, 1.5), 18),
+        (Fleet(1, 2.5), 30),
     ],
 )
 def test_each_instance_has_its_share_of_what_is_free(fleet: Fleet, share: int) -> None:
@@ -50,15 +52,17 @@ def test_each_instance_has_its_share_of_what_is_free(fleet: Fleet, share: int) -
 
 
 def test_a_share_is_not_lost_to_rounding() -> None:
-    assert 99 / (3 * 1.1) < 30  # as floats have it
-    assert Fleet(3, 1.1).share_of(Slots(99)) == 30
+    assert 100 * 1.1 > 110  # as floats have it
+    assert Fleet(100, 1.1).share_of(Slots(330)) == 3
 
 
 @given(st.integers(1, 500), st.integers(1, 50), st.floats(1, 3), st.integers(0, 50))
 def test_all_shares_fit_even_during_a_deployment(free: int, instances: int, surge: float, reserve: int) -> None:
-    share = Fleet(instances, surge, reserve).share_of(Slots(free))
-    assert share * instances * surge <= max(0, free - reserve) + 1e-6
-    assert (share + 1) * instances * surge > free - reserve - 1e-6
+    fleet = Fleet(instances, surge, reserve)
+    assert instances * surge <= fleet.most + 1e-6 < instances * surge + 1 + 1e-6  # there is no half an instance
+    share = fleet.share_of(Slots(free))
+    assert share * fleet.most <= max(0, free - reserve)
+    assert (share + 1) * fleet.most > free - reserve
 
 
 @pytest.mark.parametrize("values", [(0, 1.0, 0), (1, 0.5, 0), (1, 1.0, -1), (1, float("nan"), 0)])
