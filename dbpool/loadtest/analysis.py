@@ -16,6 +16,7 @@ from dbpool.core.loadtest.recommendation import Grade, Recommendation, Trust, re
 from dbpool.core.loadtest.search import Outcome, Status
 from dbpool.core.loadtest.verdict import outcome_of
 from dbpool.loadtest.assumptions import Assumptions
+from dbpool.loadtest.sameload import counted_in, swept_in
 from dbpool.loadtest.server.limitsjson import slots_of
 
 LEAST_NOISE: Final = 0.01  # however alike the repeats of calibration were by chance
@@ -51,27 +52,19 @@ def noise_of(calibration: Mapping[str, Any]) -> float:
 
 def analysed(document: Mapping[str, Any], assumptions: Assumptions) -> dict[str, Any]:
     """The sections of the verdict, from the points of the document's sweep alone."""
-    swept = swept_in(document)
     curve = Curve(noise=noise_of(document["calibration"]), enough=assumptions.enough)
-    for entry in swept:
-        if not entry["generator"]["bound"]:
-            curve.add(observation_of(entry))
+    for entry in counted_in(document):
+        curve.add(observation_of(entry))
     knee = document["knee"]
     outcome = outcome_of(
         curve,
         latency_limit_ms=assumptions.latency_limit_ms,
         latency_factor=assumptions.latency_factor,
-        is_generator_bound=any(entry["generator"]["bound"] for entry in swept),
+        is_generator_bound=any(entry["generator"]["bound"] for entry in swept_in(document)),
         is_refused=knee is not None and knee["refused"],
         found=None if knee is None else Status[knee["status"]],
     )
     return verdict(document, outcome, curve, assumptions)
-
-
-def swept_in(document: Mapping[str, Any]) -> list[Entry]:
-    """The points of the sweep that may be compared: those of as many load processes as the last, if they are whole."""
-    swept = [entry for entry in document["points"] if entry["stage"] == "sweep" and "incomplete" not in entry["flags"]]
-    return [entry for entry in swept if entry["most_workers"] == swept[-1]["most_workers"]]
 
 
 def verdict(document: Mapping[str, Any], outcome: Outcome, curve: Curve, assumptions: Assumptions) -> dict[str, Any]:
@@ -99,7 +92,7 @@ def _trust(document: Mapping[str, Any], outcome: Outcome, curve: Curve) -> Trust
 
 
 def _doubts(document: Mapping[str, Any], size: int) -> Sequence[str]:
-    there = [entry for entry in swept_in(document) if (entry["pool_size"] or entry["clients"]) == size]
+    there = _of_size(document, size)
     flags = {flag for entry in there for flag in entry["flags"]}
     told = {
         "unsteady": "throughput had not settled when it was measured",
@@ -113,6 +106,10 @@ def _doubts(document: Mapping[str, Any], size: int) -> Sequence[str]:
     if document["limits"]["others"]:
         doubts.append("others used the server meanwhile")
     return doubts
+
+
+def _of_size(document: Mapping[str, Any], size: int) -> list[Entry]:
+    return [entry for entry in counted_in(document) if (entry["pool_size"] or entry["clients"]) == size]
 
 
 def _knee(outcome: Outcome, curve: Curve) -> dict[str, Any]:
@@ -195,7 +192,7 @@ def _expected(document: Mapping[str, Any], size: int, curve: Curve) -> dict[str,
     if near is None:
         return None
     estimate = curve.estimate(near)
-    there = [entry for entry in swept_in(document) if (entry["pool_size"] or entry["clients"]) == near]
+    there = _of_size(document, near)
     return {
         "size": near,
         "tps": estimate.tps,

@@ -10,6 +10,7 @@ from dbpool.core.loadtest.thresholds import Measured, Threshold, judge
 from dbpool.loadtest.metrics import measured
 from dbpool.loadtest.point import Point
 from dbpool.loadtest.recording.tally import merged
+from dbpool.loadtest.sameload import counted_in
 from dbpool.loadtest.stages.stand import Stand
 
 
@@ -26,11 +27,11 @@ def _recommended(stand: Stand) -> list[Point]:
     expected = (stand.run.sections.get("recommendation") or {}).get("expected")
     if expected is None:
         return []
-    size = expected["size"]
+    counted = {entry["id"] for entry in counted_in({"points": stand.run.points})}
     return [
         each.point
         for each in stand.measured
-        if each.json["stage"] == "sweep" and each.point.target.connections == size and each.point.is_complete
+        if each.json["id"] in counted and each.point.target.connections == expected["size"]
     ]
 
 

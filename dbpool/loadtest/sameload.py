@@ -1,4 +1,4 @@
-"""Which points of runs have the same load, by values that two documents share."""
+"""Which points of runs have the same load, and which of a sweep count."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ def by_load(points: Iterable[PointJson]) -> dict[Key, list[PointJson]]:
     for point in points:
         loads.setdefault(key_of(point), []).append(point)
     return loads
+
+
+def swept_in(document: Mapping[str, Any]) -> list[PointJson]:
+    """The points of the sweep that may be compared: those of as many load processes as the last, if they are whole."""
+    points = document.get("points") or []
+    swept = [each for each in points if each.get("stage") == "sweep" and "incomplete" not in (each.get("flags") or ())]
+    return [each for each in swept if each.get("most_workers") == swept[-1].get("most_workers")]
+
+
+def counted_in(document: Mapping[str, Any]) -> list[PointJson]:
+    """Those of them that show the server's limit, not the generator's."""
+    return [each for each in swept_in(document) if not is_bound(each)]
+
+
+def is_bound(point: PointJson) -> bool:
+    """Whether the generator was at its limit."""
+    return bool((point.get("generator") or {}).get("bound"))
 
 
 def name_of(load: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from dbpool.loadtest.report.printing import print_heading
 from dbpool.loadtest.report.strokes import bar, can_draw
 from dbpool.loadtest.report.view.numbers import UNKNOWN, count, figure, rate
-from dbpool.loadtest.report.view.reading import Json, by_size, points_of
+from dbpool.loadtest.report.view.reading import Json, by_size, swept
 
 OTHERS: Final = 59  # columns that all but the bars take
 WIDEST: Final = 40
@@ -40,7 +40,7 @@ def sizes_of(document: Json) -> list[Size]:
             each.percentiles("service_ms")["p99"],
             each.is_bound,
         )
-        for each in by_size(points_of(document, "sweep"))
+        for each in by_size(swept(document))
         if each.tps is not None
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from dbpool.core import hdr
 from dbpool.core.histogram import merged
 from dbpool.loadtest.report.drawing.marks import runs
+from dbpool.loadtest.report.sizes import sizes_of
 from dbpool.loadtest.report.view import axes, numbers
 from dbpool.loadtest.report.view.contents import figures_of, sections_of
 from dbpool.loadtest.report.view.figure import Axis, Figure, Kind, Scale, Verdict
 from dbpool.loadtest.report.view.glance import at_a_glance
+from dbpool.loadtest.report.view.latency import latencies
 from dbpool.loadtest.report.view.pooled import pooled, pooler_settings
 from dbpool.loadtest.report.view.reading import by_size, points_of
 from dbpool.loadtest.report.view.seconds import seconds_of
@@ -64,6 +67,24 @@ def test_without_an_analysis_the_repeats_are_taken_together() -> None:
     assert len(repeats) == 4
     measured = dict(zip(figure.xs, figure.series[-1].values, strict=True))
     assert measured[4.0] == pytest.approx(sum(repeats) / 4)
+
+
+def test_what_the_verdict_leaves_out_is_in_no_figure_of_the_sweep() -> None:
+    document = sample_document()
+    plain = [throughput(document), *latencies(document), *times_spent(document)[:1], spectra(document)[0]]
+    once = [point for point in document["points"] if point["stage"] == "sweep"]
+    with_fewer = [each | {"most_workers": 1} for each in json.loads(json.dumps(once))]
+    bound = [each | {"most_workers": 2} for each in json.loads(json.dumps(once)) if each["pool_size"] == 4]
+    for point in document["points"]:
+        point["most_workers"] = 2
+    for point in (*with_fewer, *bound):
+        point["tps"]["mean"] /= 2
+        point["generator"]["bound"] = True
+        point["service_ms"] = point["response_ms"] = document["points"][0]["service_ms"]
+    document["points"] = [*with_fewer, *bound, *document["points"]]
+    again = [throughput(document), *latencies(document), *times_spent(document)[:1], spectra(document)[0]]
+    assert [each and each.table.rows for each in again] == [each and each.table.rows for each in plain]
+    assert [each.tps for each in sizes_of(document)] == [each.tps for each in sizes_of(sample_document())]
 
 
 def test_percentiles_of_repeats_are_those_of_all_their_transactions() -> None:

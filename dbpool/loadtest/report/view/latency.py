@@ -16,6 +16,7 @@ from dbpool.loadtest.report.view.reading import (
     at,
     by_size,
     points_of,
+    swept,
 )
 
 LOOKS: Final = {
@@ -28,7 +29,7 @@ LOOKS: Final = {
 
 def latencies(document: Json) -> list[Figure]:
     """Service and response of the sweep, and the response where clients are more than connections."""
-    sweep, queue = by_size(points_of(document, "sweep")), by_size(points_of(document, "queue"))
+    sweep, queue = by_size(swept(document)), by_size(points_of(document, "queue"))
     clients = next((point.get("clients") for point in points_of(document, "queue")), None)
     made = []
     for key, sizes, series, title, says in (

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from dbpool.core import hdr
 from dbpool.core.histogram import Histogram, is_enough, merged
+from dbpool.loadtest.sameload import counted_in, is_bound, swept_in
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -31,6 +32,15 @@ def at(document: Json | None, *path: str) -> Any:  # noqa: ANN401 - as JSON has 
 def points_of(document: Json, *stages: str) -> list[Json]:
     """The points of *stages*, or all."""
     return [point for point in document.get("points") or [] if not stages or point.get("stage") in stages]
+
+
+def swept(document: Json) -> list[Json]:
+    """The points of the sweep that stand for their size, as for the verdict.
+
+    Those at the generator's limit do so where their size has no others.
+    """
+    counted = {point.get("pool_size") for point in counted_in(document)}
+    return [each for each in swept_in(document) if not is_bound(each) or each.get("pool_size") not in counted]
 
 
 @dataclass(frozen=True)

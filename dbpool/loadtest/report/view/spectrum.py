@@ -8,7 +8,7 @@ from typing import Final
 
 from dbpool.loadtest.report.view import axes, numbers
 from dbpool.loadtest.report.view.figure import Color, Figure, Series, Table
-from dbpool.loadtest.report.view.reading import Json, at, histogram_of, points_of, spectrum_of
+from dbpool.loadtest.report.view.reading import Json, at, histogram_of, points_of, spectrum_of, swept
 
 STEPS: Final = 12  # points on the curve for each nine
 NINES: Final = 5
@@ -26,7 +26,7 @@ def spectra(document: Json) -> list[Figure]:
 
 def _chosen(document: Json) -> Iterator[tuple[str, str, Sequence[Json]]]:
     size = at(document, "recommendation", "pool_size") or at(document, "knee", "size")
-    sweep = [point for point in points_of(document, "sweep") if point.get("pool_size") == size]
+    sweep = [point for point in swept(document) if point.get("pool_size") == size]
     if sweep:
         yield f"Closed loop, {size} connections", "As many clients as connections, all repeats.", sweep
     steps = at(document, "overload", "steps") or []

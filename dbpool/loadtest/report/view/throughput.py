@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from dbpool.loadtest.report.view import axes, numbers
 from dbpool.loadtest.report.view.figure import Color, Figure, Marker, Rule, Series, Table
-from dbpool.loadtest.report.view.reading import Json, Repeats, at, by_size, points_of
+from dbpool.loadtest.report.view.reading import Json, Repeats, at, by_size, swept
 
 
 def throughput(document: Json) -> Figure | None:
     """The figure; None where fewer than two sizes were measured."""
-    sizes = [each for each in by_size(points_of(document, "sweep")) if each.tps is not None]
+    sizes = [each for each in by_size(swept(document)) if each.tps is not None]
     if len(sizes) < 2:
         return None
     measured, ideal, law = _measured(document, sizes), _ideal(sizes), _law(document, sizes[-1].size)

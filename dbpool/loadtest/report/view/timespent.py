@@ -7,7 +7,7 @@ from typing import Final
 
 from dbpool.loadtest.report.view import axes, numbers
 from dbpool.loadtest.report.view.figure import Color, Figure, Kind, Series, Table, Texture, stacked
-from dbpool.loadtest.report.view.reading import Json, Repeats, by_size, points_of
+from dbpool.loadtest.report.view.reading import Json, Repeats, by_size, points_of, swept
 
 PARTS: Final = {
     "lag_ms": ("begun late", Color.ODD, Texture.DOTTED),
@@ -28,7 +28,7 @@ def times_spent(document: Json) -> list[Figure]:
     """A stack of bars for each kind of points."""
     made = []
     for stage, (title, says) in NAMES.items():
-        points = points_of(document, stage)
+        points = swept(document) if stage == "sweep" else points_of(document, stage)
         groups, names = _groups(document, stage, points)
         figure = _figure(stage, title, says, groups, names) if groups else None
         if figure:
