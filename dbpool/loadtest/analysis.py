@@ -21,6 +21,7 @@ from dbpool.loadtest.server.limitsjson import slots_of
 
 LEAST_NOISE: Final = 0.01  # however alike the repeats of calibration were by chance
 MOST_NOISE: Final = 0.1
+MOST_FAILED: Final = 0.001  # of the transactions: fewer change neither throughput nor p99
 
 Entry = Mapping[str, Any]
 
@@ -87,7 +88,7 @@ def _trust(document: Mapping[str, Any], outcome: Outcome, curve: Curve) -> Trust
     return Trust(
         repeats=estimate.repeats,
         off=estimate.interval.half / estimate.tps if estimate.tps else None,
-        doubts=list(_doubts(document, outcome.knee.size)),
+        doubts=[*_doubts(document, outcome.knee.size), *_doubts_of_latency(outcome, curve)],
     )
 
 
@@ -101,11 +102,35 @@ def _doubts(document: Mapping[str, Any], size: int) -> Sequence[str]:
         "pool_sharded": "the pool was split among several load processes, which queues worse than one pool",
     }
     doubts = [words for flag, words in told.items() if flag in flags]
+    if (failed := _failed(there)) > MOST_FAILED:
+        doubts.append(f"{failed:.1%} of the transactions failed when it was measured")
     if document["target"]["local"]:
         doubts.append("generator and server shared one machine")
     if document["limits"]["others"]:
         doubts.append("others used the server meanwhile")
     return doubts
+
+
+def _failed(entries: Sequence[Entry]) -> float:
+    """The share of what was due that ended with an error, or timed out."""
+    counts = [entry["counts"] for entry in entries]
+    failed: int = sum(each["timeout"] + sum(each["errors"].values()) for each in counts)
+    due: int = sum(each["due"] for each in counts)
+    return failed / max(1, due)
+
+
+def _doubts_of_latency(outcome: Outcome, curve: Curve) -> Sequence[str]:
+    """What no latency limit could be held against, keeps to none."""
+    if outcome.latency_limit_ms is None:
+        return ["no latency limit was judged: too few transactions with one connection for a p99"]
+    unknown = [size for size in curve.sizes() if curve.service_p99_ms(size) is None]
+    if outcome.knee is None or outcome.latency_size is not None or not unknown or unknown[0] > outcome.knee.size:
+        return []
+    return [f"whether the latency limit is kept is not known: too few transactions for a p99 at {_some(unknown)}"]
+
+
+def _some(sizes: Sequence[int]) -> str:
+    return f"size {sizes[0]}" if len(sizes) == 1 else f"{len(sizes)} sizes"
 
 
 def _of_size(document: Mapping[str, Any], size: int) -> list[Entry]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dbpool.core.loadtest.curve import Curve
 from dbpool.core.loadtest.search import Outcome, Status
 
-_KEPT = (Status.DRIFTING, Status.GENERATOR_BOUND)
+_UNKNOWN = (Status.DRIFTING, Status.GENERATOR_BOUND)
+_KEPT = (*_UNKNOWN, Status.UNRESOLVED)
 
 
 def outcome_of(
@@ -23,14 +24,15 @@ def outcome_of(
         latency_limit_ms: of service p99; None: *latency_factor* times that of size 1.
         is_generator_bound: at some sizes, which the curve leaves out, the generator was at its limit.
         is_refused: the server let no more connections in.
-        found: what the search said that measured the curve; drift is not seen in it any more.
+        found: what the search said that measured the curve: neither drift is seen in it any more, nor that it was
+            stopped, or that the knee moved when it was measured again.
     """
     knee = curve.knee() if len(curve) else None
     limit_ms = latency_limit_ms if latency_limit_ms is not None else _limit(curve, latency_factor)
     status, why = _status(curve, is_generator_bound=is_generator_bound)
     if found in _KEPT and found is not None:
         status, why = found, found.value
-    is_known = status not in _KEPT
+    is_known = status not in _UNKNOWN
     over = None if limit_ms is None else curve.first_over(limit_ms)
     is_latency_bound = knee is not None and over is not None and over <= knee.size
     return Outcome(

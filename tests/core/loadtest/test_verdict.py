@@ -55,6 +55,11 @@ def test_what_the_curve_cannot_show_is_kept(status: Status) -> None:
     assert (found.status, found.knee) == (status, None)
 
 
+def test_a_search_that_came_to_no_end_is_not_ended_by_its_curve() -> None:
+    found = outcome_of(curve(PLATEAU), found=Status.UNRESOLVED)
+    assert (found.status, found.knee and found.knee.size) == (Status.UNRESOLVED, 4)
+
+
 def test_latency_binds_below_the_knee_only() -> None:
     p99 = {1: 1.0, 2: 4.0, 4: 5.0, 8: 9.0, 16: 20.0}
     assert outcome_of(curve(PLATEAU, p99=p99)).latency_size == 1

@@ -31,3 +31,39 @@ def test_what_the_generator_limited_is_not_what_to_expect() -> None:
     bound["response_ms"]["p99"] *= 50
     document["points"].append(bound)
     assert judged(document) == plain
+
+
+def test_what_failed_is_a_doubt() -> None:
+    document = remote()
+    assert judged(document)["grade"] == "A"
+    for point in document["points"]:
+        point["counts"]["errors"] = {"40001": point["counts"]["ok"]}
+        point["counts"]["due"] += point["counts"]["ok"]
+    found = judged(document)
+    assert found["grade"] == "B"
+    assert any("of the transactions failed" in reason for reason in found["reasons"])
+
+
+def test_a_latency_limit_that_could_not_be_judged_is_a_doubt() -> None:
+    document = remote() | {"settings": sample_document()["settings"] | {"latency_limit_ms": 1e-3}}
+    for point in document["points"]:
+        point["service_ms"]["p99"] = None
+    found = judged(document)
+    assert found["grade"] == "B"
+    assert any("whether the latency limit is kept is not known" in reason for reason in found["reasons"])
+    document["settings"]["latency_limit_ms"] = None
+    assert any("no latency limit was judged" in reason for reason in judged(document)["reasons"])
+
+
+def test_an_interrupted_search_is_judged_as_it_was() -> None:
+    document = remote()
+    document["knee"]["status"] = "UNRESOLVED"
+    assert judged(document)["pool_size"] is None
+
+
+def remote() -> Json:
+    """Nothing speaks against it."""
+    document = sample_document()
+    document["target"]["local"] = False
+    document["limits"]["others"] = 0
+    return document
