@@ -227,9 +227,12 @@ class Search:
                 self._latency_size = None
                 return
             below = self._latency_size = self.curve.below(over) or 0
-            if over - below <= max(1, self._resolution(over)):
+            if self.curve.estimate(over).repeats < self.effort.repeats:  # a hiccup is no limit
+                yield from self._measure(over, Why.LATENCY)
+            elif over - below <= max(1, self._resolution(over)):
                 return
-            yield from self._measure((over + below) // 2, Why.LATENCY)
+            else:
+                yield from self._measure((over + below) // 2, Why.LATENCY)
 
     def _measure_all(self, sizes: Iterable[int], why: Why) -> Steps:
         """In random order, so that a server that changes steadily does not look like a curve."""

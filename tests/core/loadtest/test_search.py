@@ -250,6 +250,18 @@ def test_the_largest_size_within_the_latency_limit_is_found() -> None:
     assert abs(found.latency_size - truth) <= 0.1 * truth + 1
 
 
+def test_a_hiccup_is_no_latency_limit() -> None:
+    for slow in range(1, 12):
+        server = Server(10)
+        search = Search(replace(EXACT, latency_limit_ms=18.0), Random(1))
+        while search.probe is not None:
+            seen = server.measure(search.probe.size, search.probe.why)
+            is_slow = len(server.asked) == slow and seen.service_p99_ms is not None
+            search.observe(replace(seen, service_p99_ms=1000.0) if is_slow else seen)
+        assert search.outcome.latency_size is None
+        assert search.outcome.status is Status.BOUNDED
+
+
 def test_a_latency_limit_beyond_the_knee_binds_nothing() -> None:
     assert searched(Server(10), replace(EXACT, latency_limit_ms=6.1)).latency_size is None
 
