@@ -175,10 +175,8 @@ class Search:
             if size not in self.curve:  # refused
                 if not len(self.curve):
                     raise _End(Status.UNRESOLVED, "the server refused even the first connection")
-                if self.cap in self.curve:
-                    return
-                size = self.cap
-                continue
+                yield from self._find_cap()
+                return
             tps = self.curve.estimate(size).tps
             if tps < best * (1 - self.effort.gain):
                 return
@@ -186,6 +184,11 @@ class Search:
             if flat == self.effort.flat_doublings or size == self.cap:
                 return
             size, best = min(2 * size, self.cap), max(best, tps)
+
+    def _find_cap(self) -> Steps:
+        """Halve the gap between the largest size that was let in and the smallest that was not, if that may matter."""
+        while (largest := self.curve.sizes()[-1]) < self.cap and not self.curve.is_bounded(self.curve.knee()):
+            yield from self._measure((largest + self.cap + 1) // 2, Why.GROW)
 
     def _fill(self) -> Steps:
         knee = self.curve.knee()

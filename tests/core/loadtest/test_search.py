@@ -234,6 +234,15 @@ def test_a_server_that_refuses_lowers_the_cap() -> None:
     assert server.asked[-1][0] <= 15
 
 
+@pytest.mark.parametrize("limit", [33, 47, 65, 70, 100, 127])
+def test_a_limit_far_below_the_cap_is_found_in_few_tries(limit: int) -> None:
+    server = Server(128, limit=limit)
+    found = searched(server, replace(EXACT, cap=500))
+    assert found.status is Status.LOWER_BOUND
+    assert max(size for size, _ in server.asked if size <= limit) == limit
+    assert sum(size > limit for size, _ in server.asked) <= 7
+
+
 def test_a_server_that_refuses_all_ends_the_search() -> None:
     found = searched(Server(16, limit=0), EXACT)
     assert (found.status, found.knee, found.at_least) == (Status.UNRESOLVED, None, 0)
