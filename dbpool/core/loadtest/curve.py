@@ -144,6 +144,13 @@ class Curve:
             self.estimate(size).interval.high < self.enough * knee.peak_tps for size in beyond
         )
 
+    def why_not_bounded(self, knee: Knee) -> str:
+        """In words: it grew to the end, or what was measured beyond *knee* is too little to tell."""
+        largest = self.sizes()[-1]
+        if largest == knee.size:
+            return f"throughput still grew at {largest}, the largest size"
+        return f"{largest}, the largest size, is less than twice {knee.size}, from which on throughput hardly grew"
+
     def first_over(self, limit_ms: float) -> int | None:
         """The smallest measured size whose service p99 is over *limit_ms*, in most of its repeats: one may be a hiccup."""
         for size in self.sizes():

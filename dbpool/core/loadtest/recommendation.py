@@ -88,12 +88,15 @@ def recommend(
     binding = min(bounds, key=lambda each: bounds[each])
     per_instance = max(1, bounds[binding])
     is_all = found.status is Status.LOWER_BOUND and found.is_refused
-    if is_all and binding is Binding.KNEE:
+    still_grew = found.largest is None or found.largest <= found.knee.size
+    if is_all and binding is Binding.KNEE and still_grew:
         binding = Binding.FLEET
         reasons = [f"{slots.binding} lets in no more than were measured, and throughput still grew"]
     else:
         reasons = [_reason(binding, found, found.knee, room, fleet, slots)]
-        if found.status is Status.LOWER_BOUND and binding is Binding.KNEE:
+        if is_all and binding is Binding.KNEE:
+            reasons.append(f"{slots.binding} lets in no more than {found.largest}, which brought no more")
+        elif found.status is Status.LOWER_BOUND and binding is Binding.KNEE:
             binding = Binding.MEASURED
     # up to at_least throughput is known to grow: where something else ends before that, the knee need not be known
     is_sure = (

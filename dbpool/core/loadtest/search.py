@@ -21,7 +21,7 @@ class Status(Enum):
     """How far a knee can be trusted."""
 
     BOUNDED = "the knee lies within what was measured"
-    LOWER_BOUND = "throughput still grows at the largest size allowed: the knee may be larger"
+    LOWER_BOUND = "nothing that was measured shows where throughput stops growing: the knee may be larger"
     UNRESOLVED = "the measurements do not agree on a knee"
     GENERATOR_BOUND = "the load generator reached its limit before the server did"
     DRIFTING = "the server became faster or slower while it was measured"
@@ -73,7 +73,7 @@ class Outcome:
     ``knee`` is None if the load generator or the server's drift left nothing to rely on. ``at_least``: the size up to
     which throughput is known to grow, 0 if not even that is known. ``latency_size``: the largest size whose service p99
     keeps to ``latency_limit_ms``, None if that is no smaller than the knee; 0: none keeps to it. ``is_refused``: the
-    server let no more connections in than the largest size measured.
+    server let no more connections in than *largest*, the largest size measured.
     """
 
     status: Status
@@ -84,6 +84,7 @@ class Outcome:
     latency_limit_ms: float | None
     measured: int
     is_refused: bool = False
+    largest: int | None = None
 
 
 class _End(Exception):
@@ -148,6 +149,7 @@ class Search:
             latency_limit_ms=self.latency_limit_ms,
             measured=self._measured,
             is_refused=self.cap < self.effort.cap,
+            largest=max(self.curve.sizes(), default=None),
         )
 
     def _all(self) -> Steps:
@@ -164,7 +166,7 @@ class Search:
     def _verdict(self) -> _End:
         knee = self.curve.knee()
         if not self.curve.is_bounded(knee):
-            return _End(Status.LOWER_BOUND, f"throughput still grew at {self.curve.sizes()[-1]}, the largest size")
+            return _End(Status.LOWER_BOUND, self.curve.why_not_bounded(knee))
         peak = f"{knee.peak_tps:,.0f}/s"
         return _End(Status.BOUNDED, f"{knee.size} is the smallest size with {self.effort.enough:.0%} of {peak}")
 

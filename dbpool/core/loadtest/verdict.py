@@ -44,6 +44,7 @@ def outcome_of(
         latency_limit_ms=limit_ms,
         measured=len(curve),
         is_refused=is_refused,
+        largest=max(curve.sizes(), default=None),
     )
 
 
@@ -61,7 +62,7 @@ def _status(curve: Curve, *, is_generator_bound: bool) -> tuple[Status, str]:
     if not curve.is_bounded(knee):
         if is_generator_bound:
             return Status.GENERATOR_BOUND, "beyond the sizes that count the load generator was at its limit"
-        return Status.LOWER_BOUND, f"throughput still grew at {curve.sizes()[-1]}, the largest size"
+        return Status.LOWER_BOUND, curve.why_not_bounded(knee)
     if knee.high is None:
         return Status.UNRESOLVED, f"no size surely gives {curve.enough:.0%} of the peak: too noisy"
     return Status.BOUNDED, f"{knee.size} is the smallest size with {curve.enough:.0%} of {knee.peak_tps:,.0f}/s"

@@ -71,6 +71,14 @@ def test_each_instance_has_at_least_one_and_it_is_said_what_that_breaks() -> Non
     assert "at least one" in found.reasons[1]
 
 
+def test_what_the_last_slots_did_not_bring_is_not_bound_by_them() -> None:
+    all_that_fits = replace(LARGER, is_refused=True, largest=KNEE.size)
+    assert recommend(all_that_fits, SLOTS, Fleet()).binding is Binding.FLEET
+    found = recommend(replace(all_that_fits, largest=KNEE.size + 5), SLOTS, Fleet())
+    assert found.binding is Binding.KNEE
+    assert not any("grew" in reason for reason in found.reasons)
+
+
 @pytest.mark.parametrize("status", [Status.GENERATOR_BOUND, Status.DRIFTING])
 def test_what_was_not_the_server_is_never_recommended(status: Status) -> None:
     found = advised(replace(FOUND, status=status, why="at size 4", knee=None))

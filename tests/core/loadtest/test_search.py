@@ -225,6 +225,14 @@ def test_a_server_that_becomes_a_little_faster_does_not_drift() -> None:
     assert found.status is Status.BOUNDED
 
 
+@pytest.mark.parametrize(("cores", "cap"), [(6, 10), (9, 16), (40, 64)])
+def test_a_plateau_that_ends_early_is_not_said_to_grow(cores: int, cap: int) -> None:
+    found = searched(Server(cores), replace(EXACT, cap=cap))
+    assert (found.status, found.largest) == (Status.LOWER_BOUND, cap)
+    assert "grew at" not in found.why
+    assert f"less than twice {found.knee and found.knee.size}" in found.why
+
+
 def test_a_server_that_refuses_lowers_the_cap() -> None:
     server = Server(16, limit=11)
     found = searched(server, EXACT)

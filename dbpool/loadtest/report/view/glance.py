@@ -11,7 +11,7 @@ from dbpool.loadtest.report.view.reading import Json, at, points_of
 
 STATUS: Final = {
     "BOUNDED": "it lies within what was measured",
-    "LOWER_BOUND": "it may be larger: throughput still grew at the largest size",
+    "LOWER_BOUND": "it may be larger: too little was measured beyond it",
     "UNRESOLVED": "the measurements do not agree",
     "GENERATOR_BOUND": "the load generator was at its limit first",
     "DRIFTING": "the server became faster or slower meanwhile",
