@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from statistics import fmean
+from typing import Any, Final
 
 from dbpool.core.loadtest.thresholds import Measured, Threshold, judge
 from dbpool.loadtest.metrics import measured
@@ -12,6 +13,8 @@ from dbpool.loadtest.point import Point
 from dbpool.loadtest.recording.tally import merged
 from dbpool.loadtest.sameload import counted_in
 from dbpool.loadtest.stages.stand import Stand
+
+_OF_REPEATS: Final = {"min": min, "max": max}
 
 
 def judge_run(stand: Stand, thresholds: Sequence[Threshold]) -> None:
@@ -46,14 +49,14 @@ def _measured(points: Sequence[Point], sections: Mapping[str, Any]) -> Measured:
                 recovery = (sections.get("overload") or {}).get("recovery")
                 return None if recovery is None else _of({"recovery": recovery}, "recovery", "recovery_s")
             case "bystander_ratio":
-                parts = (sections.get("storm") or {}).get("parts", ())
-                return max((part["bystander_ratio"] for part in parts if part["bystander_ratio"]), default=None)
+                ratios = [part["bystander_ratio"] for part in (sections.get("storm") or {}).get("parts", ())]
+                return None if None in ratios else max(ratios, default=None)  # it may be worst where it felt nothing
         if together is None:
             return None
         if metric != "tps":
             return measured(together)(metric, aggregate)
         known = [found for point in points if (found := measured(point)(metric, aggregate)) is not None]
-        return sum(known) / len(known) if known else None
+        return _OF_REPEATS.get(aggregate, fmean)(known) if known else None
 
     return value
 

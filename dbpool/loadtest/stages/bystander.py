@@ -113,7 +113,11 @@ class Bystander:
         if longest is None:
             return None
         limit_ns = max(TIMES_ALONE * longest, longest + LEAST_NS)
-        back = good_from([_is_calm(second, limit_ns) for second in self._seconds(end_ns, rested_ns)])
+        calm = [_is_calm(second, limit_ns) for second in self._seconds(end_ns, rested_ns)]
+        if not any(known is not None for known in calm):
+            return None
+        # a second in which nothing came back is none of calm, but for the last, of which there may be next to nothing
+        back = good_from([*map(bool, calm[:-1]), calm[-1]])
         return None if back is None else float(back)
 
     def _seconds(self, begin_ns: int, end_ns: int) -> list[Second]:
