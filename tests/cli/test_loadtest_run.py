@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ SURELY = ("--quick", "-T", "1.2", "--enough", "0.8", "-L", "1000")  # also on a 
 SLEEP = "select pg_sleep(0.02)"
 
 
+@pytest.fixture
+async def here() -> AsyncIterator[Database]:
+    """A server that is known to share this machine: what else goes on here, is then no limit of the generator's."""
+    async with EmbeddedPostgres() as server:
+        yield Database("postgres", server.dsn())
+
+
 async def swept(*words: str, dsn: str, code: int = 0, command: str = "sweep") -> dict[str, Any]:
     returned, out, err = await run(command, *SHORT, *words, "--json", dsn=dsn)
     assert returned == code, err
@@ -35,11 +43,11 @@ async def swept(*words: str, dsn: str, code: int = 0, command: str = "sweep") ->
     return document
 
 
-async def test_a_limit_inside_the_server_is_the_knee_and_found_again(database: Database, tmp_path: Path) -> None:
+async def test_a_limit_inside_the_server_is_the_knee_and_found_again(here: Database, tmp_path: Path) -> None:
     file = script(tmp_path, TWO_AT_A_TIME)
     sizes = []
     for _ in range(2):
-        document = await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=database.dsn)
+        document = await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=here.dsn)
         knee, advice = document["knee"], document["recommendation"]
         assert knee["status"] == "BOUNDED", knee
         assert 2 <= knee["size"] <= 4
@@ -51,11 +59,11 @@ async def test_a_limit_inside_the_server_is_the_knee_and_found_again(database: D
     assert abs(sizes[0] - sizes[1]) <= 2
 
 
-async def test_the_limit_of_a_role_is_named_and_no_session_stays(database: Database, tmp_path: Path) -> None:
+async def test_the_limit_of_a_role_is_named_and_no_session_stays(here: Database, tmp_path: Path) -> None:
     file = script(tmp_path, SLEEP)
-    async with role_in(database, limit=7) as dsn:
+    async with role_in(here, limit=7) as dsn:
         document = await swept("--pool-size", "1..32", "--quick", "--force", "-L", "1000", "-f", file, dsn=dsn)
-        async with witness_of(database) as witness:
+        async with witness_of(here) as witness:
             await witness.until_alone()
     advice, knee = document["recommendation"], document["knee"]
     assert (knee["status"], knee["refused"]) == ("LOWER_BOUND", True)
@@ -64,10 +72,10 @@ async def test_the_limit_of_a_role_is_named_and_no_session_stays(database: Datab
     assert "the role's connection limit (7)" in advice["reasons"][0]
 
 
-async def test_the_limit_of_a_database_is_named(database: Database, tmp_path: Path) -> None:
-    async with role_in(database) as dsn:
-        async with witness_of(database) as witness:
-            await witness.run(f'alter database "{database.name}" connection limit 6')
+async def test_the_limit_of_a_database_is_named(here: Database, tmp_path: Path) -> None:
+    async with role_in(here) as dsn:
+        async with witness_of(here) as witness:
+            await witness.run(f'alter database "{here.name}" connection limit 6')
         words = ("--pool-size", "1..32", "--quick", "--force", "-L", "1000", "-f", script(tmp_path, SLEEP))
         document = await swept(*words, dsn=dsn)
     assert document["recommendation"]["pool_size"] == 5
@@ -86,8 +94,8 @@ async def test_reserved_slots_are_named(tmp_path: Path) -> None:
     assert "max_connections less the reserved slots (7)" in document["recommendation"]["reasons"][0]
 
 
-async def test_a_server_that_refuses_what_was_listed_is_heard(database: Database, tmp_path: Path) -> None:
-    async with role_in(database, limit=5) as dsn:
+async def test_a_server_that_refuses_what_was_listed_is_heard(here: Database, tmp_path: Path) -> None:
+    async with role_in(here, limit=5) as dsn:
         words = ("--pool-size", "2,4,8", "--force", "--repeat", "1", "-L", "1000", "-f", script(tmp_path, SLEEP))
         document = await swept(*words, dsn=dsn)
     assert any(event["kind"] == "refused" and "the role has all" in event["text"] for event in document["events"])
@@ -95,8 +103,8 @@ async def test_a_server_that_refuses_what_was_listed_is_heard(database: Database
     assert document["recommendation"]["pool_size"] == 4
 
 
-async def test_instances_share_what_there_is(database: Database, tmp_path: Path) -> None:
-    async with role_in(database, limit=20) as dsn:
+async def test_instances_share_what_there_is(here: Database, tmp_path: Path) -> None:
+    async with role_in(here, limit=20) as dsn:
         words = ("--pool-size", "2,4,8", "--repeat", "1", "-L", "1000", "-f", script(tmp_path, SLEEP))
         document = await swept(*words, "--instances", "3", "--surge", "2", "--reserve", "2", dsn=dsn)
         refused, _, err = await run("sweep", *SHORT, "--pool-size", "1..40", "-f", script(tmp_path, SLEEP), dsn=dsn)
@@ -124,12 +132,12 @@ async def test_a_slow_generator_recommends_nothing(database: Database, tmp_path:
     assert document["recommendation"]["pool_size"] is None
 
 
-async def test_a_whole_run_leaves_its_report_and_is_judged_again(database: Database, tmp_path: Path) -> None:
+async def test_a_whole_run_leaves_its_report_and_is_judged_again(here: Database, tmp_path: Path) -> None:
     folder, file = tmp_path / "report", script(tmp_path, TWO_AT_A_TIME)
     words = ("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, "-o", str(folder))
     skipped = ("--skip", "queue", "--skip", "overload")  # which take longest, and have tests of their own
     thresholds = ("--threshold", "tps>1", "--threshold", "recommended_size<=8", "--threshold", "error_rate<1%")
-    code, out, err = await run("run", *SHORT, *words, *skipped, *thresholds, dsn=database.dsn)
+    code, out, err = await run("run", *SHORT, *words, *skipped, *thresholds, dsn=here.dsn)
     assert code == 0, err
     assert "Throughput by pool size" in out
     assert {each.name for each in folder.iterdir()} == {"run.json", "report.html", "report.md", "timeline.ndjson"}

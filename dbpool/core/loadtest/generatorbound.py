@@ -9,7 +9,7 @@ from dbpool.core.histogram import Histogram, is_enough
 
 MOST_CPU: Final = 0.9  # of one processor, which one event loop can use: Locust warns at the same share
 MOST_OF_CEILING: Final = 0.7  # beyond that, queueing inside the generator is part of what is measured
-MOST_STARVED: Final = 0.1  # of the time
+MOST_STARVED: Final = 0.2  # of the time
 LEAST_LAG_MS: Final = 2.0  # a timer of the event loop is up to 1 ms late anyway
 LAG_SHARE: Final = 0.1  # of the response, where transactions are due at fixed times: their lag is part of it
 # In a closed load a late event loop delays each client's next transaction by as much on average: from half of the

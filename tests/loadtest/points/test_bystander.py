@@ -40,6 +40,6 @@ CALM, SLOW, SILENT = second_of(*[1] * 10), second_of(1, 500), second_of()
 )
 def test_who_hears_nothing_is_not_as_before(rest: list[Second], recovery_s: float | None) -> None:
     bystander = Bystander.__new__(Bystander)
-    bystander._point = SimpleNamespace(anchor_ns=0, seconds=[CALM, CALM, *rest])  # type: ignore[assignment]
+    bystander._point = SimpleNamespace(anchor_ns=0, seconds=[CALM, CALM, *rest])  # type: ignore[assignment]  # noqa: SLF001 - in the place of a real one
     found = bystander.recovery_s(ALONE, 2 * SECOND_NS, (2 + len(rest)) * SECOND_NS)
     assert found == recovery_s
