@@ -15,8 +15,8 @@ Key: TypeAlias = tuple[Any, ...]
 
 
 def key_of(point: PointJson) -> Key:
-    """What its load is, to be looked up by."""
-    return tuple(point[name] for name in LOAD)
+    """What its load is, to be looked up by: as many arrivals, evenly spaced or at random, are two loads."""
+    return tuple(point[name] for name in (*LOAD, "arrival"))
 
 
 def by_load(points: Iterable[PointJson]) -> dict[Key, list[PointJson]]:

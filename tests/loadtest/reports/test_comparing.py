@@ -189,3 +189,12 @@ def test_whole_runs_compare() -> None:
     section = compare_runs(json.loads(DOCUMENT), sample_document(seed=2))
     assert section["verdict"] in ("no difference shown", "too few repeats to tell")
     assert any(point["generator_bound"] for point in section["points"])
+
+
+def test_as_many_arrivals_of_another_kind_are_another_load() -> None:
+    even, random = run_of(), run_of(ms=1.5)
+    for document, arrival in ((even, "constant"), (random, "poisson")):
+        for point in document["points"]:
+            point |= {"clients": None, "offered_rate": 300.0, "arrival": arrival}
+    with pytest.raises(NotComparable, match="no load"):
+        compare_runs(even, random)
