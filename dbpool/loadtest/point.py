@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import ceil
 from typing import Final
 
 from dbpool.core.histogram import Histogram, merged
@@ -49,9 +50,8 @@ class Point:
     @cached_property
     def per_tenth(self) -> list[int]:
         """Completions in each whole tenth of a second of the window, as far as it went."""
-        first = round(self.load.warmup_s * TENTHS)
-        seconds = self.load.warmup_s + self.load.time_s
-        last = round(seconds * TENTHS)
+        first = ceil(self.load.warmup_s * TENTHS - 1e-9)
+        last = int((self.load.warmup_s + self.load.time_s) * TENTHS + 1e-9)
         if not self.is_complete:
             last = min(last, max(0, len(self.seconds) - 1) * TENTHS)
         return [self.total.completions[tenth] for tenth in range(first, last)]
@@ -59,7 +59,7 @@ class Point:
     @property
     def window_s(self) -> float:
         """How much of the window there was."""
-        return len(self.per_tenth) / TENTHS
+        return self.load.time_s if self.is_complete else len(self.per_tenth) / TENTHS
 
     @cached_property
     def tps(self) -> Mean | None:

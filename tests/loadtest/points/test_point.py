@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_throughput_is_of_the_window_only() -> None:
     seen = point()
     assert seen.tps is not None
     assert (seen.tps.value, seen.window_s, seen.total.counts[Outcome.OK]) == (100.0, 10.0, 1000)
+
+
+def test_a_window_that_is_no_whole_tenths_counts_as_long_as_it_is() -> None:
+    odd = point(replace(LOAD, warmup_s=0.75, time_s=1.25))
+    assert (len(odd.per_tenth), odd.window_s) == (12, 1.25)
+    made = Tally(completions=Counter(dict.fromkeys(range(17), 100) | {17: 50}))  # 1,000 a second for 1.75 s
+    even = point(replace(LOAD, warmup_s=0.5, time_s=1.25), ticks=[made])
+    assert even.tps is not None
+    assert even.tps.value == 1000.0
 
 
 def test_of_a_point_that_was_stopped_whole_seconds_count() -> None:
