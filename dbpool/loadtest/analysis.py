@@ -63,7 +63,7 @@ def analysed(document: Mapping[str, Any], assumptions: Assumptions) -> dict[str,
         latency_factor=assumptions.latency_factor,
         is_generator_bound=any(entry["generator"]["bound"] for entry in swept_in(document)),
         is_refused=knee is not None and knee["refused"],
-        found=None if knee is None else Status[knee["status"]],
+        found=None if knee is None else (Status[knee["status"]], knee["why"]),
     )
     return verdict(document, outcome, curve, assumptions)
 

@@ -152,7 +152,7 @@ class Curve:
         return f"{largest}, the largest size, is less than twice {knee.size}, from which on throughput hardly grew"
 
     def first_over(self, limit_ms: float) -> int | None:
-        """The smallest measured size whose service p99 is over *limit_ms*, in most of its repeats: one may be a hiccup."""
+        """The smallest measured size whose service p99 is over *limit_ms* in most repeats; once may be a hiccup."""
         for size in self.sizes():
             known = [each.service_p99_ms for each in self._observed[size] if each.service_p99_ms is not None]
             if known and median_low(known) > limit_ms:

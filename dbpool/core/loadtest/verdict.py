@@ -16,7 +16,7 @@ def outcome_of(
     latency_factor: float = 3.0,
     is_generator_bound: bool = False,
     is_refused: bool = False,
-    found: Status | None = None,
+    found: tuple[Status, str] | None = None,
 ) -> Outcome:
     """The outcome that a search would have of *curve*.
 
@@ -24,14 +24,14 @@ def outcome_of(
         latency_limit_ms: of service p99; None: *latency_factor* times that of size 1.
         is_generator_bound: at some sizes, which the curve leaves out, the generator was at its limit.
         is_refused: the server let no more connections in.
-        found: what the search said that measured the curve: neither drift is seen in it any more, nor that it was
-            stopped, or that the knee moved when it was measured again.
+        found: what the search said that measured the curve, and why: neither drift is seen in it any more, nor that it
+            was stopped, or that the knee moved when it was measured again.
     """
     knee = curve.knee() if len(curve) else None
     limit_ms = latency_limit_ms if latency_limit_ms is not None else _limit(curve, latency_factor)
     status, why = _status(curve, is_generator_bound=is_generator_bound)
-    if found in _KEPT and found is not None:
-        status, why = found, found.value
+    if found is not None and found[0] in _KEPT:
+        status, why = found
     is_known = status not in _UNKNOWN
     over = None if limit_ms is None else curve.first_over(limit_ms)
     is_latency_bound = knee is not None and over is not None and over <= knee.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -113,17 +114,22 @@ class Bystander:
         if longest is None:
             return None
         limit_ns = max(TIMES_ALONE * longest, longest + LEAST_NS)
-        calm = [_is_calm(second, limit_ns) for second in self._seconds(end_ns, rested_ns)]
-        if not any(known is not None for known in calm):
-            return None
-        # a second in which nothing came back is none of calm, but for the last, of which there may be next to nothing
-        back = good_from([*map(bool, calm[:-1]), calm[-1]])
+        back = calm_from(self._seconds(end_ns, rested_ns), limit_ns)
         return None if back is None else float(back)
 
     def _seconds(self, begin_ns: int, end_ns: int) -> list[Second]:
         assert self._point is not None, "it is still there"
         anchor_ns = self._point.anchor_ns
         return self._point.seconds[(begin_ns - anchor_ns) // SECOND_NS : -((anchor_ns - end_ns) // SECOND_NS)]
+
+
+def calm_from(seconds: Sequence[Second], limit_ns: float) -> int | None:
+    """The first of *seconds* from which on nothing failed or took longer; None: there is none, or nothing is known.
+
+    One in which nothing came back is not calm, but for the last, of which there may be next to nothing.
+    """
+    calm = [_is_calm(second, limit_ns) for second in seconds]
+    return good_from([*map(bool, calm[:-1]), calm[-1]]) if any(known is not None for known in calm) else None
 
 
 def _is_calm(second: Second, limit_ns: float) -> bool | None:

@@ -51,12 +51,12 @@ def test_what_lies_beyond_the_generators_limit_is_not_known() -> None:
 
 @pytest.mark.parametrize("status", [Status.DRIFTING, Status.GENERATOR_BOUND])
 def test_what_the_curve_cannot_show_is_kept(status: Status) -> None:
-    found = outcome_of(curve(PLATEAU), found=status)
-    assert (found.status, found.knee) == (status, None)
+    found = outcome_of(curve(PLATEAU), found=(status, "so it was"))
+    assert (found.status, found.why, found.knee) == (status, "so it was", None)
 
 
 def test_a_search_that_came_to_no_end_is_not_ended_by_its_curve() -> None:
-    found = outcome_of(curve(PLATEAU), found=Status.UNRESOLVED)
+    found = outcome_of(curve(PLATEAU), found=(Status.UNRESOLVED, "stopped"))
     assert (found.status, found.knee and found.knee.size) == (Status.UNRESOLVED, 4)
 
 
