@@ -200,6 +200,9 @@ async def test_a_dry_run_loads_nothing(database: Database) -> None:
     code, out, _ = await run("run", "--dry-run", dsn=database.dsn)
     assert code == 0
     assert "calibrate, sweep, queue, overload, storm: about 8 min, at most " in out
+    few = ("run", "--dry-run", "--max-connections", "6", "--pool-size", "1..5")
+    code, out, _ = await run(*few, dsn=database.dsn)
+    assert (code, out.endswith("at most 6 connections at once\n")) == (0, True)
     code, out, _ = await run("run", "--dry-run", "--quick", "--skip", "storm")
     assert "on an embedded server: calibrate, sweep, overload: about " in out
 

@@ -31,7 +31,15 @@ class StormPlan:
         return OURS + max(self.barrier, self.beyond)
 
 
-def storm_plan(*, free: int, room: int, is_alone: bool, is_pooled: bool, asked: int | None = None) -> StormPlan:
+def storm_plan(
+    *,
+    free: int,
+    room: int,
+    is_alone: bool,
+    is_pooled: bool,
+    asked: int | None = None,
+    most: int | None = None,
+) -> StormPlan:
     """The plan for a server that has *free* connections, of which a load test may take *room*.
 
     Args:
@@ -39,10 +47,11 @@ def storm_plan(*, free: int, room: int, is_alone: bool, is_pooled: bool, asked: 
         is_pooled: a pooler is between, whose limits are not known.
         asked: who are to connect at once; None: as many as is usual, if there is room. More than *room* come only
             where *is_alone*.
+        most: what is taken in all at the most, also where nobody else is; None: there is no such limit.
     """
     notes = []
-    most = min(MOST, room - OURS if not is_alone or asked is None else MOST)
-    barrier = max(0, min(USUAL if asked is None else asked, most))
+    together = min(MOST, room - OURS if not is_alone or asked is None else MOST)
+    barrier = max(0, min(USUAL if asked is None else asked, together))
     if asked is not None and barrier < asked:
         notes.append(f"{barrier} connect at once instead of {asked}: {_why(asked, is_alone=is_alone)}")
     elif barrier < 2:
@@ -55,6 +64,8 @@ def storm_plan(*, free: int, room: int, is_alone: bool, is_pooled: bool, asked: 
         notes.append("no pool starts empty or loses its sessions: whose sessions a pooler's are cannot be told")
     elif not is_alone:
         beyond, why = 0, "others use this server, and would be refused"
+    elif most is not None and OURS + beyond > most:
+        beyond, why = 0, f"{most} may be taken at the most"
     elif beyond > MOST:
         beyond, why = 0, f"{inside} are free, and one process cannot ask for more than {MOST} at once"
     else:

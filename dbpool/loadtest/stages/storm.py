@@ -16,6 +16,7 @@ from dbpool.loadtest.pointjson import durations_json
 from dbpool.loadtest.server.census import Census
 from dbpool.loadtest.server.connecting import CONNECT_ERRORS, application_name, close, connect, ensure_gone
 from dbpool.loadtest.server.crowd import Crowd, Door
+from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.stages.bystander import Bystander
 from dbpool.loadtest.stages.refill import Refill, cold, kill
 from dbpool.loadtest.stages.stand import Stand
@@ -31,6 +32,18 @@ PATIENCE_S: Final = 30.0  # of those who come again
 
 Work: TypeAlias = Callable[[], Awaitable[Part | None]]
 Fill: TypeAlias = Callable[[Stand, Census, Target, Load], Awaitable[Refill]]
+
+
+def plan_for(limits: Limits, *, connections: int | None, most: int | None, is_forced: bool) -> StormPlan:
+    """Who would connect at once to a server with such *limits*; the rest is as ``storm`` has it."""
+    return storm_plan(
+        free=limits.free,
+        room=limits.free if is_forced else limits.cap if most is None else most,
+        is_alone=is_forced or not limits.others,
+        is_pooled=limits.is_pooled,
+        asked=connections,
+        most=None if is_forced else most,
+    )
 
 
 async def storm(
@@ -55,7 +68,8 @@ async def storm(
 
     Args:
         connections: who connect at once; None: 100, or as many as there is room for.
-        most: connections to take in all; None: the limits' cap.
+        most: connections to take in all, the part beyond the limit included; None: the limits' cap, and that part
+            where nobody else is there.
         is_forced: others may be refused.
         alone_s: how long the bystander is alone, at the begin.
         rest_s: how long it is after each part.
@@ -67,15 +81,7 @@ async def storm(
         asyncpg's errors: the connection that counts the sessions was refused, or lost.
     Cancelling: ends all that is connected.
     """
-    limits = stand.limits
-    room = limits.free if is_forced else limits.cap if most is None else most
-    plan = storm_plan(
-        free=limits.free,
-        room=room,
-        is_alone=is_forced or not limits.others,
-        is_pooled=limits.is_pooled,
-        asked=connections,
-    )
+    plan = plan_for(stand.limits, connections=connections, most=most, is_forced=is_forced)
     seconds = alone_s + rounds_s + 2 * load_s + stand.load.warmup_s + 4 * rest_s
     stand.begin("storm", f"{plan.barrier} at once, a pool of {size}, {plan.beyond} beyond the limit", seconds=seconds)
     for note in plan.notes:

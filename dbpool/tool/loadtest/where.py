@@ -26,6 +26,11 @@ class Where:
     is_embedded: bool
 
 
+def slots_for(room: int) -> int:
+    """The ``max_connections`` of an embedded server with room for so many connections."""
+    return max(100, room * 10 // 8 + 10)
+
+
 @asynccontextmanager
 async def server(url: str | None, *, room: int = 0) -> AsyncIterator[Where]:
     """Connect to *url*, or to an embedded server with room for so many connections.
@@ -38,7 +43,7 @@ async def server(url: str | None, *, room: int = 0) -> AsyncIterator[Where]:
         async with _connected(url, is_embedded=False) as where:
             yield where
         return
-    settings = {"max_connections": str(max(100, room * 10 // 8 + 10))}
+    settings = {"max_connections": str(slots_for(room))}
     async with EmbeddedPostgres(settings=settings) as embedded:
         async with _connected(embedded.dsn(), is_embedded=True) as where:
             yield where

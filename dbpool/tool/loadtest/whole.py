@@ -9,19 +9,22 @@ from typing import Any, Final
 
 from dbpool.core.loadtest.overloadplan import NORMAL, usual_limit_ms
 from dbpool.core.loadtest.search import Outcome, Status
+from dbpool.core.loadtest.stormplan import OURS
 from dbpool.loadtest.judging import judge_run
+from dbpool.loadtest.server.limits import Limits
+from dbpool.loadtest.server.safety import Refused, check_room
 from dbpool.loadtest.stages.calibrate import REPEATS, calibrate
 from dbpool.loadtest.stages.observing import stage_statements
 from dbpool.loadtest.stages.overload import overload
 from dbpool.loadtest.stages.queue import queue, sizes_around
 from dbpool.loadtest.stages.soak import soak
 from dbpool.loadtest.stages.stand import Stand
-from dbpool.loadtest.stages.storm import storm
+from dbpool.loadtest.stages.storm import plan_for, storm
 from dbpool.loadtest.stages.sweep import Sweep, sweep
 from dbpool.tool.loadtest.presets import BETWEEN_S
 from dbpool.tool.loadtest.session import conduct
 from dbpool.tool.loadtest.sweep import SweepPlan, sweep_of
-from dbpool.tool.loadtest.where import server
+from dbpool.tool.loadtest.where import server, slots_for
 from dbpool.tool.running import DONE, Stop
 
 OPTIONAL: Final = ("queue", "overload", "storm")
@@ -78,7 +81,7 @@ async def run(whole: WholePlan, stop: Stop) -> int:
 
     async def work(stand: Stand) -> None:
         within = whole.sweep.sweep_within(stand.limits)
-        stand.note("note", "plan", _words(whole, within))
+        stand.note("note", "plan", _words(whole, _most(whole, within, stand.limits)))
         async with stage_statements(stand, "calibrate"):
             await calibrate(stand)
         async with stage_statements(stand, "sweep"):
@@ -107,17 +110,7 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
     if "storm" not in whole.skipped and stand.limits.others and not whole.sweep.plan.force:
         stand.note("note", "storm", "left out: others use this server (--force it if they may suffer)")
     elif "storm" not in whole.skipped and not stand.is_stopped:
-        async with stage_statements(stand, "storm"):
-            sections["storm"] = await storm(
-                stand,
-                size=size,
-                most=whole.sweep.plan.max_connections,
-                is_forced=whole.sweep.plan.force,
-                alone_s=pace.storm_s,
-                rest_s=pace.storm_s / 2,
-                rounds_s=pace.storm_s / 2,
-                load_s=pace.storm_s,
-            )
+        await _storm(whole, stand, size)
     if whole.soak_minutes is not None and not stand.is_stopped:
         if expected is None:
             stand.note("note", "soak", "left out: without a peak there is no telling what it can do for long")
@@ -136,21 +129,55 @@ async def _overload(whole: WholePlan, stand: Stand, size: int, expected: Mapping
     )
 
 
+async def _storm(whole: WholePlan, stand: Stand, size: int) -> None:
+    pace, plan = whole.sweep.pace, whole.sweep.plan
+    try:
+        check_room(stand.limits, OURS + size, most=plan.max_connections, is_forced=plan.force)
+    except Refused as error:
+        stand.note("note", "storm", f"left out: {error}")
+        return
+    async with stage_statements(stand, "storm"):
+        stand.run.sections["storm"] = await storm(
+            stand,
+            size=size,
+            most=plan.max_connections,
+            is_forced=plan.force,
+            alone_s=pace.storm_s,
+            rest_s=pace.storm_s / 2,
+            rounds_s=pace.storm_s / 2,
+            load_s=pace.storm_s,
+        )
+
+
 async def _tell_plan(whole: WholePlan) -> int:
     """Only look at the server, and say what would be done."""
     url = whole.sweep.plan.url
     if url is None:
-        sys.stdout.write(f"on an embedded server: {_words(whole, None)}\n")
+        most = whole.sweep.room if "storm" in whole.skipped else slots_for(whole.sweep.room)
+        sys.stdout.write(f"on an embedded server: {_words(whole, most)}\n")
         return DONE
     async with server(url) as where:
-        sys.stdout.write(f"{_words(whole, whole.sweep.sweep_within(where.limits))}\n")
+        most = _most(whole, whole.sweep.sweep_within(where.limits), where.limits)
+        sys.stdout.write(f"{_words(whole, most)}\n")
     return DONE
 
 
-def _words(whole: WholePlan, within: Sweep | None) -> str:
+def _most(whole: WholePlan, within: Sweep, limits: Limits) -> int:
+    """Connections at the same time at the most, ours all included."""
+    swept = 1 + within.effort.cap
+    if "storm" in whole.skipped:
+        return swept
+    plan = whole.sweep.plan
+    storm = plan_for(limits, connections=None, most=plan.max_connections, is_forced=plan.force)
+    pooled = OURS + within.effort.cap
+    if not plan.force:
+        pooled = min(pooled, limits.cap if plan.max_connections is None else plan.max_connections)
+    return max(swept, pooled, min(storm.most, limits.free))
+
+
+def _words(whole: WholePlan, most: int) -> str:
     stages = ["calibrate", "sweep", *(name for name in OPTIONAL if name not in whole.skipped)]
     if whole.soak_minutes is not None:
         stages.append("soak")
-    most = whole.sweep.room if within is None else within.effort.cap + 3
     minutes = whole.seconds / 60
     return f"{', '.join(stages)}: about {minutes:.0f} min, at most {most} connections at once"

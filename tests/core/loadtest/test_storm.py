@@ -44,6 +44,13 @@ def test_nobody_goes_beyond_the_limit_where_it_harms_or_cannot_be_told() -> None
     assert (pooled.beyond, "pooler" in pooled.notes[-1]) == (0, True)
 
 
+@pytest.mark.parametrize(("most", "expected"), [(None, 117), (120, 117), (119, 0), (12, 0)])
+def test_nobody_goes_beyond_what_may_be_taken_at_the_most(most: int | None, expected: int) -> None:
+    planned = storm_plan(free=100, room=90, is_alone=True, is_pooled=False, most=most)
+    assert planned.beyond == expected
+    assert any("at the most" in note for note in planned.notes) == (not expected)
+
+
 def test_the_most_at_a_time_is_of_one_part_with_what_is_there_all_along() -> None:
     assert StormPlan(80, 117).most == 120
     assert StormPlan(80, 0).most == 83

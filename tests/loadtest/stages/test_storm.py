@@ -140,3 +140,11 @@ async def test_a_bystander_that_is_not_let_in_ends_the_storm(database: Database)
     async with role_in(database, limit=1) as dsn, stand_on(dsn, FIVE_MS, LOAD) as stand:
         with pytest.raises(WorkerFailed, match="too many connections for role"):
             await storm(stand, size=1, **QUICK)
+
+
+async def test_beyond_the_most_that_may_be_taken_nobody_goes(database: Database) -> None:
+    async with stand_on(database.dsn, FIVE_MS, LOAD) as stand:
+        section = await storm(stand, size=2, connections=4, most=9, **QUICK)
+        notes = [event["text"] for event in stand.run.events if event["kind"] == "note"]
+    assert [part["name"] for part in section["parts"]] == ["barrier", "cold", "kill"]
+    assert "no more than the limit connect: " in notes[-1]
