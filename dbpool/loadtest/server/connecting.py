@@ -47,6 +47,15 @@ def application_name(run_id: str, role: str) -> str:
     return f"{PREFIX}{run_id}/{role}"
 
 
+def ours_of(session: Session, *, is_pooled: bool) -> str:
+    """How the names of the sessions of *session*'s run begin: another load test's are others'.
+
+    A pooler's sessions keep the name of who had them last, so that behind one all load tests are one.
+    """
+    name = str(getattr(session.get_settings(), "application_name", ""))
+    return PREFIX if is_pooled or not name.startswith(PREFIX) else name.removesuffix(name.rpartition("/")[2])
+
+
 async def connect(dsn: str, name: str, *, timeout_s: float = 10.0) -> Session:
     """A connection of the load test's own. Raises: what the driver raises, of ``CONNECT_ERRORS``."""
     return await asyncpg.connect(

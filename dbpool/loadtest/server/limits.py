@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbpool.core.loadtest.budget import Slots
-from dbpool.loadtest.server.connecting import CLIENTS, PREFIX, Session
+from dbpool.loadtest.server.connecting import CLIENTS, Session, ours_of
 
 _LIMITS: Final = """
     SELECT current_setting('server_version') AS version,
@@ -90,14 +90,14 @@ class Limits:
 
 
 async def read_limits(session: Session) -> Limits:
-    """Ask the server over *session*, which is not counted."""
+    """Ask the server over *session*, which is not counted, nor are others of its run."""
     limits = await session.fetchrow(_LIMITS)
-    sessions = await session.fetchrow(_SESSIONS, PREFIX)
     assert limits is not None
-    assert sessions is not None
     said = dict(limits)
     # a pooler has told the driver a process id of its own making
     is_pooled = said.pop("backend_pid") != session.get_server_pid()
+    sessions = await session.fetchrow(_SESSIONS, ours_of(session, is_pooled=is_pooled))
+    assert sessions is not None
     is_superuser, is_local = bool(said.pop("is_superuser")), bool(said.pop("is_local"))
     return Limits(
         **said,

@@ -55,6 +55,7 @@ class Sampler:
 
     Args:
         is_local: the server's processes are on this machine, so that their processor time can be read.
+        ours: how the names of sessions begin that are not others'.
         console: PgBouncer's, None where there is none; it is closed by who opened it.
         warn: told, once each, what cannot be looked at any more: a code, a sentence.
     """
@@ -64,11 +65,13 @@ class Sampler:
         session: Session,
         *,
         is_local: bool,
+        ours: str = PREFIX,
         watch: Watch | None = None,
         console: Console | None = None,
         warn: Callable[[str, str], None] = lambda _code, _text: None,
     ) -> None:
         self._session, self._console, self._warn = session, console, warn
+        self._ours = ours
         self._interval_s = (watch or Watch()).interval_s
         command = None if watch is None else watch.server_cmd
         self._command = None if command is None else ServerCommand(command, limit_s=self._interval_s)
@@ -89,7 +92,7 @@ class Sampler:
     async def look(self) -> Sample:
         """Take one sample; the first has no deltas. Raises: what the driver raises when the connection is lost."""
         began = now_ns()
-        activity = await rows(self._session, ACTIVITY, PREFIX)
+        activity = await rows(self._session, ACTIVITY, self._ours)
         deltas = await self._counters.read()
         pools = await self._pools()
         cpu = self._cpu()

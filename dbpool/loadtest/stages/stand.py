@@ -15,7 +15,7 @@ from dbpool.loadtest.point import Point
 from dbpool.loadtest.pointjson import point_json, second_json, timeline_json
 from dbpool.loadtest.recording.tally import Tally
 from dbpool.loadtest.samplejson import sample_json
-from dbpool.loadtest.server.connecting import Session, application_name
+from dbpool.loadtest.server.connecting import Session, application_name, ours_of
 from dbpool.loadtest.server.console import Console
 from dbpool.loadtest.server.limits import Limits
 from dbpool.loadtest.server.sampler import Sample, Sampler
@@ -60,7 +60,14 @@ class Stand:
         self.measured: list[Measured] = []
         self.on_second: Callable[[Load, Tally], None] = lambda _load, _tally: None
         """Told of each second of a window."""
-        self._sampler = Sampler(lifeline, is_local=limits.is_local, watch=watch, console=console, warn=run.warn)
+        self._sampler = Sampler(
+            lifeline,
+            is_local=limits.is_local,
+            ours=ours_of(lifeline, is_pooled=limits.is_pooled),
+            watch=watch,
+            console=console,
+            warn=run.warn,
+        )
         self._measuring = self._with_workers(workers)
 
     @property

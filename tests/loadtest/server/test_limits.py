@@ -135,8 +135,12 @@ async def test_sessions_are_told_apart_by_name(database: Database) -> None:
             after = await read_limits(session)
             names = f"select application_name from pg_stat_activity where application_name like '{PREFIX}%' order by 1"
             assert await witness.rows(names) == [(f"{PREFIX}{run_id}/lifeline",), (f"{PREFIX}{run_id}/probe",)]
+        other = await connect(database.dsn, application_name(new_run_id(), "load"))
+        beside = await read_limits(session)
         await close(own)
+        await close(other)
         assert after.others_of_database == before.others_of_database + 1
+        assert beside.others_of_database == before.others_of_database + 1  # another load test's
     finally:
         await close(session)
 
