@@ -185,14 +185,31 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["--driver", "pgbench", "-c", "4", "--pool-size", "2"], "pgbench gives each client a connection"),
         (["--threshold", "speed>1"], "no metric 'speed'"),
         (["not-an-address"], "malformed DSN"),
-        (["--web", "postgresql://app:secret-word@localhost/shop"], "give it before --web"),
+        (["-T", "nan"], "not a finite number"),
+        (["-L", "inf"], "not a finite number"),
+        (["--sample-interval", "nan"], "not a finite number"),
     ],
 )
 async def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str], said: str) -> None:
     code, out, err = await run("bench", *words)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
-    assert "secret-word" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--web"], "write --web=5665"),
+        (["-c"], "'URL' is not a valid integer"),
+        (["-f"], 'in "URL"'),
+        (["postgresql://app@localhost/shop"], "extra argument"),
+    ],
+)
+async def test_an_address_where_none_belongs_is_not_quoted(words: Sequence[str], said: str) -> None:
+    code, out, err = await run("bench", *words, "postgresql://app:hunter2-secret@localhost/shop")
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+    assert "hunter2-secret" not in err
 
 
 @pytest.mark.parametrize("command", ["run", "overload", "storm", "soak", "fleet"])

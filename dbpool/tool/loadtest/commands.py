@@ -11,6 +11,7 @@ from dbpool.tool.loadtest import options as of
 from dbpool.tool.loadtest import reporting, stagecommands
 from dbpool.tool.loadtest.bench import SCRIPT as BENCH_SCRIPT
 from dbpool.tool.loadtest.sweep import SCRIPT as SWEEP_SCRIPT
+from dbpool.tool.loadtest.values import Range
 from dbpool.tool.needs import sentence_about_missing
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def sweep(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
         type=click.Choice(["queue", "overload", "storm"]),
         help="Leave out a stage; may be given several times.",
     ),
-    click.option("--soak", metavar="MIN", type=click.FloatRange(0.01, 10_080), help="Minutes at 70 % of the peak."),
+    click.option("--soak", metavar="MIN", type=Range(0.01, 10_080), help="Minutes at 70 % of the peak."),
     click.option("--dry-run", is_flag=True, help="Say how long it would take, and how many connections; load nothing."),
     of.workload(SWEEP_SCRIPT, workers=None),
     of.assumptions(),

@@ -18,7 +18,7 @@ from dbpool.loadtest.scripts.client import parse_definition
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.server.watch import LONGEST_S, SHORTEST_S
 from dbpool.tool.arguments import Address
-from dbpool.tool.loadtest.values import Parsed, web_address_of
+from dbpool.tool.loadtest.values import Parsed, Range, web_address_of
 from dbpool.tool.loadtest.workload import builtin_part, file_part
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -97,7 +97,7 @@ latency_limit = click.option(
     "-L",
     "--latency-limit",
     metavar="MS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Range(min=0, min_open=True),
     help="Slower is late; an arrival that is later already is skipped. Of a sweep: of service p99.",
 )
 
@@ -114,7 +114,7 @@ def times(time_s: float | None, warmup_s: float | None) -> tuple[Option, ...]:
             "--time",
             "time_s",
             metavar="S",
-            type=click.FloatRange(0.1, 86_400),
+            type=Range(0.1, 86_400),
             help="Seconds that count.",
             **default(time_s),
         ),
@@ -122,7 +122,7 @@ def times(time_s: float | None, warmup_s: float | None) -> tuple[Option, ...]:
             "--warmup",
             "warmup_s",
             metavar="S",
-            type=click.FloatRange(0, 3600),
+            type=Range(0, 3600),
             help="Seconds before them that do not.",
             **default(warmup_s),
         ),
@@ -130,7 +130,7 @@ def times(time_s: float | None, warmup_s: float | None) -> tuple[Option, ...]:
         click.option(
             "--timeout",
             metavar="MS",
-            type=click.FloatRange(1, 3_600_000),
+            type=Range(1, 3_600_000),
             default=30_000.0,
             help="For each transaction; one that ends so counts as that slow.",
         ),
@@ -178,11 +178,11 @@ def assumptions(*, are_given: bool = False) -> tuple[Option, ...]:
         return click.option(name, metavar=metavar, type=kind, help=text, **extra)
 
     return (
-        option("--enough", "SHARE", click.FloatRange(0.5, 1), ENOUGH, "Of the peak's throughput, at the knee."),
+        option("--enough", "SHARE", Range(0.5, 1), ENOUGH, "Of the peak's throughput, at the knee."),
         option(
             "--latency-factor",
             "X",
-            click.FloatRange(1, 1000),
+            Range(1, 1000),
             3.0,
             "Times the service p99 of one connection, where -L sets no limit.",
         ),
@@ -190,7 +190,7 @@ def assumptions(*, are_given: bool = False) -> tuple[Option, ...]:
         option(
             "--surge",
             "X",
-            click.FloatRange(1, 1000),
+            Range(1, 1000),
             1.0,
             "So many times as many run while a new version replaces the old: 2 if all of them do.",
         ),
@@ -306,7 +306,7 @@ WATCHING: Final[tuple[Option, ...]] = (
         "--sample-interval",
         "interval_s",
         metavar="S",
-        type=click.FloatRange(SHORTEST_S, LONGEST_S),
+        type=Range(SHORTEST_S, LONGEST_S),
         default=1.0,
         help="Seconds from one look at the server to the next.",
     ),

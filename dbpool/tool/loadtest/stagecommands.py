@@ -9,6 +9,7 @@ import click
 from dbpool.loadtest.load import POOLS, DriverName
 from dbpool.tool.loadtest import options as of
 from dbpool.tool.loadtest.stages import SCRIPT
+from dbpool.tool.loadtest.values import Range
 from dbpool.tool.needs import sentence_about_missing
 
 _COMMON: Final = (of.workload(SCRIPT), of.JUDGING, of.LIMITS, of.WATCHING, of.OUTPUTS)
@@ -24,7 +25,7 @@ _pooled = click.option(
 _peak_tps = click.option(
     "--peak-tps",
     metavar="X",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Range(min=0, min_open=True),
     help="Transactions a second that this pool does at its most.  [default: measured first]",
 )
 _connections = click.option(
@@ -33,14 +34,14 @@ _connections = click.option(
     type=click.IntRange(2, 500),
     help="Who connect at the same moment.  [default: 100, if there is room]",
 )
-_minutes = click.option("--minutes", metavar="MIN", type=click.FloatRange(0.01, 10_080), default=10.0, help="How long.")
+_minutes = click.option("--minutes", metavar="MIN", type=Range(0.01, 10_080), default=10.0, help="How long.")
 _instances = click.option(
     "--instances", metavar="K", type=click.IntRange(1, 256), default=2, help="Processes that have a pool each."
 )
 _surge = click.option(
     "--surge",
     metavar="X",
-    type=click.FloatRange(1, 100),
+    type=Range(1, 100),
     default=2.0,
     help="So many times as many run while a new version replaces the old.",
 )

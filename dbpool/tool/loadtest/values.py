@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,16 @@ class Parsed(click.ParamType[T], Generic[T]):
             self.fail(f"{error.filename}: {error.strerror}", param, ctx)
 
 
+class Range(click.FloatRange):
+    """A range that neither NaN, which no comparison finds outside, nor infinity is in."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
 def is_function(name: str) -> bool:
     """Whether ``-f`` means ``module:function`` and no file."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None and not Path(name).exists()
@@ -54,8 +65,8 @@ def web_address_of(text: str) -> WebAddress:
     Raises:
         SettingsError: it reads like none of these. A database's address is not repeated: it may hold a password.
     """
-    if "://" in text:
-        raise SettingsError("that is a server's address: give it before --web, or say where the page is, as --web=5665")
+    if "://" in text:  # it may hold a password
+        raise SettingsError("--web took the server's address for its own: put that first, or write --web=5665")
     found = re.fullmatch(r"(?:(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):)?(\d{1,5})", text)
     if found is None or int(found[2]) > LAST_PORT:
         raise SettingsError(f"a page's address is like 5665 or 127.0.0.1:5665, not {text!r}")
