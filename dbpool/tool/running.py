@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from dbpool.connection import InterfaceError, PostgresError
@@ -60,6 +61,9 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "st
     Args:
         stopped: what to say where a signal cut it short.
     """
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by who started us: its number must not become a connection's
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))
     logging.getLogger("dbpool").addHandler(logging.NullHandler())  # what matters is said once, below
 
     async def main() -> int:

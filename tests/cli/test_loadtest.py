@@ -364,3 +364,19 @@ async def test_without_an_address_an_embedded_server_is_used() -> None:
     assert code == 0, err
     assert "embedded" in err
     assert "dbpool  2 clients, pool of 2" in out
+
+
+@pytest.mark.parametrize("words", [["--html", "/nowhere/report.html"], ["-o", "/dev/null/report"]])
+async def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(words: Sequence[str]) -> None:
+    code, out, err = await run("bench", *words, dsn="postgresql://app@127.0.0.1:1/none")
+    assert (code, out) == (2, "")
+    assert words[1] in err
+
+
+async def test_a_full_disk_loses_nothing_that_was_measured(database: Database, tmp_path: Path) -> None:
+    code, out, err = await run(
+        "bench", *QUICK, "-f", script(tmp_path, "select 1"), "--html", "/dev/full", dsn=database.dsn
+    )
+    assert code == 1
+    assert " tps" in out
+    assert "No space left" in err

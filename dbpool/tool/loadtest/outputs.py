@@ -25,10 +25,10 @@ TIME_LINE: Final = "timeline.ndjson"
 
 
 def check_outputs(outputs: Outputs) -> None:
-    """Make the folder, before anything is measured.
+    """Make the folder, and see that files can be written, before anything is measured.
 
     Raises:
-        SettingsError: it cannot be made, or two things go to stdout.
+        SettingsError: they cannot, or two things go to stdout.
     """
     if outputs.as_json and outputs.timeseries == STDOUT:
         raise SettingsError("--json and --timeseries - both write to stdout: give one of them a file")
@@ -37,6 +37,14 @@ def check_outputs(outputs: Outputs) -> None:
             outputs.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsError(f"{outputs.folder} cannot be made: {error.strerror}") from None
+    for path in _files(outputs):
+        is_there = path.exists()
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
+        if not is_there:
+            path.unlink()
 
 
 @asynccontextmanager
@@ -82,6 +90,12 @@ def write_files(outputs: Outputs, document: Mapping[str, Any]) -> list[Path]:
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)
+
+
+def _files(outputs: Outputs) -> list[Path]:
+    """What is written at the end."""
+    paths = [] if outputs.folder is None else [outputs.folder / name for name in (RUN, PAGE, COMMENT)]
+    return paths if outputs.html is None else [*paths, outputs.html]
 
 
 def _time_lines(outputs: Outputs) -> list[Path]:

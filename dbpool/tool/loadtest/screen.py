@@ -51,9 +51,13 @@ class Progress:
         pass
 
     def say(self, sentence: str) -> None:
-        if self._every_s:
+        if not self._every_s:
+            return
+        try:
             sys.stderr.write(f"{sentence}\n")
             sys.stderr.flush()
+        except OSError:  # nobody can read it, which is no reason to measure no more
+            self._every_s = 0
 
     def take(self, event: Event) -> None:
         """A listener of events."""

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from rich.console import Console as Terminal
@@ -198,7 +199,12 @@ def _is_trusted(run: Run) -> bool:
 
 
 def _tell(plan: Plan, document: Mapping[str, Any], code: int, failure: str | None) -> int:
-    files = write_files(plan.outputs, document)
+    files: list[Path] = []
+    unwritten: OSError | None = None
+    try:
+        files = write_files(plan.outputs, document)
+    except OSError as error:  # what was measured is not lost: it is printed
+        unwritten = error
     if plan.outputs.as_json:
         sys.stdout.write(json.dumps(document) + "\n")
     elif plan.outputs.timeseries != STDOUT and document["points"]:
@@ -207,6 +213,8 @@ def _tell(plan: Plan, document: Mapping[str, Any], code: int, failure: str | Non
         sys.stderr.write(f"written: {file}\n")
     if failure is not None:
         sys.stderr.write(f"dbpool loadtest {plan.command}: {failure}\n")
+    if unwritten is not None:
+        raise unwritten
     return code
 
 
