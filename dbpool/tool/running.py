@@ -63,7 +63,7 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "st
     """
     for stream in ("stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by who started us: its number must not become a connection's
-            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     logging.getLogger("dbpool").addHandler(logging.NullHandler())  # what matters is said once, below
 
     async def main() -> int:
