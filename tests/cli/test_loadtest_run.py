@@ -160,6 +160,15 @@ async def test_a_whole_run_leaves_its_report_and_is_judged_again(here: Database,
     assert code == 0, err
 
 
+async def test_what_is_recommended_is_not_loaded_beyond_what_may_be_taken(database: Database, tmp_path: Path) -> None:
+    words = ("--quick", "--pool-size", "1,2", "--repeat", "1", "--max-connections", "10", "-f", script(tmp_path, SLEEP))
+    tasks = ("--tasks", "12", "--connections-each", "2", "--skip", "storm", "--skip", "queue")
+    document = await swept(*words, *tasks, dsn=database.dsn, command="run")
+    assert document["recommendation"]["pool_size"] == 13
+    assert document["overload"]["size"] == 2
+    assert max(point["pool_size"] for point in document["points"]) == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Path, number: signal.Signals) -> None:
     folder, file = tmp_path / "report", script(tmp_path, SLEEP)

@@ -96,7 +96,10 @@ async def _push(whole: WholePlan, stand: Stand, within: Sweep, outcome: Outcome)
     """What the recommended size does under more load than it was found with."""
     pace, sections = whole.sweep.pace, stand.run.sections
     expected = sections["recommendation"]["expected"]
-    size = sections["recommendation"]["pool_size"] or max(1, outcome.at_least)
+    wanted = sections["recommendation"]["pool_size"] or max(1, outcome.at_least)
+    size = min(wanted, within.effort.cap)  # rounded up for all instances, or for what tasks hold, it may be more
+    if size < wanted:
+        stand.note("note", "plan", f"{size} connections are loaded, not {wanted}: no more were to be taken")
     if "queue" not in whole.skipped and expected is not None:
         async with stage_statements(stand, "queue"):
             sizes = sizes_around(size, within.effort.cap, pace.queues)

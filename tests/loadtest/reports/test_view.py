@@ -249,3 +249,13 @@ def test_an_axis_has_some_ticks_and_not_too_many_whatever_it_is_for(axis: Axis) 
     assert 1 <= len(axis.ticks) <= 30
     assert axis.low < axis.high
     assert all(axis.low * 0.999 <= at <= axis.high * 1.001 for at, _ in axis.ticks)
+
+
+def test_what_is_expected_of_another_size_is_said_to_be() -> None:
+    document = sample_document()
+    document["recommendation"]["pool_size"] = 31
+    document["recommendation"]["expected"]["size"] = 16
+    told = str(at_a_glance(document))
+    assert "as measured with 16" in told
+    document["recommendation"]["pool_size"] = 16
+    assert "as measured with" not in str(at_a_glance(document))

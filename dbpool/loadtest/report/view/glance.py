@@ -83,7 +83,9 @@ def _recommended(document: Json) -> Iterator[tuple[str, str]]:
     if expected := found.get("expected"):
         ends = expected.get("tps_ci95")
         between = f" (95 %: {numbers.rate(ends[0])} – {numbers.rate(ends[1])})" if ends else ""
-        yield "Expected with it", f"{numbers.rate(expected.get('tps'))} tps{between}{_p99s(expected)}"
+        other = expected.get("size") not in (None, found.get("pool_size"))
+        near = f", as measured with {numbers.count(expected['size'])}" if other else ""
+        yield "Expected with it", f"{numbers.rate(expected.get('tps'))} tps{between}{_p99s(expected)}{near}"
     if knee.get("size") is not None:
         where = f"{knee['size']} connections, {numbers.rate(knee.get('tps'))} tps; "
         yield "Knee of the throughput", where + STATUS.get(knee.get("status") or "", "")
