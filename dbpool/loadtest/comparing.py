@@ -8,6 +8,7 @@ no telling how much of it changes from run to run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from random import Random
 from statistics import fmean
@@ -97,7 +98,7 @@ def _metric(name: str, before: Sequence[PointJson], after: Sequence[PointJson], 
     basis = None
     if min(len(one), len(other)) >= 2:
         basis = "repeats"
-        found = compare(one, other, higher_is_better=higher_is_better, random=Random(1))
+        found = _beyond(noise, compare(one, other, higher_is_better=higher_is_better, random=Random(1)))
     elif all(known):
         basis = "batches"
         found = compare_known(known[0], known[1], noise=noise, higher_is_better=higher_is_better)
@@ -114,6 +115,13 @@ def _metric(name: str, before: Sequence[PointJson], after: Sequence[PointJson], 
         "verdict": found.verdict.value,
         "is_regression": False,  # until all are known
     }
+
+
+def _beyond(noise: float, found: Comparison) -> Comparison:
+    """What repeats in a run share, they do not show: runs that differ by less than their *noise* are not told apart."""
+    if abs(found.ratio - 1) > noise or found.verdict is Verdict.UNKNOWN:
+        return found
+    return replace(found, verdict=Verdict.NO_DIFFERENCE)
 
 
 def _values(name: str, points: Sequence[PointJson]) -> list[float]:

@@ -30,12 +30,13 @@ def is_within(responses: Histogram, limit_ns: float, *, missed: int = 0, share: 
 
 
 def back_from(are_good: Sequence[bool | None], hold: int = HOLD) -> int | None:
-    """The first of *are_good* from which on *hold* in a row are; those of which nothing is known count as the others.
+    """The first of *are_good* that is, and the next *hold* of which something is known, as far as there are so many.
 
-    Returns: its number; None: there is none, or the series ends too early to tell.
+    Returns: its number; None: there is none, or *hold* do not follow from there on.
     """
     for first in range(len(are_good) - hold + 1):
-        if are_good[first] and False not in are_good[first : first + hold]:
+        known = [each for each in are_good[first:] if each is not None]
+        if are_good[first] and all(known[:hold]):
             return first
     return None
 

@@ -20,6 +20,7 @@ from dbpool.loadtest.server.connecting import application_name
 from dbpool.loadtest.stages.stand import Stand
 
 RATE: Final = 10.0  # a second: too few to be a load
+BUSY: Final = 0.3  # of its connection's time, at the most: it is not to wait for itself
 LONGEST_S: Final = 86_400.0
 MOST_IN_FLIGHT: Final = 100
 TIMES_ALONE: Final = 2.0  # the slowest alone may take by chance, within which it is undisturbed
@@ -56,7 +57,10 @@ class Bystander:
     Cancelling: ends it, with its connection.
     """
 
-    def __init__(self, stand: Stand, rate: float = RATE) -> None:
+    def __init__(self, stand: Stand, rate: float | None = None) -> None:
+        r1_ms = stand.run.calibration.get("r1_ms")
+        if rate is None:
+            rate = RATE if not r1_ms else min(RATE, BUSY * 1000 / r1_ms)
         name = application_name(stand.run_id, "bystander")
         self._target = replace(stand.target(1, driver=DriverName.DBPOOL), application_name=name)
         self._load = Load(

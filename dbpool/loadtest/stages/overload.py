@@ -76,13 +76,13 @@ def _at(load: Load, rate: float, warmup_rate: float | None = None) -> Load:
 
 
 def _usual_ms(steps: Sequence[tuple[float, Measured]], limit_ms: float) -> float:
-    """Up to where a response is nothing unusual: twice the p99 at about the load that is returned to, if known."""
+    """Up to where a response is nothing unusual: twice the p99 at about the load that is returned to, or the limit."""
     near = [(abs(share - NORMAL), done.point) for share, done in steps if abs(share - NORMAL) <= ABOUT]
     if not near:
         return limit_ms
     _, point = min(near, key=lambda each: each[0])
     p99_ms = _p99_ms(point, Series.RESPONSE)
-    return limit_ms if p99_ms is None else TIMES_NORMAL * p99_ms
+    return limit_ms if p99_ms is None else min(limit_ms, TIMES_NORMAL * p99_ms)
 
 
 async def _recover(

@@ -48,6 +48,7 @@ def test_it_is_what_the_p99_says_where_there_is_one(values: list[int], limit: in
         ([True, False, True, True, True, False], 2),
         ([True, True, False, True, True], None),
         ([False, None, None, True, None, True], 3),
+        ([True, None, None, False], None),
         ([None, None, None], None),
         ([], None),
     ],
