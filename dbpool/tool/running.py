@@ -46,8 +46,8 @@ class Stop:
             feed.end()
 
     def _ask(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
+        if self._work is not None and self._work.cancel():
+            pass  # the first time; what has stopped, or was told to, is not told again
         elif self.is_asked and self._task is not None:
             self._task.cancel()
         elif self._feed is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from dbpool.embedded import EmbeddedPostgres
+from dbpool.tool.running import Stop
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, until, witness_of
 
@@ -380,3 +381,23 @@ async def test_a_full_disk_loses_nothing_that_was_measured(database: Database, t
     assert code == 1
     assert " tps" in out
     assert "No space left" in err
+
+
+async def test_a_second_signal_does_not_wait_for_what_the_first_has_stopped() -> None:
+    async def command() -> None:
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        Stop().cancels(told)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.wait([told])
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.get_running_loop().create_future()
+
+    running = asyncio.create_task(command())
+    try:
+        done, _ = await asyncio.wait([running], timeout=10.0)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+        running.cancel()
+    assert done
+    assert running.cancelled()

@@ -40,6 +40,8 @@ REGRESSED: Final = 4
 DOUBTFUL: Final = 5
 """Exit codes: a threshold was not met, worse than the baseline, not to be trusted (with ``--strict``)."""
 
+LOOK_S: Final = 10.0
+
 Work: TypeAlias = Callable[[Stand], Awaitable[None]]
 
 
@@ -150,7 +152,9 @@ async def _look_behind(where: Where, run: Run) -> None:
     if where.limits.is_pooled:  # the pooler keeps what it has opened
         return
     try:
-        if not await ensure_gone(where.lifeline, f"{PREFIX}{where.run_id}/"):
+        async with asyncio.timeout(LOOK_S):  # a server that hangs does not answer
+            are_gone = await ensure_gone(where.lifeline, f"{PREFIX}{where.run_id}/")
+        if not are_gone:
             run.warn("sessions_left", "some of its sessions had not left after 5 s: see pg_stat_activity")
     except CONNECT_ERRORS as error:
         run.warn("lifeline_lost", f"the connection that looks at the server was lost: {one_line(error)}")
