@@ -247,6 +247,8 @@ async def test_probe_names_the_limit_and_leaves_no_session(database: Database) -
         code, out, _ = await run("probe", "--to-limit", "--force", dsn=dsn)
         assert code == 0
         assert "the role has all the connections it may have" in " ".join(out.split())
+        code, out, _ = await run("probe", "--to-limit", "--force", "--json", "--max-connections", "3", dsn=dsn)
+        assert (code, json.loads(out)["probe"]["reached"]) == (0, 3)  # the lifeline is one of them
 
 
 async def test_probe_takes_no_connection_from_others_unless_forced(database: Database) -> None:

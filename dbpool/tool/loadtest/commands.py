@@ -133,7 +133,13 @@ def whole(**options: Any) -> NoReturn:  # noqa: ANN401 - as above
     click.option(
         "--to-limit", is_flag=True, help="Open connections, one at a time, until one is refused; then close all."
     ),
-    of.LIMITS,
+    click.option(
+        "--max-connections",
+        metavar="N",
+        type=click.IntRange(1),
+        help="Have so many at the same time at the most.  [default: until one is refused]",
+    ),
+    of.force,
     of.as_json,
 )
 def probe(**options: Any) -> NoReturn:  # noqa: ANN401 - as above

@@ -46,7 +46,7 @@ async def run(plan: ProbePlan, stop: Stop) -> int:
                     where.run_id,
                     where.lifeline,
                     where.limits,
-                    most=plan.max_connections,
+                    most=None if plan.max_connections is None else plan.max_connections - 1,  # less the lifeline
                     on_opened=lambda number: shown.tell(number, where.limits.usable, "open"),
                     is_stopped=lambda: stop.is_asked,
                 )
