@@ -50,6 +50,7 @@ class Effort:
     """How long a search may take; the defaults come to 20 to 30 measurements for a knee between 8 and 64."""
 
     cap: int  # the largest size that may be measured
+    smallest: int = 1  # several load processes have a connection each
     gain: float = 0.05  # a doubling that brings less brings nothing
     flat_doublings: int = 2  # so many of those in a row end the growth
     fill: int = 3  # sizes between the knee and the next smaller one, at once
@@ -130,10 +131,10 @@ class Search:
 
     @property
     def latency_limit_ms(self) -> float | None:
-        """Of service p99; None until size 1 is measured, or where it has none."""
+        """Of service p99; None until the smallest size is measured, or where it has none."""
         if self.effort.latency_limit_ms is not None:
             return self.effort.latency_limit_ms
-        alone = self.curve.service_p99_ms(1) if 1 in self.curve else None
+        alone = self.curve.service_p99_ms(self.curve.sizes()[0]) if len(self.curve) else None
         return None if alone is None else alone * self.effort.latency_factor
 
     @property
@@ -171,7 +172,7 @@ class Search:
         return _End(Status.BOUNDED, f"{knee.size} is the smallest size with {self.effort.enough:.0%} of {peak}")
 
     def _grow(self) -> Steps:
-        size, best, flat = 1, 0.0, 0
+        size, best, flat = min(self.effort.smallest, self.cap), 0.0, 0
         while True:
             yield from self._measure(size, Why.GROW)
             if size not in self.curve:  # refused

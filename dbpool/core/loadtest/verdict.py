@@ -49,7 +49,7 @@ def outcome_of(
 
 
 def _limit(curve: Curve, factor: float) -> float | None:
-    alone = curve.service_p99_ms(1) if 1 in curve else None
+    alone = curve.service_p99_ms(curve.sizes()[0]) if len(curve) else None
     return None if alone is None else alone * factor
 
 

@@ -56,7 +56,7 @@ async def sweep(stand: Stand, plan: Sweep, assumptions: Assumptions) -> Outcome:
         if plan.sizes:
             outcome, curve = await _measure_sizes(stand, plan, effort, random)
         else:
-            outcome, curve = await _search(stand, effort, random)
+            outcome, curve = await _search(stand, replace(effort, smallest=stand.workers), random)
             if plan.is_servers and outcome.status is Status.LOWER_BOUND:
                 outcome = replace(outcome, is_refused=True)
         more = min(2 * stand.workers, plan.most_workers)

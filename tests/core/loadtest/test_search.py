@@ -348,3 +348,11 @@ def test_the_knee_is_measured_as_often_as_asked(repeats: int) -> None:
     assert found.status is Status.BOUNDED
     assert found.knee is not None
     assert sum(size == found.knee.size for size, _ in server.asked) >= repeats
+
+
+def test_a_search_by_several_processes_measures_none_but_what_all_have_a_part_of() -> None:
+    server = Server()
+    found = searched(server, Effort(cap=64, smallest=4))
+    assert min(size for size, _ in server.asked) == 4
+    assert found.status is Status.BOUNDED
+    assert searched(Server(), Effort(cap=2, smallest=4)).status is Status.LOWER_BOUND
