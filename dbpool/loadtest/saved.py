@@ -38,7 +38,21 @@ def read_run(path: Path) -> Document:
         raise NotARun(_why_not_json(path, text, error)) from None
     except RecursionError:
         raise NotARun(f"{path} is nested too deeply for a run of dbpool loadtest") from None
-    return checked(document, str(path))
+    return checked(_printable(document), str(path))
+
+
+def _printable(value: Any) -> Any:  # noqa: ANN401 - as JSON has it
+    """*value* without characters that move a terminal's cursor, or do worse: a file may come from anywhere."""
+    match value:
+        case str():
+            return "".join(
+                "?" if (each < " " and each not in "\n\t") or "\x7f" <= each <= "\x9f" else each for each in value
+            )
+        case dict():
+            return {name: _printable(each) for name, each in value.items()}
+        case list():
+            return [_printable(each) for each in value]
+    return value
 
 
 def checked(document: object, name: str) -> Document:

@@ -187,6 +187,8 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["--threshold", "speed>1"], "no metric 'speed'"),
         (["not-an-address"], "malformed DSN"),
         (["-T", "nan"], "not a finite number"),
+        (["-f", "nowhere:fn"], "there is no 'fn' to import from 'nowhere'"),
+        (["-f", "os:getcwd"], "os:getcwd is not an async function"),
         (["-L", "inf"], "not a finite number"),
         (["--sample-interval", "nan"], "not a finite number"),
     ],
@@ -324,7 +326,8 @@ async def test_a_server_that_is_lost_ends_in_errors_by_class_without_a_traceback
         server.stop()
         code, out, err = await ended(process)
     document = json.loads(out)
-    assert (code, document["run"]["status"]) == (0, "complete")
+    assert (code, document["run"]["status"]) == (1, "failed")
+    assert "looks at the server was lost" in err
     assert document["points"][0]["counts"]["errors"]
     assert "lifeline_lost" in {warning["code"] for warning in document["warnings"]}
     assert "Traceback" not in err
@@ -403,3 +406,26 @@ async def test_a_second_signal_does_not_wait_for_what_the_first_has_stopped() ->
         running.cancel()
     assert done
     assert running.cancelled()
+
+
+async def test_clean_can_be_stopped(database: Database) -> None:
+    assert (await run("init", dsn=database.dsn))[0] == 0
+    async with witness_of(database) as locker, witness_of(database) as witness:
+        await locker.run("begin")
+        await locker.run("lock table dbpool_loadtest.pgbench_accounts")
+        process = await start("clean", dsn=database.dsn)
+        await until(lambda: witness.value("select count(*) from pg_stat_activity where wait_event_type = 'Lock'"))
+        process.send_signal(signal.SIGINT)
+        assert (await ended(process))[0] == 130
+        await locker.run("rollback")
+        assert await witness.value("select to_regnamespace('dbpool_loadtest') is not null")
+
+
+async def test_a_page_where_none_can_be_is_told_with_its_option(database: Database, tmp_path: Path) -> None:
+    taken = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    async with taken:
+        port = taken.sockets[0].getsockname()[1]
+        words = ("bench", *QUICK, "-f", script(tmp_path, "select 1"), "--web", f"127.0.0.1:{port}")
+        code, out, err = await run(*words, dsn=database.dsn)
+    assert (code, out) == (2, "")
+    assert f"the page cannot be served on 127.0.0.1:{port} (--web)" in err

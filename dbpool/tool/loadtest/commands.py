@@ -180,7 +180,7 @@ def clean(*, url: str) -> NoReturn:
     """
     from dbpool.tool.loadtest.tables import drop
 
-    _run("clean", lambda _: drop(url))
+    _run("clean", lambda stop: drop(url, stop))
 
 
 def _run(command: str, work: Callable[[Stop], Awaitable[int]]) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,7 +61,13 @@ async def shown(outputs: Outputs, run: Run, events: Events) -> AsyncIterator[Non
         address = None
         if outputs.web is not None:
             page = LivePage(events, run.as_json, host=outputs.web.host, port=outputs.web.port)
-            await stack.enter_async_context(page)
+            try:
+                await stack.enter_async_context(page)
+            except OSError as error:
+                where = f"{outputs.web.host}:{outputs.web.port}"
+                raise SettingsError(
+                    f"the page cannot be served on {where} (--web): {os.strerror(error.errno or 0)}"
+                ) from None
             address = page.url
             sys.stderr.write(f"the report, while it grows: {address}\n")
         every_s = 0 if outputs.as_json and not sys.stderr.isatty() else outputs.progress

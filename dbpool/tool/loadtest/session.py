@@ -73,8 +73,8 @@ async def conduct(plan: Plan, stop: Stop, work: Work, *, room: int) -> int:
             await _look_behind(where, run)
             for told in clock.warnings():
                 run.warn(*told)
-            if failure is None and not stop.is_asked and not _went_well(run):
-                failure = "no transaction went well"
+            if failure is None and not stop.is_asked:
+                failure = _what_failed(run)
             code = _end(plan, run, baseline, failure=failure, is_stopped=stop.is_asked)
     return _tell(plan, run.as_json(), code, failure)
 
@@ -222,7 +222,9 @@ def _tell(plan: Plan, document: Mapping[str, Any], code: int, failure: str | Non
     return code
 
 
-def _went_well(run: Run) -> bool:
-    """A benchmark's every point; of a search for a limit some may fail."""
+def _what_failed(run: Run) -> str | None:
+    """A server that was lost meanwhile; no transaction that went well. Of a search for a limit some points may fail."""
     oks = [point["counts"]["ok"] for point in run.points]
-    return bool(oks) and (all(oks) if run.command == "bench" else any(oks))
+    if not oks or not (all(oks) if run.command == "bench" else any(oks)):
+        return "no transaction went well"
+    return next((text for code, text in run.warnings if code == "lifeline_lost"), None)

@@ -29,11 +29,13 @@ async def make(url: str, scale: int, stop: Stop) -> int:
     return DONE
 
 
-async def drop(url: str) -> int:
+async def drop(url: str, stop: Stop) -> int:
     """Drop them."""
     session = await lifeline(url, new_run_id())
     try:
-        was_there = await drop_tables(session)
+        dropping = asyncio.ensure_future(drop_tables(session))
+        stop.cancels(dropping)
+        was_there = await dropping
     finally:
         await close(session)
     sys.stdout.write(f"dropped schema {SCHEMA}\n" if was_there else f"there is no schema {SCHEMA}\n")

@@ -65,3 +65,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(NotARun, match=wanted) as caught:
             read_run(path)
         assert str(path) in str(caught.value)
+
+
+def test_a_foreign_run_moves_no_cursor(tmp_path: Path) -> None:
+    document = sample_document()
+    document["target"]["version"] = "18\x1b[2J\x9b1m\nx"
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    assert read_run(path)["target"]["version"] == "18?[2J?1m\nx"
