@@ -216,7 +216,11 @@ class Search:
             around = [self.curve.below(size), size, self.curve.above(size)]
             yield from self._measure_all([each for each in around if each is not None], Why.CONFIRM)
             again = self.curve.knee()
-            is_settled = again.high is not None and abs(again.size - size) <= self._resolution(size)
+            # on a flat top the knee wanders; that it does so within its range is what the range says
+            near = self._resolution(size)
+            is_settled = again.high is not None and (
+                min(again.low, again.size - near) <= size <= max(again.high, again.size + near)
+            )
             if is_settled and self.curve.estimate(again.size).repeats >= self.effort.repeats:
                 return
         if is_settled:
