@@ -135,19 +135,18 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   (19 % before; 4, -12 and -0.5 % in three runs), but 9 to 15 % beside one of 4,000 rows, which commits as rarely and
   has no row of a ledger to write. Tried, and stayed: digests without an iterator for each item (1 to 0.1 µs an item on
   a large heap).
-- **Load test: lag.** The target allows for a generator that is late and says so, which is how it is met; 2 ms at p99
-  it kept in none of ten rounds, all of them beside others' work: 5.8 ms in a short one; 26.1, 2.2 and 2.9 ms in one
-  run, kept from a processor for 18, 2 and 3 % of the time; 14.6, 9.4 and 6.6 in another (21, 28, 19 %); 6.0, 11.4 and
-  5.5 in this one (12, 9, 8 %). It uses 0.26 to 0.30 of a processor; what it does on a quiet machine is still to be
-  measured.
+- **Load test: lag.** 1.4 to 1.7 ms at p99 in the rounds of a quiet hour, of which a timer of the event loop may take
+  1 ms. Beside others' work 2 ms was kept in none of ten rounds (2.2 to 26 ms, kept from a processor for 2 to 28 % of
+  the time), and GENERATOR_BOUND said in each.
 - **Load test: what is written down.** 0.22 to 0.65 µs a duration from run to run, as busy as the machine was;
   `record_value()` took about three times as long in each.
-- **Load test: the report.** It took 2.7 s before, in the busiest of these runs. Histograms were decoded again for
-  each form, and distributions worked out that were not shown: of the same 33 points, page, Markdown and text took
-  0.50 s of processor time, and take 0.19.
-- **Load test: drivers beside pgbench.** There is no target. Beside a load of 6 a lookup took 100 µs of the worker's
-  processor by dbpool and 166 by asyncpg, in a single run; without a server an arrival takes 28. `--driver asyncpg`
-  makes a second round trip after each response, for the reset that asyncpg's pool promises.
+- **Load test: the report.** It took 2.7 s at first, in the busiest run. Histograms were decoded again for each form,
+  and distributions worked out that were not shown: of the same 33 points, page, Markdown and text took 0.50 s of
+  processor time, then 0.19.
+- **Load test: drivers beside pgbench.** There is no target. A lookup takes one Python process about 100 µs of a
+  processor by dbpool, and 14 without a server, so that 10 clients keep the generator busy before the server, which is
+  said; pgbench, in C, does six times as many. `--driver asyncpg` makes a second round trip after each response, for the
+  reset that asyncpg's pool promises.
 """
 
 
