@@ -140,7 +140,7 @@ def _obstacle(found: Outcome, room: int, fleet: Fleet, slots: Slots) -> str | No
         surge = f", {fleet.surge:g} times as many during a deployment" if fleet.surge > 1 else ""
         return f"{slots.free} free slots less {fleet.reserve} in reserve are not enough for {many}{surge}"
     if found.latency_size == 0:
-        return f"even one connection takes more than {found.latency_limit_ms:g} ms at p99"
+        return f"even one connection takes more than {found.latency_limit_ms:.3g} ms at p99"
     return None
 
 
@@ -155,7 +155,7 @@ def _bounds(found: Outcome, knee: Knee, room: int, fleet: Fleet) -> dict[Binding
 def _reason(binding: Binding, found: Outcome, knee: Knee, room: int, fleet: Fleet, slots: Slots) -> str:
     match binding:
         case Binding.LATENCY:
-            return f"above {found.latency_size} connections service p99 exceeds {found.latency_limit_ms:g} ms"
+            return f"above {found.latency_size} connections service p99 exceeds {found.latency_limit_ms:.3g} ms"
         case Binding.FLEET:
             surge = f" (times {fleet.surge:g} during a deployment)" if fleet.surge > 1 else ""
             fit = f"{fleet.instances} x {room} connections{surge} are all that {slots.binding} has room for"
