@@ -89,7 +89,7 @@ class Load:
         max_in_flight: arrivals beyond it are dropped.
         limit_s: a longer response is late.
         skip_after_s: an arrival that had to wait for its connection for longer is skipped; None: ``limit_s``.
-        drain_s: how long what is under way at the end may go on.
+        drain_s: how much longer than its time-out what is under way at the end of a ``pgbench`` may go on.
         max_tries: of a transaction that ends with a serialization failure or a deadlock; 0: until its time-out, or its
             latency limit.
     """

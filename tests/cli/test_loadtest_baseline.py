@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.schema.published import document_schema
-from tests.cli.test_loadtest import measured, run
+from tests.cli.loadtesting import measured, run
 from tests.support.databases import Database
 
 Json = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dbpool.loadtest.comparing import compare_runs
-from tests.cli.test_loadtest import run
+from tests.cli.loadtesting import run
 from tests.support.comparedruns import run_of
 
 

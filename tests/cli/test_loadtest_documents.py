@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.schema.checking import flaw_of
 from dbpool.loadtest.schema.published import document_schema, line_schema
-from tests.cli.test_loadtest import QUICK, run
+from tests.cli.loadtesting import QUICK, run
 from tests.support.databases import Database
 
 CLOSED = (*QUICK, "-j", "2", "--driver", "dbpool", "--driver", "noop", "--driver", "asyncpg-connect")

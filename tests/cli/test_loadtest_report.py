@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbpool.loadtest.report import csv, markdown
-from tests.cli.test_loadtest import MAIN, QUICK, run
+from tests.cli.loadtesting import MAIN, QUICK, run
 from tests.support.databases import Database
 from tests.support.loadtestdocument import sample_document
 from tests.support.terminals import at_a_terminal

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dbpool.embedded import EmbeddedPostgres
-from tests.cli.test_loadtest import ended, run, script, start
+from tests.cli.loadtesting import ended, run, script, start
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, until, witness_of
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.cli.test_loadtest import MAIN
+from tests.cli.loadtesting import MAIN
 from tests.support.databases import Database
 from tests.support.terminals import at_a_terminal
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_loadtest import ended, run, script, start
+from tests.cli.loadtesting import ended, run, script, start
 from tests.support.databases import Database
 from tests.support.pools import PATIENCE_S, role_in, until, witness_of
 from tests.support.stands import check_section

@@ -17,7 +17,7 @@ from dbpool.tool.loadtest.commands import COMMANDS
 from dbpool.tool.loadtest.session import DOUBTFUL, MISSED, REGRESSED
 from dbpool.tool.loadtest.where import REFUSED
 from dbpool.tool.running import DONE, FAILED, INTERRUPTED
-from tests.cli.test_loadtest import run
+from tests.cli.loadtesting import run
 from tests.docs.guide import ROOT
 from tests.support.databases import Database
 

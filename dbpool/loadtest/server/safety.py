@@ -36,7 +36,7 @@ def check_reach(limits: Limits, connections: int, what: str, *, most: int | None
     """Refuse *what* would take *connections*, of which some may find no slot, while others use the server.
 
     Args:
-        most: ``--max-connections``, above which nothing goes.
+        most: ``--max-connections``, above which nothing goes unless it is forced.
     Raises:
         Refused: it would take more than it may.
     """
