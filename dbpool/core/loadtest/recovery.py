@@ -10,6 +10,7 @@ from typing import Final
 from dbpool.core.histogram import Histogram, bounds_of
 
 SHARE: Final = 0.99
+TIMES_NORMAL: Final = 2.0  # within twice its usual p99 a server counts as back
 HOLD: Final = 3  # good ones in a row, before it counts as back to stay: one alone may be luck
 
 
@@ -59,3 +60,8 @@ def good_from(are_good: Sequence[bool | None]) -> int | None:
     if not bad:
         return 0
     return None if bad[-1] == known[-1] else bad[-1] + 1
+
+
+def usual_ms(p99_ms: float | None, limit_ms: float) -> float:
+    """Up to where a response is nothing unusual, of a server whose p99 was *p99_ms* before: never beyond the limit."""
+    return limit_ms if p99_ms is None else min(limit_ms, TIMES_NORMAL * p99_ms)

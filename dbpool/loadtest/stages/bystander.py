@@ -58,9 +58,7 @@ class Bystander:
     """
 
     def __init__(self, stand: Stand, rate: float | None = None) -> None:
-        r1_ms = stand.run.calibration.get("r1_ms")
-        if rate is None:
-            rate = RATE if not r1_ms else min(RATE, BUSY * 1000 / r1_ms)
+        rate = rate or rate_for(stand.run.calibration.get("r1_ms"))
         name = application_name(stand.run_id, "bystander")
         self._target = replace(stand.target(1, driver=DriverName.DBPOOL), application_name=name)
         self._load = Load(
@@ -125,6 +123,11 @@ class Bystander:
         assert self._point is not None, "it is still there"
         anchor_ns = self._point.anchor_ns
         return self._point.seconds[(begin_ns - anchor_ns) // SECOND_NS : -((anchor_ns - end_ns) // SECOND_NS)]
+
+
+def rate_for(alone_ms: float | None) -> float:
+    """Transactions a second, of which one takes *alone_ms*, if that is known."""
+    return min(RATE, BUSY * 1000 / alone_ms) if alone_ms else RATE
 
 
 def calm_from(seconds: Sequence[Second], limit_ns: float) -> int | None:

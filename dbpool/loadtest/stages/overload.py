@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from dbpool.core.loadtest.behaviour import Recovery, Step, behaviour
 from dbpool.core.loadtest.overloadplan import NORMAL, SHARES, OverloadPlan, overload_plan
-from dbpool.core.loadtest.recovery import back_from, is_within
+from dbpool.core.loadtest.recovery import back_from, is_within, usual_ms
 from dbpool.core.stages import Stage
 from dbpool.loadtest.load import Load
 from dbpool.loadtest.point import NS_PER_MS, Point
@@ -17,7 +17,6 @@ from dbpool.loadtest.stages.stand import Measured, Stand
 
 OVERLOADED_S: Final = 5.0  # at the highest rate, before it falls: the line is as long as it gets by then
 ABOUT: Final = 0.11  # of the peak, more or less: a tenth, however it is rounded
-TIMES_NORMAL: Final = 2.0  # within twice its usual p99 a server counts as back
 LOST: Final = (Outcome.SKIPPED, Outcome.DROPPED, Outcome.ERROR)
 
 
@@ -82,7 +81,7 @@ def _usual_ms(steps: Sequence[tuple[float, Measured]], limit_ms: float) -> float
         return limit_ms
     _, point = min(near, key=lambda each: each[0])
     p99_ms = _p99_ms(point, Series.RESPONSE)
-    return limit_ms if p99_ms is None else min(limit_ms, TIMES_NORMAL * p99_ms)
+    return usual_ms(p99_ms, limit_ms)
 
 
 async def _recover(

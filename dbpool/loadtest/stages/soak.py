@@ -81,13 +81,13 @@ def _drifts(point: Point) -> list[Drift]:
     look_s = _spacing_s([sample.at_ns for sample in point.samples])
 
     def trend(value: Callable[[Second], float | None]) -> Trend | None:
-        return _trend([value(second) for second in seconds], length, 1.0)
+        return trend_over([value(second) for second in seconds], length, 1.0)
 
     return [
         Drift("tps", "throughput", "/s", trend(lambda second: float(second.completed))),
-        Drift("response_p99_ms", "response p99", "ms", _trend(_p99s_ms(seconds, telling), 1, float(telling))),
+        Drift("response_p99_ms", "response p99", "ms", trend_over(_p99s_ms(seconds, telling), 1, float(telling))),
         Drift("rss_mb", "memory of the load processes", "MiB", trend(lambda second: second.rss_mb)),
-        Drift("connections", "the number of connections", "", _trend(looks, bin_s(len(looks), rate), look_s)),
+        Drift("connections", "the number of connections", "", trend_over(looks, bin_s(len(looks), rate), look_s)),
     ]
 
 
@@ -104,7 +104,7 @@ def _p99s_ms(seconds: Sequence[Second], length: int) -> list[float | None]:
     return [None if p99 is None else p99 / NS_PER_MS for p99 in p99s]
 
 
-def _trend(values: Sequence[float | None], length: int, spacing_s: float) -> Trend | None:
+def trend_over(values: Sequence[float | None], length: int, spacing_s: float) -> Trend | None:
     """The trend of what is known all along."""
     found = binned(values, length)
     return trend_of(found, length * spacing_s, TOGETHER) if found and spacing_s > 0 else None

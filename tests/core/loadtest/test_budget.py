@@ -77,3 +77,10 @@ def test_one_more_than_all_but_one_each_cannot_deadlock() -> None:
 
 def test_the_rule_of_thumb_is_that_of_hikaricp() -> None:
     assert rule_of_thumb(4) == 9
+
+
+def test_what_binds_is_named_with_its_number() -> None:
+    assert Slots(100).binding == "max_connections (100)"
+    assert Slots(100, 3, 2).binding == "max_connections less the reserved slots (95)"
+    assert Slots(100, role_limit=20, database_limit=30).binding == "the role's connection limit (20)"
+    assert Slots(100, role_limit=20, database_limit=30, others_of_database=15).binding.startswith("the database's")

@@ -56,3 +56,10 @@ def test_in_a_closed_load_the_event_loop_is_judged_beside_the_response() -> None
 
 def test_what_is_not_known_is_no_reason() -> None:
     assert reasons(cpu=None, lag=50.0, n=99, tps=1e9, ceiling=None) == []
+
+
+def test_processors_that_others_used_are_a_reason() -> None:
+    common = {"cpu": 0.5, "lag": Histogram(), "loop_lag": Histogram(), "response": Histogram([5 * MS]), "tps": 1.0}
+    assert list(reasons_for(**common, ceiling_tps=None, starved=0.2)) == []  # type: ignore[arg-type]
+    [why] = reasons_for(**common, ceiling_tps=None, starved=0.21)  # type: ignore[arg-type]
+    assert "others used the generator's processors for 21% of the time (limit 20%)" in why

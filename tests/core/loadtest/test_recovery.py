@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbpool.core.histogram import Histogram
-from dbpool.core.loadtest.recovery import back_from, good_from, is_within, level_from
+from dbpool.core.loadtest.recovery import back_from, good_from, is_within, level_from, usual_ms
 
 MS = 1_000_000
 
@@ -85,3 +85,9 @@ def test_a_level_is_reached_where_it_is_kept_on_average(values: Sequence[float],
 )
 def test_it_is_good_again_behind_the_last_bad_one(are_good: Sequence[bool | None], expected: int | None) -> None:
     assert good_from(are_good) == expected
+
+
+def test_what_is_usual_is_never_beyond_the_limit() -> None:
+    assert usual_ms(None, 20.0) == 20.0
+    assert usual_ms(4.0, 20.0) == 8.0
+    assert usual_ms(500.0, 20.0) == 20.0

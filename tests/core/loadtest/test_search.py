@@ -356,3 +356,10 @@ def test_a_search_by_several_processes_measures_none_but_what_all_have_a_part_of
     assert min(size for size, _ in server.asked) == 4
     assert found.status is Status.BOUNDED
     assert searched(Server(), Effort(cap=2, smallest=4)).status is Status.LOWER_BOUND
+
+
+def test_on_a_flat_top_a_knee_that_wanders_within_its_range_is_found() -> None:
+    quick = Effort(cap=64, fill=1, rounds=1, reference_every=6, resolution=0.25, noise=0.03, latency_limit_ms=1e9)
+    for seed in range(60):
+        server = Server(cores=2, service_s=0.001, think_s=0.0005, noise=0.03, seed=seed)
+        assert searched(server, quick, seed=seed).status is Status.BOUNDED, seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dbpool.loadtest.recording.tally import Outcome, Second, Series, Tally
-from dbpool.loadtest.stages.bystander import calm_from
+from dbpool.loadtest.stages.bystander import calm_from, rate_for
 
 MS = 1_000_000
 
@@ -35,3 +35,8 @@ CALM, SLOW, SILENT = second_of(*[1] * 10), second_of(1, 500), second_of()
 )
 def test_who_hears_nothing_is_not_as_before(rest: list[Second], first: int | None) -> None:
     assert calm_from(rest, 6 * MS) == first
+
+
+def test_it_leaves_its_connection_most_of_the_time() -> None:
+    assert rate_for(None) == rate_for(1.0) == 10.0
+    assert rate_for(150.0) == 2.0

@@ -142,3 +142,11 @@ def test_no_command_line_shows_an_address() -> None:
 def test_no_command_line_shows_a_shells_command() -> None:
     argv = ["dbpool", "bench", "--server-cmd", "ssh db PGPASSWORD=secret top", "--server-cmd=a secret", "-c", "1"]
     assert shown_line(argv) == ["dbpool", "bench", "--server-cmd", "CMD", "--server-cmd=CMD", "-c", "1"]
+
+
+def test_a_server_that_shares_the_machine_may_take_its_processors() -> None:
+    healths = [Health(cpu=0.5, in_flight=1.0, starved=0.5)]
+    assert point(healths=healths, is_local=True).bound_by_generator == []
+    [why] = point(healths=healths, is_local=False).bound_by_generator
+    assert "processors" in why
+    assert "starved" in point(healths=healths, is_local=True).flags
