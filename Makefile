@@ -22,7 +22,7 @@ PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 LINT := check-types check-lint check-format check-layers check-dependencies
 
-.PHONY: help setup demo test check lint bench loadtest clean lock
+.PHONY: help setup demo test check lint bench loadtest docs clean lock
 .PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
 
 help: ## list the targets
@@ -48,6 +48,9 @@ bench: $(READY) ## side by side with other pools
 
 loadtest: $(READY) ## find the limit of a server, with a report in build/loadtest (about two minutes)
 	@$(BIN)/dbpool loadtest run --quick -o build/loadtest $(ARGS)
+
+docs: $(READY) ## the documentation as a site, in build/site (`.venv/bin/mkdocs serve` shows it while you write)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
 
 clean: ## remove .venv, caches and build results
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
