@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import numpy
-import polars
+import numpy as np
+import polars as pl
 
 import dbpool
 from dbpool import DatabasePool, Rate
@@ -93,8 +93,8 @@ async def names_for(database: Database, folder: Path) -> AsyncIterator[dict[str,
             "db": db,
             "dbpool": dbpool,
             "files": ["a", "bc"],
-            "frame": polars.DataFrame({"id": [1, 2], "customer_id": [7, 8]}),
-            "ids": numpy.arange(7, 10),
+            "frame": pl.DataFrame({"id": [1, 2], "customer_id": [7, 8]}),
+            "ids": np.arange(7, 10),
             "judge": judge,
             "Rate": Rate,
             "parse": parse,
@@ -102,7 +102,7 @@ async def names_for(database: Database, folder: Path) -> AsyncIterator[dict[str,
             "rows": users(100),
             "new_users": users(200),
             "set_codecs": set_codecs,
-            "times": numpy.array([datetime(2026, 1, n, tzinfo=UTC).replace(tzinfo=None) for n in (1, 2, 3)], "M8[us]"),
+            "times": np.array([datetime(2026, 1, n, tzinfo=UTC).replace(tzinfo=None) for n in (1, 2, 3)], "M8[us]"),
             "transfer": transfer,
             "User": User,
         }
