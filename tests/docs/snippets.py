@@ -1,4 +1,4 @@
-"""Pages whose Python is no whole programs: their blocks run one after the other, on a database that has what they name."""
+"""Pages whose Python is no whole programs: their blocks run in turn, on a database that has what they name."""
 
 from __future__ import annotations
 
