@@ -1,0 +1,1 @@
+"""SQLAlchemy on the pool: needs the extra ``dbpool[sqlalchemy]``."""
