@@ -107,6 +107,30 @@ class DeadlockFound:
 
 
 @dataclass(frozen=True, slots=True)
+class SlowQuery:
+    """A statement took longer than ``slow_query``; it may have failed."""
+
+    sql: str
+    """Its text, without parameters."""
+    took_s: float
+    """From when it had a connection to its end."""
+    waited_s: float
+    """Before that, for the connection."""
+    where: str
+    """Where in the program it was asked for."""
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlowAcquire:
+    """A caller waited for a connection for longer than ``slow_acquire``; it may have got none."""
+
+    waited_s: float
+    where: str
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """Nothing is granted any more."""
 
@@ -155,6 +179,8 @@ Event: TypeAlias = (
     | LeakReturned
     | LeaseReclaimed
     | DeadlockFound
+    | SlowQuery
+    | SlowAcquire
     | Paused
     | Resumed
     | Resized

@@ -29,6 +29,8 @@ class Options(TypedDict, total=False):
     max_idle: float
     keepalive: float
     leak_after: float | None
+    slow_query: float | None
+    slow_acquire: float | None
     deadline_aware: bool
     adaptive: bool
     coalesce: bool

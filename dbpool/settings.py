@@ -165,6 +165,10 @@ class PoolSettings:
     """An idle connection of which nothing was heard for so long is asked whether it lives."""
     leak_after: float | None = None
     """A lease held for longer is reported, with where it was asked for and where its task stands; None: none is."""
+    slow_query: float | None = None
+    """A statement that takes longer is told as SlowQuery, with where it was asked for; None: none is."""
+    slow_acquire: float | None = None
+    """A caller that waits longer for a connection is told as SlowAcquire; None: none is."""
 
     deadline_aware: bool = False
     """Refuse a caller with Overloaded at once if, at the pace of the holders, it would wait for longer than it may."""
@@ -218,8 +222,9 @@ class PoolSettings:
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if self.leak_after is not None:
-            put(self, "leak_after", positive_seconds(self.leak_after, "leak_after"))
+        for name in _OPTIONAL_SECONDS:
+            if getattr(self, name) is not None:
+                put(self, name, positive_seconds(getattr(self, name), name))
         if self.min_connections > self.max_connections:
             raise SettingsError(
                 f"min_connections ({self.min_connections}) is above max_connections ({self.max_connections})"

@@ -28,6 +28,7 @@ SECONDS = [
     "query_timeout",
     "reset_timeout",
 ]
+THRESHOLDS = ("leak_after", "slow_query", "slow_acquire")
 COUNTS = {
     "max_connections": 1,
     "max_connecting": 1,
@@ -156,6 +157,16 @@ def test_settings_without_a_dsn_say_what_to_give(dsn: str | None) -> None:
         PoolSettings.from_mapping({"dsn": dsn})
     with pytest.raises(SettingsError, match="DATABASE_URL"):
         PoolSettings.from_mapping({})
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "1"])
+def test_a_threshold_is_none_or_a_time(name: str, value: object) -> None:
+    assert getattr(settings(), name) is None
+    assert getattr(settings(**{name: 2}), name) == 2.0
+    assert getattr(PoolSettings.from_env({"DATABASE_URL": DSN, f"DBPOOL_{name.upper()}": "0.5"}), name) == 0.5
+    with pytest.raises(SettingsError, match=name):
+        settings(**{name: value})
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
