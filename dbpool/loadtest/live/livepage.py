@@ -11,10 +11,12 @@ from dbpool.errors import SettingsError
 from dbpool.faults import one_line
 from dbpool.finish import finish
 from dbpool.loadtest.events import Event, Events
-from dbpool.loadtest.live.requests import LONGEST, Answer, BadRequest, head_of, is_loopback, path_of
-from dbpool.loadtest.live.story import Story, message
+from dbpool.loadtest.live.requests import LONGEST, Answer, BadRequest, head_of, path_of
+from dbpool.loadtest.live.story import Story
 from dbpool.loadtest.live.streams import Stream, Streams
 from dbpool.loadtest.report.html import live
+from dbpool.pages.data import message
+from dbpool.pages.hosts import is_loopback
 
 HEAD_S: Final = 5.0  # to send a request's head
 END_S: Final = 3.0  # for all who look to get the end

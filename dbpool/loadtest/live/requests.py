@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
+
+from dbpool.pages.hosts import host_of, is_loopback
 
 LONGEST: Final = 16_384  # bytes of a request's head; browsers send about 1,000
 
@@ -47,23 +48,6 @@ def _header(line: str) -> tuple[str, str]:
     if not colon:
         raise ValueError(line)
     return name.lower(), value.strip()
-
-
-def host_of(authority: str) -> str:
-    """``[::1]:80`` without its port, and without brackets."""
-    if authority.startswith("["):
-        return authority[1:].partition("]")[0]
-    return authority.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can be nothing but this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from dbpool.loadtest.events import Event
 from dbpool.loadtest.report.view import numbers
+from dbpool.pages.data import message
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -64,11 +64,6 @@ class Story:
         self.is_changed = False
         document = self._document_so_far()
         return {**document, "timeline": [*(document.get("timeline") or []), *self._seconds]}, self._at_s
-
-
-def message(name: str, data: Json) -> bytes:
-    """A message of a stream of server-sent events."""
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def load_in_words(event: Event) -> str:

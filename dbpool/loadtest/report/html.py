@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from typing import Any, Final
 
 from dbpool.loadtest.report.drawing.chapters import contents_of, section_of
 from dbpool.loadtest.report.drawing.figures import data_of
-from dbpool.loadtest.report.drawing.markup import json_of
 from dbpool.loadtest.report.drawing.textures import textures_of
 from dbpool.loadtest.report.view.contents import figures_of, sections_of
 from dbpool.loadtest.report.view.heading import Heading, heading_of
+from dbpool.pages.data import json_of
+from dbpool.pages.inlined import hash_of, inlined
 
-STYLES: Final = ("uplot/uPlot.min.css", "page.css", "plots.css")
-SCRIPTS: Final = ("uplot/uPlot.iife.min.js", "canvas.js", "plots.js", "page.js")
+ASSETS: Final = "loadtest/report/assets/"
+STYLES: Final = (
+    "pages/assets/uplot/uPlot.min.css",
+    "pages/assets/base.css",
+    *(ASSETS + name for name in ("page.css", "plots.css")),
+)
+SCRIPTS: Final = (
+    "pages/assets/uplot/uPlot.iife.min.js",
+    *(ASSETS + name for name in ("canvas.js", "plots.js", "page.js")),
+)
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -30,7 +35,7 @@ def page(document: Mapping[str, Any]) -> str:
 def live(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The page that goes on to show what its server tells, and what of it a later state replaces."""
     found = _pieces(document)
-    text = _page(found, (*SCRIPTS, "live.js"), connects="'self'", now='<p id="now" role="status"></p>')
+    text = _page(found, (*SCRIPTS, ASSETS + "live.js"), connects="'self'", now='<p id="now" role="status"></p>')
     return text, {
         "title": found.title,
         "heading": found.heading,
@@ -68,9 +73,9 @@ def _pieces(document: Mapping[str, Any]) -> _Pieces:
 
 
 def _page(found: _Pieces, script_names: tuple[str, ...], *, connects: str, now: str) -> str:
-    style, script = _assets(STYLES), _assets(script_names)
+    style, script = inlined(STYLES), inlined(script_names)
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_hash(style)}'; script-src 'sha256-{_hash(script)}'; "
+        f"default-src 'none'; style-src {hash_of(style)}; script-src {hash_of(script)}; "
         f"connect-src {connects}; base-uri 'none'; form-action 'none'"
     )
     sections = "".join(
@@ -96,16 +101,3 @@ def _heading(found: Heading) -> str:
     facts = "".join(f"<li>{escape(fact)}</li>" for fact in found.facts)
     status = f'<span class="status {escape(found.status)}">{escape(found.status)}</span>' if found.status else ""
     return f"<h1>{escape(found.name)} {status}</h1><ul class=facts>{facts}</ul>"
-
-
-@cache
-def _assets(names: tuple[str, ...]) -> str:
-    """Files of this package, one after the other."""
-    folder = files("dbpool.loadtest.report") / "assets"
-    return "\n".join((folder / name).read_text("utf-8").strip() for name in names)
-
-
-@cache
-def _hash(text: str) -> str:
-    """Of what may run or style, as a Content-Security-Policy has it."""
-    return b64encode(sha256(text.encode()).digest()).decode()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from dbpool.loadtest.report.view.figure import Code, Notes, Table, Verdict
 from dbpool.loadtest.report.view.numbers import TOO_FEW
@@ -82,12 +81,6 @@ def notes_of(notes: Notes) -> str:
     """Sentences in a frame."""
     items = "".join(f"<li>{escape(text)}</li>" for text in notes.texts)
     return f"<div class=notes><p class=title>{escape(notes.title)}</p><ul>{items}</ul></div>"
-
-
-def json_of(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """JSON that may stand in a script element: no text in it can end that."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def short(values: Sequence[float | None]) -> list[float | int | None]:

@@ -1,0 +1,1 @@
+"""What pages are made of that need nothing else: styles, plots, policies."""
