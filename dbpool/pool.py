@@ -7,7 +7,6 @@ import inspect
 import os
 import weakref
 from collections.abc import Callable, Generator, Mapping
-from enum import Enum
 from functools import cached_property
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -20,6 +19,7 @@ from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
+from dbpool.phase import Phase
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
 from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
     from dbpool.stats import PoolStats
 
 _pools: weakref.WeakSet[DatabasePool] = weakref.WeakSet()
-
-
-class Phase(Enum):
-    """Where a pool is in its life; each is the reason why a call is refused, but for OPEN."""
-
-    NEW = "is not open: use 'async with DatabasePool(...)', or await open() first"
-    OPENING = "is being opened by another task: use it when open() has returned"
-    OPEN = "belongs to another event loop: make a pool for each loop"
-    CLOSED = "is closed: make a new one"
-    FORKED = "was open when this process was forked, and is of no use in the child: make a pool after the fork"
 
 
 class DatabasePool(Lane):
@@ -74,9 +64,20 @@ class DatabasePool(Lane):
         pool._begin(settings)
         return pool
 
+    @classmethod
+    def from_env(
+        cls, *, prefix: str = "DBPOOL_", url: str = "DATABASE_URL", max_connections: int = 5, **options: Unpack[Options]
+    ) -> Self:
+        """A pool as ``DATABASE_URL``, ``DBPOOL_MAX_CONNECTIONS`` and the like say: see ``PoolSettings.from_env``.
+
+        What is given here is for where no variable says it.
+        """
+        defaults = {"max_connections": max_connections, **options}
+        return cls.from_settings(PoolSettings.from_env(prefix=prefix, url=url, defaults=defaults))
+
     def _begin(self, settings: PoolSettings) -> None:
         self._settings = settings
-        self._phase = Phase.NEW
+        self._phase: Phase = Phase.NEW
         self._loop: asyncio.AbstractEventLoop | None = None  # set only while the pool can be used
         self._thread = 0
         self._events = Events()

@@ -231,52 +231,70 @@ class PoolSettings:
             )
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> PoolSettings:
-        """Settings from a mapping of the field names above, as a configuration file or pydantic-settings give.
+    def from_mapping(cls, values: Mapping[str, Any], *, prefix: str = "") -> PoolSettings:
+        """Settings from a mapping of the field names above, as a configuration file or a settings model gives.
 
+        Args:
+            values: ``dsn`` may be pydantic's PostgresDsn or SecretStr, or SQLAlchemy's URL; one that names a driver, as
+                ``postgresql+asyncpg://`` does, is taken without it.
+            prefix: if given, only names that begin with it are read, as ``db_`` of ``db_max_connections``.
         Raises:
             SettingsError: an unknown name, or ``dsn`` is missing.
         """
+        values = {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             known = ", ".join(sorted(f.name for f in fields(cls)))
-            raise SettingsError(f"unknown setting {', '.join(map(repr, unknown))}; known are: {known}")
-        if not values.get("dsn"):
+            named = ", ".join(repr(prefix + name) for name in unknown)
+            raise SettingsError(f"unknown setting {named}; known are: {known}")
+        if not isinstance(values.get("dsn"), str) or "+" in values["dsn"].partition(":")[0]:
+            from dbpool.addresses import plain_address
+
+            values["dsn"] = plain_address(values.get("dsn"))
+        if not values["dsn"]:
             raise SettingsError("no DSN: give postgresql://user:password@host:5432/database, or set DATABASE_URL")
         return cls(**values)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = "DBPOOL_") -> PoolSettings:
+    def from_env(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        prefix: str = "DBPOOL_",
+        url: str = "DATABASE_URL",
+        defaults: Mapping[str, Any] | None = None,
+    ) -> PoolSettings:
         """Settings from ``DATABASE_URL`` and, for every other field, ``DBPOOL_`` and its name in capitals.
 
+        A variable that is empty counts as unset. Numbers are seconds or counts; switches are true or false, yes or no,
+        on or off, 1 or 0; trusted functions have commas between; server settings are a JSON object.
+
+        Args:
+            environ: None: the process's.
+            prefix: of the variables, for the second pool of a program.
+            url: the variable with the address.
+            defaults: values by field name, for what no variable says; ``credentials`` can only be given here.
         Raises:
-            SettingsError: ``DATABASE_URL`` is missing, a value does not parse, or a name is nearly that of a setting.
+            SettingsError: the address is missing, a value does not parse, or a name is nearly that of a setting.
         """
         environ = os.environ if environ is None else environ
-        values: dict[str, Any] = {"dsn": environ.get("DATABASE_URL", "")}
-        for name in ("name", "reset", *_SECONDS, *_OPTIONAL_SECONDS, *_COUNTS):
-            text = environ.get(prefix + name.upper())
-            if text:
-                values[name] = _number(text, prefix + name.upper(), name)
-        for name in _SWITCHES:
-            if text := environ.get(prefix + name.upper()):
-                values[name] = _switch(text, prefix + name.upper())
-        if text := environ.get(prefix + "TRUSTED_FUNCTIONS"):
-            values["trusted_functions"] = frozenset(filter(None, map(str.strip, text.split(","))))
-        if environ.get(prefix + "DSN"):
-            raise SettingsError(f"{prefix}DSN is not read: the DSN goes into DATABASE_URL")
-        if environ.get(prefix + "CREDENTIALS"):
-            raise SettingsError(f"{prefix}CREDENTIALS is not read: credentials are a function, given in the program")
-        for variable in (prefix + "SSL", prefix + "SERVER_SETTINGS"):
-            if environ.get(variable):
-                raise SettingsError(f"{variable} is not read: put it into DATABASE_URL, as ?sslmode=verify-full")
-        known = [prefix + f.name.upper() for f in fields(cls)]
-        for variable in environ:
-            if variable.startswith(prefix) and variable not in known:
-                _refuse_misspelt(variable, known)
+        variables = {prefix + f.name.upper(): f.name for f in fields(cls)}
+        values: dict[str, Any] = dict(defaults or {})
+        if address := environ.get(url, "").strip():  # files and secrets end with a line break
+            values["dsn"] = address
+        for variable, text in environ.items():
+            if (name := variables.get(variable)) is not None:
+                if text.strip():
+                    values[name] = _read(text.strip(), variable, name, url)
+            elif variable.startswith(prefix):
+                _refuse_misspelt(variable, list(variables))
+        if not values.get("dsn"):
+            raise SettingsError(f"no DSN: set {url} to postgresql://user:password@host:5432/database")
         return cls.from_mapping(values)
 
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _OPTIONAL_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float | None")
@@ -301,16 +319,45 @@ def _refuse_misspelt(variable: str, known: list[str]) -> None:
         raise SettingsError(f"{variable} is no setting: {meant} may be meant")
 
 
-def _number(text: str, variable: str, name: str) -> str | int | float:
-    if name in ("name", "reset"):
-        return text
+def _read(text: str, variable: str, name: str, url: str) -> object:
+    """The value of a setting as a variable says it."""
+    if name == "dsn":
+        raise SettingsError(f"{variable} is not read: the DSN goes into {url}")
+    if name == "credentials":
+        raise SettingsError(f"{variable} is not read: credentials are a function, given in the program")
+    if name in _SWITCHES:
+        return _switch(text, variable)
+    if name == "trusted_functions":
+        return frozenset(filter(None, map(str.strip, text.split(","))))
+    if name == "server_settings":
+        return _object(text, variable)
+    if name == "ssl" and text not in _SSL_MODES:
+        raise SettingsError(f"{variable} must be one of {', '.join(_SSL_MODES)}, not {text!r}")
+    return text if name in ("name", "reset", "ssl") else _number(text, variable, name)
+
+
+def _number(text: str, variable: str, name: str) -> int | float:
     try:
         return int(text) if name in _COUNTS else float(text)
     except ValueError:
-        raise SettingsError(f"{variable} must be a number, not {text!r}") from None
+        kind = "whole number" if name in _COUNTS else "number of seconds"
+        raise SettingsError(f"{variable} must be a {kind}, not {text!r}") from None
 
 
 def _switch(text: str, variable: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise SettingsError(f"{variable} must be true or false, not {text!r}")
-    return text.lower() == "true"
+    try:
+        return _WORDS[text.lower()]
+    except KeyError:
+        raise SettingsError(f"{variable} must be true or false, not {text!r}") from None
+
+
+def _object(text: str, variable: str) -> object:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise SettingsError(f'{variable} must be a JSON object of strings, as {{"statement_timeout": "5s"}}')
+    return value

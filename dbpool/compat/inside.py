@@ -6,7 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from dbpool.pool import Phase
+from dbpool.phase import Phase
 
 if TYPE_CHECKING:
     from dbpool.compat.pool import AsyncpgPool

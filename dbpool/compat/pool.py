@@ -21,7 +21,8 @@ from dbpool.core.permits import Line
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
-from dbpool.pool import DatabasePool, Phase
+from dbpool.phase import Phase
+from dbpool.pool import DatabasePool
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
 
 _STATES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
 from typing import get_type_hints
 
@@ -175,70 +175,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     assert "s3cret" not in str(error.value)
 
 
-def test_the_environment_gives_every_number() -> None:
-    environ = {"DATABASE_URL": DSN, "DBPOOL_NAME": "web", "DBPOOL_RESET": "always"}
-    environ |= {f"DBPOOL_{name.upper()}": "2.5" for name in SECONDS}
-    environ |= {f"DBPOOL_{name.upper()}": "2" for name in COUNTS}
-    read = PoolSettings.from_env(environ)
-    assert [getattr(read, name) for name in SECONDS] == [2.5] * len(SECONDS)
-    assert [getattr(read, name) for name in COUNTS] == [2] * len(COUNTS)
-    assert (read.name, read.reset, read.dsn.reveal()) == ("web", Reset.ALWAYS, DSN)
-
-
-def test_the_environment_gives_trusted_functions_with_commas_between() -> None:
-    read = PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_TRUSTED_FUNCTIONS": "f, s.g,"})
-    assert read.trusted_functions == frozenset({"f", "s.g"})
-
-
-def test_an_empty_variable_counts_as_unset() -> None:
-    assert PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_MAX_CONNECTIONS": ""}).max_connections == 5
-
-
-def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", DSN)
-    monkeypatch.setenv("APP_MAX_CONNECTIONS", "9")
-    assert PoolSettings.from_env(prefix="APP_").max_connections == 9
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [
-        {"DBPOOL_MAX_CONNECTIONS": "many"},
-        {"DBPOOL_MAX_CONNECTIONS": "2.5"},
-        {"DBPOOL_MAX_CONNECTIONS": "0"},
-        {"DBPOOL_QUERY_TIMEOUT": "soon"},
-        {"DBPOOL_QUERY_TIMEOUT": "nan"},
-        {"DBPOOL_QUERY_TIMEOUT": "inf"},
-        {"DBPOOL_QUERY_TIMEOUT": "-1"},
-        {"DBPOOL_RESET": "sometimes"},
-        {"DBPOOL_MIN_CONNECTIONS": "6"},
-    ],
-)
-def test_a_wrong_variable_is_named(environ: Mapping[str, str]) -> None:
-    (variable,) = environ
-    with pytest.raises(SettingsError, match=rf"(?i){variable.removeprefix('DBPOOL_')}") as error:
-        PoolSettings.from_env({"DATABASE_URL": DSN, **environ})
-    assert error.value.__cause__ is None
-
-
-def test_a_misspelt_variable_is_refused_and_another_tools_is_not() -> None:
-    with pytest.raises(SettingsError, match="DBPOOL_QUERY_TIMOUT is no setting: DBPOOL_QUERY_TIMEOUT may be meant"):
-        PoolSettings.from_env({"DATABASE_URL": DSN, "DBPOOL_QUERY_TIMOUT": "5"})
-    for variable in ("DBPOOL_TEST_SERVER", "DBPOOL_CACHE_DIR", "DBPOOL_PG_BIN", "DBPOOL_TEST_IMAGE"):
-        PoolSettings.from_env({"DATABASE_URL": DSN, variable: "x"})
-
-
 @pytest.mark.parametrize("value", [[("password", "hunter2")], {"options": "hunter2\0"}, {"options": "hunter2\ud800"}])
 def test_a_refusal_of_server_settings_quotes_none(value: object) -> None:
     with pytest.raises(SettingsError) as caught:
         PoolSettings.from_mapping({"dsn": DSN, "server_settings": value})
     assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["ssl", "server_settings"])
-def test_a_variable_for_a_setting_that_the_environment_cannot_give_is_not_ignored(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"DBPOOL_{name.upper()}"):
-        PoolSettings.from_env({"DATABASE_URL": DSN, f"DBPOOL_{name.upper()}": "verify-full"})
 
 
 def test_the_options_of_a_pool_are_the_settings() -> None:
