@@ -15,7 +15,7 @@ from dbpool.tool.needs import INSTALL, sentence_about_missing
 T = TypeVar("T")
 
 STARTED_AT = perf_counter()
-FAILED, NOT_INSTALLED, INTERRUPTED = 1, 2, 130
+NOT_INSTALLED = 2
 
 try:
     import click
@@ -25,8 +25,10 @@ except ImportError:  # the console script imports this file and nothing else, so
 
 from dbpool.tool.arguments import Address, database  # noqa: E402 - they need click, too
 from dbpool.tool.commands import COMMANDS  # noqa: E402
+from dbpool.tool.debugging import debug  # noqa: E402
+from dbpool.tool.group import Guarded  # noqa: E402
 from dbpool.tool.loadtest.group import loadtest  # noqa: E402
-from dbpool.wording import without_addresses  # noqa: E402
+from dbpool.tool.running import FAILED, INTERRUPTED  # noqa: E402
 
 
 class Seconds(click.FloatRange):
@@ -39,22 +41,13 @@ class Seconds(click.FloatRange):
         return number
 
 
-class Discreet(click.Group):
-    """A usage error repeats no address: one that stands in the wrong place may hold a password, too."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            raise click.UsageError(without_addresses(error.format_message()), error.ctx) from None
-
-
 @click.group(
-    cls=Discreet,
+    cls=Guarded,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="dbpool")
-def main() -> None:
+@debug
+def main(*, debug: bool) -> None:
     """A fair, bounded pool of PostgreSQL connections."""
 
 

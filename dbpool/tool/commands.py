@@ -133,7 +133,7 @@ def list_jobs(*, dsn: str, as_json: bool) -> NoReturn:
     """List the jobs of a database."""
     from dbpool.tool.jobs import show_all
 
-    _run("jobs list", lambda _: show_all(dsn, as_json=as_json))
+    _run("jobs list", lambda stop: stop.cuts_short(show_all(dsn, as_json=as_json)))
 
 
 @jobs.command()
@@ -144,7 +144,7 @@ def show(*, name: str, dsn: str, as_json: bool) -> NoReturn:
     """Show a job, with the items that are put aside."""
     from dbpool.tool.jobs import show_one
 
-    _run("jobs show", lambda _: show_one(dsn, name, as_json=as_json))
+    _run("jobs show", lambda stop: stop.cuts_short(show_one(dsn, name, as_json=as_json)))
 
 
 @jobs.command()
@@ -198,7 +198,7 @@ def forget(*, name: str, dsn: str) -> NoReturn:
     """Forget a job: run again, it does everything anew."""
     from dbpool.tool.jobs import forget
 
-    _run("jobs forget", lambda _: forget(dsn, name))
+    _run("jobs forget", lambda stop: stop.cuts_short(forget(dsn, name)))
 
 
 COMMANDS = (bulk, load, export, jobs)

@@ -7,16 +7,20 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from dbpool.connection import InterfaceError, PostgresError
 from dbpool.errors import DbPoolError, SettingsError, StatementError, UsageError
 from dbpool.faults import one_line
-from dbpool.tool.feed import Feed
+from dbpool.tool.debugging import tell_traceback
 
+if TYPE_CHECKING:
+    from dbpool.tool.feed import Feed
+
+T = TypeVar("T")
 DONE, FAILED, MEANS_NOTHING, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; 2, for arguments that mean nothing, is click's, too."""
 
@@ -38,6 +42,12 @@ class Stop:
         self._work = work
         if self.is_asked:
             work.cancel()
+
+    async def cuts_short(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do *work*, which the first signal cancels, for nothing is lost by that."""
+        task = asyncio.ensure_future(work)
+        self.cancels(task)
+        return await task
 
     def ends(self, feed: Feed) -> None:
         """End *feed* at the first signal: what was read is still dealt with."""
@@ -79,14 +89,20 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "st
         sys.exit(DONE)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _leave(command, stopped, INTERRUPTED)
-    except (SettingsError, StatementError, UsageError) as error:
-        _leave(command, str(error), MEANS_NOTHING)
-    except (DbPoolError, ImportError) as error:
-        _leave(command, str(error), FAILED)
-    except (PostgresError, InterfaceError, OSError) as error:
-        where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        _leave(command, one_line(error) + where, FAILED)
+    except (DbPoolError, ImportError, PostgresError, InterfaceError, OSError) as error:
+        tell_traceback(error)
+        _leave(command, *_sentence(error))
     sys.exit(code)
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    """What to say of *error*, and the exit code."""
+    if isinstance(error, (SettingsError, StatementError, UsageError)):
+        return str(error), MEANS_NOTHING
+    if isinstance(error, (DbPoolError, ImportError)):
+        return str(error), FAILED
+    where = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return one_line(error) + where, FAILED
 
 
 def _leave(command: str, sentence: str, code: int) -> NoReturn:
