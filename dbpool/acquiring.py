@@ -7,7 +7,7 @@ from typing import Any
 
 from dbpool.connection import Handle, Record
 from dbpool.errors import UsageError
-from dbpool.leases import Lease
+from dbpool.lease import Lease
 from dbpool.loan import Loan
 
 

@@ -15,6 +15,7 @@ from dbpool.errors import PoolClosed, PoolDeadlock, SettingsError, UsageError
 from dbpool.knots import DeadlockWatch, Tangle
 from dbpool.learning import Learner
 from dbpool.nesting import NestingWatch
+from dbpool.observing import Observing
 from dbpool.refusals import Refusals
 from dbpool.report import Report
 from dbpool.settings import positive_seconds, whole_number
@@ -66,6 +67,7 @@ class Gate(GateLane):
         super().__init__(self, new_line("", None, 0, max_waiting, rate))
         self.name = name
         self.sites = Sites()
+        self.observing = Observing(self.sites)
         self.timeout = positive_seconds(timeout, "timeout")
         self._permits: Permits[Waiter] = Permits(whole_number(capacity, "capacity", 1), self._line)
         self._learner: Learner | None = None
@@ -243,7 +245,7 @@ class Gate(GateLane):
         """
         if self.loop is not loop:
             self._move_to(loop)
-        waiter.since = now = loop.time()
+        waiter.asked_at = waiter.since = now = loop.time()
         waiter.asker = asyncio.current_task(loop)
         if self._nesting is not None:
             self._nesting.check(waiter, self.holding)
@@ -315,6 +317,8 @@ class Gate(GateLane):
             forget(waiter)
         assert self.loop is not None
         now = self.loop.time()
+        if self.observing.observers:
+            self.observing.left(waiter, now)
         if waiter.place is not WAITING:
             waiter.left_at = now
             if waiter.site is not None:
@@ -368,6 +372,7 @@ class Gate(GateLane):
         self.watch.stop()
         self._stop_timer()
         self.loop = loop
+        self.observing.clock = loop.time
 
     def _expire(self, waiter: Waiter) -> None:
         if waiter.place is not WAITING:
@@ -375,6 +380,7 @@ class Gate(GateLane):
             return
         assert self.loop is not None
         now = self.loop.time()
+        self.observing.left(waiter, now)
         self._permits.leave(waiter)
         if self._is_paced:
             self._wait_for_pace(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
@@ -13,15 +13,18 @@ from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
 from dbpool.faults import one_line, told_as_ours
-from dbpool.leases import Lease, Leases
+from dbpool.lease import Lease
+from dbpool.leases import Leases
 from dbpool.loan import Loan
+from dbpool.observing import Asked, Block, Operation, observed_from
 from dbpool.oneshot import Calls
 from dbpool.queries import check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
 from dbpool.streaming import StreamedRows
 from dbpool.transacting import Transacting
-from dbpool.transaction import Transaction, TransactionOptions
+from dbpool.transaction import Transaction
+from dbpool.transactionoptions import TransactionOptions
 from dbpool.wholetables import WholeTables
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class Lane(WholeTables):
         self._pool = pool
         self._line = line
         self._coalesces = coalesce
+        self._observing = pool._leases.gate.observing
 
     @property
     def held(self) -> int:
@@ -97,11 +101,15 @@ class Lane(WholeTables):
         ends_at = clock() + seconds
         if sort_by is not None:
             args = await in_order(args, sort_by)
-        async with self._lease(timeout, site) as connection:
-            if timeout is not None:
-                seconds = max(ends_at - clock(), 0.001)
-            with told_as_ours(connection, connection.held_by, seconds):
-                await connection.executemany(sql, args, timeout=seconds)
+        lease = self._lease(timeout, site)
+        size = len(args) if isinstance(args, Sized) else None
+        with Operation(self._observing, Asked.EXECUTEMANY, self._line, site, sql, size=size) as operation:
+            operation.waiter = lease.holder
+            async with lease as connection:
+                if timeout is not None:
+                    seconds = max(ends_at - clock(), 0.001)
+                with told_as_ours(connection, connection.held_by, seconds):
+                    await connection.executemany(sql, args, timeout=seconds)
 
     def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
@@ -113,7 +121,11 @@ class Lane(WholeTables):
         """
         check_statement(sql, args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
-        return StreamedRows(self.transaction(), lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)))
+        block = Block(self._observing, Asked.STREAM, self._line, self._observing.sites.of(2), sql, args)
+        return StreamedRows(
+            self._transacting(block, TransactionOptions(), None),
+            lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)),
+        )
 
     # Transactions
 
@@ -140,7 +152,11 @@ class Lane(WholeTables):
         options = TransactionOptions(
             isolation=isolation, readonly=readonly, deferrable=deferrable, settings=settings or {}, traceable=traceable
         )
-        return Transacting(self._lease(timeout, self._pool._leases.gate.sites.of(2)), options)
+        block = Block(self._observing, Asked.TRANSACTION, self._line, self._observing.sites.of(2))
+        return self._transacting(block, options, timeout)
+
+    def _transacting(self, block: Block, options: TransactionOptions, timeout: float | None) -> Transacting:
+        return Transacting(self._lease(timeout, block.site), options, block)
 
     async def run(
         self,
@@ -236,18 +252,24 @@ class Lane(WholeTables):
         timeout: float | None,
         site: Site | None,
         coalesce: bool | None = None,  # noqa: FBT001 - as in Queries
+        operation: Operation | None = None,
     ) -> Awaitable[Answer]:
         pool = self._pool
         pool._check_usable(self._line)
         statement = check(sql, args, want, pool._settings.trusted_functions)
         if timeout is not None:
             positive_seconds(timeout, "timeout")
+        if operation is None and self._observing.observers:
+            me = Operation(self._observing, Asked.STATEMENT, self._line, site, sql, args)
+            return observed_from(me, lambda: self._ask(sql, args, want, timeout, site, coalesce, me))
         if (self._coalesces if coalesce is None else coalesce) and want is not Want.STATUS:
-            answer = pool._coalescer.join(self._line, sql, args, want, statement, timeout)
+            answer = pool._coalescer.join(self._line, sql, args, want, statement, timeout, operation)
             if answer is not None:
                 return answer
-        keeps_session = statement.keeps_session
-        return pool._calls.run(self._line, sql, args, want, keeps_session=keeps_session, timeout=timeout, site=site)
+        keeps = statement.keeps_session
+        return pool._calls.run(
+            self._line, sql, args, want, keeps_session=keeps, timeout=timeout, site=site, operation=operation
+        )
 
     def _access(self) -> Access:
         """For bulk work; to be called by the method that the user calls."""
@@ -257,7 +279,7 @@ class Lane(WholeTables):
         pool._check_usable(self._line)
         return Access(pool._leases, self._line, pool._settings, pool._leases.gate.sites.of(3), pool._plans)
 
-    def _lease(self, timeout: float | None, site: Site) -> Lease:
+    def _lease(self, timeout: float | None, site: Site | None) -> Lease:
         pool = self._pool
         pool._check_usable(self._line)
         return pool._leases.lease(checked_timeout(timeout) or pool._settings.acquire_timeout, self._line, site)

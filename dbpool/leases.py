@@ -1,4 +1,4 @@
-"""A lease: a permit with its connection, from acquire to release."""
+"""Who has which connection, and where one goes when its lease ends."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
-from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, LeaseReclaimed, Reason
-from dbpool.faults import is_impatient, is_unfinished
+from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, Reason
 from dbpool.finish import Cleanups
 from dbpool.gate import Gate
+from dbpool.lease import Lease
 from dbpool.leaseholder import Leaseholder
 from dbpool.quarantine import Quarantine
 from dbpool.report import Caller
@@ -26,70 +26,6 @@ log = logging.getLogger("dbpool")
 
 # A connection that rested longer than this is asked whether it still lives before a caller gets it (pgxpool's rule).
 PING_AFTER_S = 1.0
-
-
-class Lease:
-    """What ``Leases.lease`` returns. It ends once: its holder comes too late, or the pool does, without harm.
-
-    A class, for a generator that waits in line does not notice that its coroutine is closed (before Python 3.12).
-    """
-
-    __slots__ = ("_timeout", "holder", "is_over", "leases")
-
-    def __init__(self, leases: Leases, holder: Leaseholder, timeout: float) -> None:
-        self.leases = leases
-        self._timeout = timeout
-        self.holder = holder
-        self.is_over = False
-
-    async def __aenter__(self) -> PooledConnection:
-        leases, holder = self.leases, self.holder
-        holder.check_new()
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        deadline = asked_at + self._timeout
-        try:
-            if not leases.gate.request(holder, self._timeout, loop):
-                holder.wakeup = loop.create_future()
-                refusal = await holder.wakeup
-                if refusal is not None:
-                    raise refusal
-            connection = await leases.obtain(holder, deadline, asked_at)
-            connection.held_by = leases.gate.refusals.named(holder.line)
-            return connection
-        except BaseException as error:
-            await self._leave(error)
-            raise
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if self.is_over:
-            return
-        self.is_over = True
-        try:
-            if self.holder.connection is not None:
-                self.holder.connection.end_loan()
-        finally:
-            await self._leave(error)
-
-    def reclaim(self) -> None:
-        """End it as its holder should have done, for nobody has its handle any more; reset its connection."""
-        if self.is_over:
-            return
-        self.is_over = True
-        leases, holder = self.leases, self.holder
-        assert holder.connection is not None
-        if not leases.gate.is_closed:  # else close() says who is left
-            where, named = str(holder.site), leases.gate.refusals.named(holder.line)
-            log.warning("%s: took back a connection acquired at %s: not released, and nobody has it", named, where)
-            leases.events.tell(LeaseReclaimed(where, holder.line.name))
-        leases.suspects.pop(holder, None)
-        holder.connection.end_loan()
-        leases.settle(holder, interrupted=True)
-
-    async def _leave(self, error: BaseException | None) -> None:
-        cleanup = self.leases.settle(self.holder, interrupted=error is not None and is_unfinished(error))
-        if cleanup is not None and not (error is not None and is_impatient(error)):
-            await asyncio.wait([cleanup])  # not awaited itself: cut off by close(), it must not cancel its caller
 
 
 class LeaseCounters:

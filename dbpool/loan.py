@@ -53,6 +53,7 @@ class Loan(PoolConnectionProxy):
     def transaction(self, **options: Any) -> Any:
         transaction: Any = super().transaction(**options)
         transaction.handle = self
+        transaction.block = self.lease.block()
         return transaction
 
     async def add_listener(self, channel: str, callback: Any) -> None:
@@ -111,16 +112,28 @@ def nobody() -> Loan | None:
     return None
 
 
-def _kept(call: Callable[..., Any]) -> Callable[..., Any]:
+_OBSERVED = frozenset({"execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval"}) | {
+    *("copy_from_query", "copy_from_table", "copy_to_table", "copy_records_to_table")
+}
+
+
+def _kept(call: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The same call of the connection's, whose coroutine refers to the handle: asyncpg's does not."""
 
     @functools.wraps(call)
     async def kept(self: Loan, *args: Any, **options: Any) -> Any:
         return await call(self, *args, **options)
 
-    return kept
+    @functools.wraps(call)
+    async def observed(self: Loan, what: Any, *args: Any, **options: Any) -> Any:
+        if self.lease is None or not self.lease.is_observed:
+            return await call(self, what, *args, **options)
+        with self.lease.operation(name, what, args):
+            return await call(self, what, *args, **options)
+
+    return observed if name in _OBSERVED else kept
 
 
 for _name, _method in inspect.getmembers(asyncpg.Connection, inspect.iscoroutinefunction):
     if not _name.startswith("_") and _name not in vars(Loan):
-        setattr(Loan, _name, _kept(getattr(PoolConnectionProxy, _name)))
+        setattr(Loan, _name, _kept(getattr(PoolConnectionProxy, _name), _name))

@@ -14,6 +14,7 @@ from dbpool.errors import QueryTimeout
 from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
+from dbpool.observing import Operation
 from dbpool.settings import PoolSettings
 from dbpool.sites import Site
 from dbpool.waiter import Parcel
@@ -67,7 +68,7 @@ class Call(Leaseholder):
     ) -> None:
         # Not through super(): three more calls for each statement.
         self.line, self.place = line, NEW
-        self.bucket = self.asker = self.connection = self.quarantine = self.wakeup = self._answer = None
+        self.bucket = self.asker = self.connection = self.quarantine = self.wakeup = self._answer = self.got_at = None
         self.afterwards = ""
         self.is_overdue = False
         self._calls = calls
@@ -118,6 +119,8 @@ class Call(Leaseholder):
         if not self.keeps_session:
             connection.note_change(self.sql)
         self._work, self._answer = begun
+        if self._calls.observing.observers:
+            self._calls.observing.obtained(self)
         self._calls.gate.set_deadline(self, now + self._calls.query_timeout if self.timeout is None else self.ends_at)
         return self._answer
 
@@ -169,6 +172,7 @@ class Calls:
     def __init__(self, leases: Leases, settings: PoolSettings) -> None:
         self.leases = leases
         self.gate = leases.gate
+        self.observing = leases.gate.observing
         self.named = leases.gate.refusals.named
         self._acquire_timeout = settings.acquire_timeout
         self.query_timeout = settings.query_timeout
@@ -183,6 +187,7 @@ class Calls:
         keeps_session: bool,
         timeout: float | None,
         site: Site | None = None,
+        operation: Operation | None = None,
     ) -> Coroutine[Any, Any, Answer]:
         """Wait for a connection, run one checked statement on it, pass the connection on.
 
@@ -193,11 +198,14 @@ class Calls:
             keeps_session: it is proven to leave the session as it was.
             timeout: seconds for all of it; None: ``acquire_timeout`` for the wait and ``query_timeout`` for the rest.
             site: where in the program it is asked for; None: whence this is called.
+            operation: as what it is observed, if it is; told who waits for its connection.
         """
         loop = self.leases.loop
         call = Call(self, line, sql, args, want, keeps_session)
         call.site = site or self.gate.sites.of(_CALLER)
         call.timeout = timeout
+        if operation is not None:
+            operation.waiter = call
         patience = self._patience(timeout)
         has_permit = self.gate.request(call, patience, loop)
         now = call.since
@@ -263,6 +271,8 @@ class Calls:
         loop = self.leases.loop
         try:
             connection = await self.leases.obtain(call, call.ends_at, call.ends_at - self._patience(call.timeout))
+            if self.observing.observers:
+                self.observing.obtained(call)
             if not call.keeps_session:
                 connection.note_change(call.sql)
             seconds = self.query_timeout if call.timeout is None else max(call.ends_at - loop.time(), 0.001)

@@ -23,6 +23,7 @@ from dbpool.phase import Phase
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
 from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
+from dbpool.slowness import watch_slow
 from dbpool.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class DatabasePool(Lane):
         self._thread = 0
         self._events = Events()
         self._run_on(Leases(settings, events=self._events))
+        watch_slow(self._leases.gate.observing, settings, self._events)
         self._upkeep: Upkeep | None = None  # set while it is open
         super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
         self._listeners: Listeners | None = None  # as the upkeep

@@ -10,14 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Self, TypeVar
 
+from dbpool.observing import Block
+
 T = TypeVar("T")
 
 
 class Rows(Generic[T]):
     """What ``Transaction.stream`` returns: an async iterator; ``aclose`` ends it."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[T]], block: Block | None = None) -> None:
         self._fetch = fetch
+        self._block = block  # as what it is observed
         self._is_over = False
 
     def __aiter__(self) -> Self:
@@ -26,14 +29,21 @@ class Rows(Generic[T]):
     async def __anext__(self) -> T:
         if self._is_over:
             raise StopAsyncIteration
+        if self._block is not None:
+            self._block.begin()
         try:
             return await self._fetch()
-        except BaseException:
-            self._is_over = True
+        except BaseException as error:
+            self._end(None if isinstance(error, StopAsyncIteration) else error)
             raise
 
     async def aclose(self) -> None:
+        self._end(None)
+
+    def _end(self, error: BaseException | None) -> None:
         self._is_over = True
+        if self._block is not None:
+            self._block.end(error)
 
 
 class StreamedRows(Generic[T]):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
@@ -14,14 +13,15 @@ from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolle
 from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 from dbpool.loan import Claim, Loan
+from dbpool.observing import Asked, Block, Operation, observed
 from dbpool.ownership import InnerRef
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
+from dbpool.sites import Site
 from dbpool.streaming import Rows
+from dbpool.transactionoptions import TransactionOptions
 
 T = TypeVar("T")
-
-_ISOLATION = ("read_uncommitted", "read_committed", "repeatable_read", "serializable")
 
 
 class State(Enum):
@@ -32,39 +32,6 @@ class State(Enum):
     COMMITTED = "committed"
     ROLLED_BACK = "rolled back"
     UNKNOWN = "of unknown outcome"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TransactionOptions:
-    """How a transaction is begun.
-
-    Raises:
-        UsageError: an unknown isolation level.
-    """
-
-    isolation: str | None = None
-    """``read_committed``, ``repeatable_read`` or ``serializable``; None: the server's default."""
-    readonly: bool = False
-    deferrable: bool = False
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Parameters set for this transaction only, as by SET LOCAL; they are gone when it ends."""
-    traceable: bool = False
-    """Ask for the transaction's id before COMMIT (one round trip), so that a lost answer can be resolved."""
-
-    def __post_init__(self) -> None:
-        if self.isolation is not None and self.isolation not in _ISOLATION:
-            raise UsageError(f"isolation must be one of {', '.join(_ISOLATION)}, not {self.isolation!r}")
-
-    def begin(self) -> str:
-        """The BEGIN statement."""
-        words = ["BEGIN"]
-        if self.isolation is not None:
-            words.append(f"ISOLATION LEVEL {self.isolation.replace('_', ' ').upper()}")
-        if self.readonly:
-            words.append("READ ONLY")
-        if self.deferrable:
-            words.append("DEFERRABLE")
-        return " ".join(words)
 
 
 class Transaction(Queries):
@@ -85,6 +52,7 @@ class Transaction(Queries):
         "_savepoint",
         "_settings",
         "_where",
+        "block",
         "handle",
         "options",
         "state",
@@ -101,6 +69,7 @@ class Transaction(Queries):
         self.state = State.NEW
         self.xid: str | None = None
         self.handle: Loan | Claim | None = None  # of its lease, if it has one: it lives until this is over
+        self.block: Block | None = None  # as what it is observed, if it is a caller's; ends with it
 
     async def start(self) -> None:
         """BEGIN, or SAVEPOINT inside another transaction.
@@ -109,6 +78,12 @@ class Transaction(Queries):
         """
         if self.state is not State.NEW:
             raise UsageError(f"this transaction is {self.state.value}: it starts once")
+        if self.block is not None:
+            self.block.begin()
+        with self._ending(is_over=False):
+            await self._start()
+
+    async def _start(self) -> None:
         self._check_lease()
         outer = self._connection.transactions
         if outer:
@@ -134,6 +109,10 @@ class Transaction(Queries):
 
     async def commit(self) -> None:
         """COMMIT, or RELEASE SAVEPOINT; see the class for what it raises."""
+        with self._ending():
+            await self._end()
+
+    async def _end(self) -> None:
         self._check_open("commit")
         if self._connection.is_closed() or self._connection.doomed_by:
             self._over(State.ROLLED_BACK)
@@ -157,13 +136,14 @@ class Transaction(Queries):
     async def rollback(self) -> None:
         """ROLLBACK, or ROLLBACK TO SAVEPOINT."""
         self._check_open("roll back")
-        try:
-            await finish(self._roll_back())
-        except BaseException:
-            self._connection.doom("a ROLLBACK was cut short")
-            raise
-        finally:
-            self._over(State.ROLLED_BACK)
+        with self._ending():
+            try:
+                await finish(self._roll_back())
+            except BaseException:
+                self._connection.doom("a ROLLBACK was cut short")
+                raise
+            finally:
+                self._over(State.ROLLED_BACK)
 
     async def __aenter__(self) -> Transaction:
         await self.start()
@@ -175,11 +155,25 @@ class Transaction(Queries):
         if error is None:
             await self.commit()
         else:
-            await self._roll_back_quietly()
+            with self._ending(error):
+                await self._roll_back_quietly()
 
-    def leave_to_cleanup(self) -> None:
+    def leave_to_cleanup(self, error: BaseException | None = None) -> None:
         """End without a round trip: the lease that is about to end rolls back."""
-        self._over(State.ROLLED_BACK)
+        with self._ending(error):
+            self._over(State.ROLLED_BACK)
+
+    @contextmanager
+    def _ending(self, error: BaseException | None = None, *, is_over: bool = True) -> Iterator[None]:
+        """What observes the transaction is told its end, with *error* or what the block raises."""
+        try:
+            yield
+        except BaseException as failure:
+            if self.block is not None:
+                self.block.end(failure)
+            raise
+        if self.block is not None and is_over:
+            self.block.end(error)
 
     async def executemany(
         self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
@@ -188,9 +182,15 @@ class Transaction(Queries):
         check_statement(sql, (), self._settings.trusted_functions)
         self._check_open("run a statement")
         seconds = self._seconds(timeout)
-        async with self.transaction():  # else the rows before one that goes wrong would stay
-            with self._told(seconds):
-                await self._connection.executemany(sql, args, timeout=seconds)
+
+        async def run() -> None:
+            async with self._nested():  # else the rows before one that goes wrong would stay
+                with self._told(seconds):
+                    await self._connection.executemany(sql, args, timeout=seconds)
+
+        size = len(args) if isinstance(args, Sized) else None
+        operation = self._operation(Asked.EXECUTEMANY, self._site(), sql, size=size)
+        await (run() if operation is None else observed(operation, run()))
 
     def stream(
         self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
@@ -212,23 +212,48 @@ class Transaction(Queries):
             make = make or mapper_of(into, record)
             return make(record)
 
-        return Rows(fetch)
+        block = self.block
+        if block is None or block.asked is Asked.STREAM or not block.observing.observers:
+            return Rows(fetch)
+        return Rows(fetch, Block(block.observing, Asked.STREAM, block.line, block.observing.sites.of(2), sql, args))
 
     def transaction(self, *, settings: Mapping[str, str] | None = None) -> Transaction:
         """A transaction inside this one: a savepoint. Its *settings* last until the outermost one ends."""
         self._check_open("nest")
+        inner = self._nested(settings)
+        if self.block is not None:
+            observing = self.block.observing
+            inner.block = Block(observing, Asked.TRANSACTION, self.block.line, observing.sites.of(2))
+        return inner
+
+    def _nested(self, settings: Mapping[str, str] | None = None) -> Transaction:
         inner = Transaction(self._connection, TransactionOptions(settings=settings or {}))
         inner.handle = self.handle
         return inner
 
+    def _site(self) -> Site | None:
+        block = self.block
+        return None if block is None or not block.observing.observers else block.observing.sites.of(3)
+
+    def _operation(
+        self, asked: Asked, site: Site | None, sql: str, args: Sequence[object] = (), size: int | None = None
+    ) -> Operation | None:
+        """As what a call in this transaction is observed; None: it is not."""
+        block = self.block
+        if block is None or not block.observing.observers:
+            return None
+        return Operation(block.observing, asked, block.line, site, sql, args, size=size)
+
     def _ask(  # nobody waits in line here, so there is nothing to coalesce
-        self, sql: str, args: Sequence[object], want: Want, timeout: float | None, *_: object
+        self, sql: str, args: Sequence[object], want: Want, timeout: float | None, site: Site | None, *_: object
     ) -> Awaitable[Answer]:
         statement = check(sql, args, want, self._settings.trusted_functions)
         self._check_open("run a statement")
         if not statement.keeps_session:
             self._connection.note_change(sql)
-        return self._run(sql, args, want, self._seconds(timeout))
+        run = self._run(sql, args, want, self._seconds(timeout))
+        operation = self._operation(Asked.STATEMENT, site, sql, args)
+        return run if operation is None else observed(operation, run)
 
     async def _run(self, sql: str, args: Sequence[object], want: Want, seconds: float) -> Answer:
         with self._told(seconds):
@@ -354,6 +379,8 @@ class Transaction(Queries):
                 transaction = reference()
                 if transaction is not None:
                     transaction.state, transaction.handle = state, None
+                    if transaction.block is not None:
+                        transaction.block.end(None)
         self.handle = None
 
     def __repr__(self) -> str:

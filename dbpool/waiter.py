@@ -25,12 +25,14 @@ class LooseTask(weakref.ref[asyncio.Task[Any]]):
 class Waiter(Ticket):
     """A task's place in line; ``wakeup`` tells None when it is granted, else why it is not."""
 
-    __slots__ = ("asker", "bucket", "deadline", "left_at", "since", "site", "wakeup")
+    __slots__ = ("asked_at", "asker", "bucket", "deadline", "got_at", "left_at", "since", "site", "wakeup")
 
+    asked_at: float  # in seconds of the loop's clock, as the other times
     asker: asyncio.Task[Any] | LooseTask | None  # the task; None: there is none, or it has left what is to be done
     bucket: Bucket | None
     deadline: float
-    since: float  # it waits, or holds; in seconds of the loop's clock
+    got_at: float | None  # when it had a connection; None: not yet, or nobody observes
+    since: float  # it waits, or holds
     left_at: float  # it held until then
     site: Site | None  # where in the program it is asked for; None: the pool's own
     wakeup: asyncio.Future[Any]
@@ -41,7 +43,7 @@ class Waiter(Ticket):
     def __init__(self, line: Line, site: Site | None = None) -> None:
         super().__init__(line)
         self.site = site
-        self.bucket = self.asker = None
+        self.bucket = self.asker = self.got_at = None
 
     @property
     def task(self) -> asyncio.Task[Any] | None:

@@ -11,7 +11,9 @@ from dbpool.bulk.plans import Plans
 from dbpool.connection import PooledConnection
 from dbpool.core.permits import Line
 from dbpool.faults import told_as_ours
-from dbpool.leases import Lease, Leases
+from dbpool.lease import Lease
+from dbpool.leases import Leases
+from dbpool.observing import Asked, Operation
 from dbpool.settings import PoolSettings
 from dbpool.sites import Site
 
@@ -40,6 +42,10 @@ class Access:
     def lease(self, timeout: float | None = None) -> Lease:
         """Hold a connection for the length of a block, within *timeout* seconds; None: ``acquire_timeout``."""
         return self.leases.lease(timeout or self.settings.acquire_timeout, self.line, self.site)
+
+    def operation(self, asked: Asked, sql: str = "", *, table: str = "", size: int | None = None) -> Operation:
+        """As what the work is observed: a context manager around all of it."""
+        return Operation(self.leases.gate.observing, asked, self.line, self.site, sql, table=table, size=size)
 
     @asynccontextmanager
     async def asking(self, timeout: float) -> AsyncIterator[PooledConnection]:

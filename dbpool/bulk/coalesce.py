@@ -18,6 +18,7 @@ from dbpool.deadlines import Deadlines
 from dbpool.errors import PoolClosed
 from dbpool.faults import query_timeout
 from dbpool.finish import Cleanups
+from dbpool.observing import Operation
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
 
@@ -55,7 +56,14 @@ class Coalescer:
         return self.leases.loop
 
     def join(
-        self, line: Line, sql: str, args: Args, want: Want, statement: Statement, timeout: float | None
+        self,
+        line: Line,
+        sql: str,
+        args: Args,
+        want: Want,
+        statement: Statement,
+        timeout: float | None,
+        operation: Operation | None,
     ) -> Awaitable[Answer] | None:
         """Have a call answered together with others; None: it is better sent alone, as ever.
 
@@ -81,6 +89,8 @@ class Coalescer:
             return None
         self.gate.join_beside(line)
         member = Member(group, args, timeout, now, loop.create_future())
+        if operation is not None:
+            member.site, operation.waiter = operation.site, member
         if timeout is not None:
             member.deadline = now + timeout
             self._deadlines.add(member, loop)

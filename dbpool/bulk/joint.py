@@ -17,6 +17,7 @@ from dbpool.deadlines import forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, sqlstate, translated
 from dbpool.leaseholder import Leaseholder
+from dbpool.observing import Asked, Operation
 from dbpool.waiter import Parcel, Waiter
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class Member(Waiter):
     ) -> None:
         # Not through super(): two more calls for each.
         self.line, self.place = group.line, WAITING
-        self.asker = self.site = None
+        self.asker = self.site = self.got_at = None
         self.group, self.args = group, args
         self.timeout = timeout  # the caller's own, for all of it
-        self.since = now
+        self.since = self.asked_at = now
         self.wakeup = wakeup  # its result may be an error: a caller may be gone
         self.batch: JointCall | None = None
         self.bucket = None
@@ -95,7 +96,7 @@ class Member(Waiter):
 class JointCall(Leaseholder):
     """Stands in line for members of a group, then runs their statement once for all of them."""
 
-    __slots__ = ("_answer", "_live", "_work", "group", "is_out_of_time", "is_quick", "members")
+    __slots__ = ("_answer", "_live", "_operation", "_work", "group", "is_out_of_time", "is_quick", "members")
 
     _work: Coroutine[Any, Any, Any]
     _answer: asyncio.Future[Any] | None
@@ -108,6 +109,7 @@ class JointCall(Leaseholder):
         self.members: list[Member] = []
         self._live = 0  # members whose callers are there
         self._answer = None
+        self._operation: Operation | None = None  # if somebody observes
         self.is_out_of_time = False
         self.is_quick = False  # what it was begun as
 
@@ -140,6 +142,8 @@ class JointCall(Leaseholder):
         self.members, self._live = members, len(members)
         for member in members:
             member.batch = self
+        if self.group.owner.gate.observing.observers:
+            self._observe(now)
         try:
             begun = self._begun()
         except Exception:  # arguments that do not fit: the task finds out whose
@@ -151,6 +155,16 @@ class JointCall(Leaseholder):
             owner = self.group.owner
             owner.gate.set_deadline(self, now + owner.query_timeout)
             self._answer.add_done_callback(self._answered)
+
+    def _observe(self, now: float) -> None:
+        observing, first = self.group.owner.gate.observing, self.members[0]
+        self.asked_at, self.got_at = first.asked_at, now
+        for member in self.members:
+            observing.waited(member, now - member.asked_at, in_vain=False)
+        self._operation = Operation(
+            observing, Asked.PART, self.line, first.site, self.group.sql, size=len(self.members)
+        ).begin()
+        self._operation.waiter = self
 
     def left(self) -> None:
         """One of its callers is gone; with the last of them the statement is stopped."""
@@ -238,6 +252,8 @@ class JointCall(Leaseholder):
 
     def _end(self, *, interrupted: bool = False) -> None:
         owner = self.group.owner
+        if self._operation is not None:
+            self._operation.end(None)
         self.group.ended(self)
         connection = self.connection
         if connection is not None and not interrupted and owner.leases.is_clean(connection):

@@ -21,6 +21,7 @@ from dbpool.core.batches import Form, read
 from dbpool.core.columns import args_of
 from dbpool.core.pacing import Rate
 from dbpool.errors import BulkFailed, UsageError
+from dbpool.observing import Asked, Operation
 from dbpool.queries import check_statement
 from dbpool.settings import positive_seconds, whole_number
 
@@ -116,36 +117,46 @@ def mapped(
         source,
         how,
         progress,
+        access.operation(Asked.MAP, sql),
         ordered=options.get("ordered", True),
         collects=collects,
     )
 
 
 async def _answers(
-    mapping: Mapping, source: Source[Any], how: How, progress: Reporting, *, ordered: bool, collects: bool
+    mapping: Mapping,
+    source: Source[Any],
+    how: How,
+    progress: Reporting,
+    operation: Operation,
+    *,
+    ordered: bool,
+    collects: bool,
 ) -> AsyncIterator[Any]:
     make = _CLASSES[how.take]
-    try:
-        async with aclosing(results_of(mapping.next_batch, most=2 * how.at_once, ordered=ordered)) as batches:
-            async for batch in batches:
-                answers = batch.answers
-                progress.add(len(batch.keys), len(answers.errors))
-                if not answers.errors:
-                    for item in map(make, batch.keys, answers.results, repeat(None)):
-                        yield item
-                    continue
-                for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
-                    error = answers.errors.get(index)
-                    if error is not None:
-                        if not hasattr(error, "__notes__"):  # not one that several items have
-                            error.add_note(getattr(key, "where", f"item {batch.first + index}"))
-                        if not collects:
-                            raise error
-                        result = [] if how.take is Take.ROWS else None
-                    yield make(key, result, error)
-        progress.end()
-    finally:
-        await source.aclose()
+    with operation:
+        try:
+            async with aclosing(results_of(mapping.next_batch, most=2 * how.at_once, ordered=ordered)) as batches:
+                async for batch in batches:
+                    answers = batch.answers
+                    progress.add(len(batch.keys), len(answers.errors))
+                    if not answers.errors:
+                        for item in map(make, batch.keys, answers.results, repeat(None)):
+                            yield item
+                        continue
+                    for index, (key, result) in enumerate(zip(batch.keys, answers.results, strict=True)):
+                        error = answers.errors.get(index)
+                        if error is not None:
+                            if not hasattr(error, "__notes__"):  # not one that several items have
+                                error.add_note(getattr(key, "where", f"item {batch.first + index}"))
+                            if not collects:
+                                raise error
+                            result = [] if how.take is Take.ROWS else None
+                        yield make(key, result, error)
+            progress.end()
+        finally:
+            operation.size = progress.items
+            await source.aclose()
 
 
 class Reporting:
@@ -158,10 +169,10 @@ class Reporting:
         self._source = source
         self._clock = asyncio.get_running_loop().time
         self._began = self._told_at = self._clock()
-        self._items = self._failed = 0
+        self.items = self._failed = 0
 
     def add(self, items: int, failed: int) -> None:
-        self._items += items
+        self.items += items
         self._failed += failed
         if self._tell is not None and self._clock() - self._told_at >= PROGRESS_EVERY_S:
             self.end()
@@ -169,7 +180,7 @@ class Reporting:
     def end(self) -> None:
         if self._tell is not None:
             self._told_at = self._clock()
-            self._tell(Progress(self._items, self._failed, self._source.total, self._told_at - self._began))
+            self._tell(Progress(self.items, self._failed, self._source.total, self._told_at - self._began))
 
 
 async def all_rows(

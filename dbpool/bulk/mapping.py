@@ -26,6 +26,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.core.statements import classify
 from dbpool.errors import ConnectionLost, QueryTimeout, ServerUnavailable
 from dbpool.faults import query_timeout, sqlstate, translated
+from dbpool.observing import Asked
 from dbpool.queries import mapper_of
 
 FEW = 4  # so many items are sent before a plan would be there
@@ -196,10 +197,13 @@ class Mapping:
         plan = self._plan
         assert plan is not None
         timeout, clock = self._how.timeout, self._access.leases.loop.time
-        async with self._access.lease() as connection:
+        lease = self._access.lease()
+        async with lease as connection:
             form = self._trial.next()
             began = clock()
-            answers = await run_batch(connection, plan.as_form(form), self._how.take, keys, timeout)
+            with self._access.operation(Asked.PART, self._sql, size=len(keys)) as part:
+                part.waiter = lease.holder
+                answers = await run_batch(connection, plan.as_form(form), self._how.take, keys, timeout)
             self._learn(form, len(keys), answers, clock() - began)
             if answers.stopped_by is not None:
                 answers.stopped_by = self._told(answers.stopped_by, connection)

@@ -21,6 +21,7 @@ from dbpool.core.permits import Line
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
+from dbpool.observing import Asked, Operation
 from dbpool.phase import Phase
 from dbpool.pool import DatabasePool
 from dbpool.settings import LONGEST_S, Dsn, PoolSettings
@@ -309,7 +310,15 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             calls = copy(calls)
             calls.query_timeout = timeout
         try:
-            return await calls.run(self._line, query, args, want, keeps_session=statement.keeps_session, timeout=None)
+            keeps = statement.keeps_session
+            if not self._observing.observers:
+                return await calls.run(self._line, query, args, want, keeps_session=keeps, timeout=None)
+            site = self._observing.sites.of(2)
+            me = Operation(self._observing, Asked.STATEMENT, self._line, site, query, args)
+            with me:
+                return await calls.run(
+                    self._line, query, args, want, keeps_session=keeps, timeout=None, site=site, operation=me
+                )
         except DbPoolError as error:
             told = self._as_asyncpg_says_it(error)
         try:

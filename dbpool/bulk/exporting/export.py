@@ -18,9 +18,11 @@ from dbpool.bulk.exporting.snapshots import begin_with
 from dbpool.bulk.exporting.targets import Files, Target
 from dbpool.bulk.exporting.threads import in_thread
 from dbpool.core.copyformats import BinaryPart, Format, copy_options
+from dbpool.core.exportable import TableName
 from dbpool.errors import AcquireTimeout, LineFull, PoolClosed, PoolDeadlock, QueryTimeout, ServerUnavailable
 from dbpool.faults import one_line
 from dbpool.finish import finish
+from dbpool.observing import Asked
 
 BLOCK_BYTES: Final = 1 << 20  # are written together: a thread's start is then little beside the write
 ROOM_BYTES: Final = 6 << 20  # for each connection, of what waits for its part's turn
@@ -31,6 +33,13 @@ TELL_EVERY_S: Final = 0.5
 async def export(access: Access, source: str, target: Target, options: ExportOptions) -> Exported:
     """See ``Lane.export``."""
     request = checked_request(source, target, options)
+    named = isinstance(request.source, TableName)
+    with access.operation(Asked.EXPORT, "" if named else source, table=source if named else ""):
+        return await _export(access, source, request)
+
+
+async def _export(access: Access, source: str, request: ExportRequest) -> Exported:
+    options = request.options
     run = _Run(access, request)
     error: BaseException | None = None
     try:
@@ -173,7 +182,9 @@ class _Run:
             return deliver(full, whole)
 
         options = copy_options(request.what, request.csv, is_first=part == 0 or request.is_split)
-        rows = await session.copy(self._plan.statement(part, request), options, take)
+        statement = self._plan.statement(part, request)
+        with self._access.operation(Asked.PART, f"COPY ({statement}) TO STDOUT"):
+            rows = await session.copy(statement, options, take)
         if frame is not None:
             block.append(frame.end())
         if any(block):

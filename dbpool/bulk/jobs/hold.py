@@ -23,7 +23,7 @@ from dbpool.core.claims import Claim, Seen, claim
 from dbpool.errors import AcquireTimeout, JobBusy, JobError, LineFull, PoolDeadlock
 from dbpool.faults import is_impatient
 from dbpool.finish import finish
-from dbpool.leases import Lease
+from dbpool.lease import Lease
 
 BEAT_S = 5.0  # between two renewals of the lease
 POLL_S = 0.05  # between two looks at a job that may be free in a moment

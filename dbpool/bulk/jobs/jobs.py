@@ -23,6 +23,7 @@ from dbpool.bulk.map import Reporting
 from dbpool.core.jsontext import Kind
 from dbpool.errors import JobChanged
 from dbpool.finish import finish
+from dbpool.observing import Asked
 
 if TYPE_CHECKING:
     from dbpool.cluster.connect import Connect
@@ -131,6 +132,12 @@ class Job:
 
     async def _run(self, storer: MakeStorer, at_once: int) -> JobResult:
         """Run by what *storer* makes, this process itself on *at_once* connections."""
+        with self._access.operation(Asked.JOB, self._sql) as operation:
+            result = await self._run_all(storer, at_once)
+            operation.size = result.done
+            return result
+
+    async def _run_all(self, storer: MakeStorer, at_once: int) -> JobResult:
         clock = asyncio.get_running_loop().time
         began = clock()
         source: Source[Any] = source_of(self._items)

@@ -19,10 +19,18 @@ from dbpool.bulk.loading.target import Target, describe, parse_table
 from dbpool.bulk.loading.threads import Threads
 from dbpool.errors import ConnectionLost, LoadFailed, QueryTimeout
 from dbpool.faults import one_line, told_as_ours
+from dbpool.observing import Asked
 
 
 async def load(access: Access, table: str, source: Source, **options: Unpack[LoadOptions]) -> Loaded:
     """See ``Lane.load``."""
+    with access.operation(Asked.LOAD, table=table) as operation:
+        loaded = await _load(access, table, source, options)
+        operation.size = loaded.rows
+        return loaded
+
+
+async def _load(access: Access, table: str, source: Source, options: LoadOptions) -> Loaded:
     asked = checked(options, most=access.most, usual_at_once=usual_at_once(source))
     parse_table(table)
     try:

@@ -23,6 +23,7 @@ from dbpool.connection import PooledConnection, PostgresError, Want
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, Outcome
 from dbpool.faults import copy_place, is_impatient, is_refused_data, one_line, told_as_ours
+from dbpool.observing import Asked
 
 ATTEMPTS = 5  # of a chunk that conflicts, or whose connection is lost
 RETRY = Backoff(first_s=0.05, cap_s=1.0)
@@ -182,7 +183,8 @@ class Store:
             ConnectionLost, QueryTimeout: nothing of it is stored.
         """
         with told_as_ours(connection, connection.held_by, self.timeout):
-            return await self._put(connection, chunk)
+            with self.access.operation(Asked.PART, f"COPY {self.target.sql} FROM STDIN", table=self.target.sql):
+                return await self._put(connection, chunk)
 
     async def _put(self, connection: PooledConnection, chunk: Chunk) -> tuple[int, list[Reject]]:
         try:

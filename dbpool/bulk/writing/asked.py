@@ -9,12 +9,14 @@ from dbpool.bulk.writing.applying import Insert, Job, Update, Upsert
 from dbpool.core.tables import Table
 from dbpool.core.writesql import Repeat, Staged
 from dbpool.errors import StatementError
+from dbpool.observing import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to be written, before the table and the first row have been seen."""
 
+    asked: Asked
     columns: tuple[str, ...] | None
     key: tuple[str, ...] = ()
     key_is_written: bool = True
@@ -50,7 +52,7 @@ def insert_plan(columns: Sequence[str] | None, returning: str | Sequence[str] | 
         staged = Staged(table=table, columns=columns)
         return Insert(staged=staged, returning=wanted, skips=on_conflict is not None, order=tuple(order))
 
-    return Plan(columns=_columns(columns), check=check, job=job)
+    return Plan(asked=Asked.INSERT, columns=_columns(columns), check=check, job=job)
 
 
 def upsert_plan(
@@ -71,7 +73,7 @@ def upsert_plan(
         sets = tuple(name for name in columns if name not in by) if updated is None else updated
         return Upsert(staged=Staged(table=table, columns=columns), key=by, repeat=repeat, update=sets)
 
-    return Plan(columns=_columns(columns), key=by, check=check, job=job)
+    return Plan(asked=Asked.UPSERT, columns=_columns(columns), key=by, check=check, job=job)
 
 
 def update_plan(key: str | Sequence[str], columns: Sequence[str] | None, on_repeat: str) -> Plan:
@@ -86,7 +88,7 @@ def update_plan(key: str | Sequence[str], columns: Sequence[str] | None, on_repe
             raise StatementError(f"nothing to update: the rows have the key ({', '.join(by)}) and no other column")
         return Update(staged=Staged(table=table, columns=columns), key=by, repeat=repeat)
 
-    return Plan(columns=_columns(columns), key=by, key_is_written=False, check=check, job=job)
+    return Plan(asked=Asked.UPDATE, columns=_columns(columns), key=by, key_is_written=False, check=check, job=job)
 
 
 def _columns(columns: Sequence[str] | None) -> tuple[str, ...] | None:

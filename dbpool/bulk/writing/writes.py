@@ -48,6 +48,13 @@ class Writing:
 
     async def run(self, table_name: str, rows: Rows) -> Written:
         """Write all rows; see ``Lane.insert`` for what it raises."""
+        with self._access.operation(self._plan.asked, table=table_name) as operation:
+            try:
+                return await self._run(table_name, rows)
+            finally:
+                operation.size = self._stored
+
+    async def _run(self, table_name: str, rows: Rows) -> Written:
         reader = RowReader(rows)
         try:
             async with self._access.lease() as connection:
