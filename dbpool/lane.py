@@ -62,7 +62,7 @@ class Lane(WholeTables):
         self._pool = pool
         self._line = line
         self._coalesces = coalesce
-        self._observing = pool._leases.gate.observing
+        self.observing = pool._leases.gate.observing
 
     @property
     def held(self) -> int:
@@ -103,7 +103,7 @@ class Lane(WholeTables):
             args = await in_order(args, sort_by)
         lease = self._lease(timeout, site)
         size = len(args) if isinstance(args, Sized) else None
-        with Operation(self._observing, Asked.EXECUTEMANY, self._line, site, sql, size=size) as operation:
+        with Operation(self.observing, Asked.EXECUTEMANY, self._line, site, sql, size=size) as operation:
             operation.waiter = lease.holder
             async with lease as connection:
                 if timeout is not None:
@@ -121,7 +121,7 @@ class Lane(WholeTables):
         """
         check_statement(sql, args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
-        block = Block(self._observing, Asked.STREAM, self._line, self._observing.sites.of(2), sql, args)
+        block = Block(self.observing, Asked.STREAM, self._line, self.observing.sites.of(2), sql, args)
         return StreamedRows(
             self._transacting(block, TransactionOptions(), None),
             lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)),
@@ -152,7 +152,7 @@ class Lane(WholeTables):
         options = TransactionOptions(
             isolation=isolation, readonly=readonly, deferrable=deferrable, settings=settings or {}, traceable=traceable
         )
-        block = Block(self._observing, Asked.TRANSACTION, self._line, self._observing.sites.of(2))
+        block = Block(self.observing, Asked.TRANSACTION, self._line, self.observing.sites.of(2))
         return self._transacting(block, options, timeout)
 
     def _transacting(self, block: Block, options: TransactionOptions, timeout: float | None) -> Transacting:
@@ -259,8 +259,8 @@ class Lane(WholeTables):
         statement = check(sql, args, want, pool._settings.trusted_functions)
         if timeout is not None:
             positive_seconds(timeout, "timeout")
-        if operation is None and self._observing.observers:
-            me = Operation(self._observing, Asked.STATEMENT, self._line, site, sql, args)
+        if operation is None and self.observing.observers:
+            me = Operation(self.observing, Asked.STATEMENT, self._line, site, sql, args)
             return observed_from(me, lambda: self._ask(sql, args, want, timeout, site, coalesce, me))
         if (self._coalesces if coalesce is None else coalesce) and want is not Want.STATUS:
             answer = pool._coalescer.join(self._line, sql, args, want, statement, timeout, operation)

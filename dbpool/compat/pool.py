@@ -311,10 +311,10 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
             calls.query_timeout = timeout
         try:
             keeps = statement.keeps_session
-            if not self._observing.observers:
+            if not self.observing.observers:
                 return await calls.run(self._line, query, args, want, keeps_session=keeps, timeout=None)
-            site = self._observing.sites.of(2)
-            me = Operation(self._observing, Asked.STATEMENT, self._line, site, query, args)
+            site = self.observing.sites.of(2)
+            me = Operation(self.observing, Asked.STATEMENT, self._line, site, query, args)
             with me:
                 return await calls.run(
                     self._line, query, args, want, keeps_session=keeps, timeout=None, site=site, operation=me

@@ -187,4 +187,4 @@ async def test_nothing_is_told_where_nothing_is_called_slow() -> None:
     async with faked(1, scripted(slow=1000.0), query_timeout=2000.0) as pool:
         await pool.db.fetch("slow")
         assert not slow(pool)
-        assert not pool.db._observing.observers
+        assert not pool.db.observing.observers

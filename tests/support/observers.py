@@ -16,7 +16,7 @@ class Notebook:
         self.operations: list[Operation] = []
         self.waits: list[tuple[str, float, bool]] = []
         self.uses: list[tuple[str, float]] = []
-        self.remove = db._observing.add(self)
+        self.remove = db.observing.add(self)
 
     def begun(self, operation: Operation) -> object:
         self.under_way.append(operation)
