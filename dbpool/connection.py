@@ -11,6 +11,7 @@ from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
 from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined]
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
+from asyncpg.protocol.protocol import _create_record  # type: ignore[attr-defined]
 
 from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
@@ -29,6 +30,7 @@ Handle = PoolConnectionProxy
 PlainConnection = asyncpg.Connection  # one that no pool has
 PostgresError = asyncpg.PostgresError
 InterfaceError = asyncpg.InterfaceError
+make_record: Callable[[dict[str, int], tuple[Any, ...]], Record] = _create_record  # the place of each name, the values
 # What asyncpg returns for a Want: records, or a status (with records, where there are arguments).
 Answer: TypeAlias = Any
 

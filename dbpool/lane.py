@@ -12,6 +12,7 @@ from dbpool.connection import Answer, Handle, PostgresError, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
+from dbpool.executable import Executable, bound, bound_many
 from dbpool.faults import one_line, told_as_ours
 from dbpool.lease import Lease
 from dbpool.leases import Leases
@@ -78,8 +79,8 @@ class Lane(WholeTables):
 
     async def executemany(
         self,
-        sql: LiteralString,
-        args: Iterable[Sequence[object]],
+        sql: LiteralString | Executable,
+        args: Iterable[Sequence[object]] | Iterable[Mapping[str, object]],
         *,
         timeout: float | None = None,
         sort_by: SortBy | None = None,
@@ -94,37 +95,44 @@ class Lane(WholeTables):
 
         pool = self._pool
         pool._check_usable(self._line)
-        check_statement(sql, (), pool._settings.trusted_functions)
+        text, items, args_of = bound_many(sql, args)
+        check_statement(text, (), pool._settings.trusted_functions)
         seconds = checked_timeout(timeout) or pool._settings.query_timeout
         site = pool._leases.gate.sites.of(2)
         clock = pool._leases.loop.time
         ends_at = clock() + seconds
         if sort_by is not None:
-            args = await in_order(args, sort_by)
+            items = await in_order(items, sort_by)
+        rows = items if args_of is None else map(args_of, items)
         lease = self._lease(timeout, site)
-        size = len(args) if isinstance(args, Sized) else None
-        with Operation(self.observing, Asked.EXECUTEMANY, self._line, site, sql, size=size) as operation:
+        size = len(items) if isinstance(items, Sized) else None
+        with Operation(self.observing, Asked.EXECUTEMANY, self._line, site, text, size=size) as operation:
             operation.waiter = lease.holder
             async with lease as connection:
                 if timeout is not None:
                     seconds = max(ends_at - clock(), 0.001)
                 with told_as_ours(connection, connection.held_by, seconds):
-                    await connection.executemany(sql, args, timeout=seconds)
+                    await connection.executemany(text, rows, timeout=seconds)
 
     def stream(
-        self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
+        self,
+        sql: LiteralString | Executable,
+        *args: object,
+        prefetch: int = 1000,
+        into: Callable[..., T] | None = None,
     ) -> StreamedRows[Any]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time.
 
         Holds one connection, in a transaction, until the last row or until the iterator is closed: leave a loop early
         only inside ``async with contextlib.aclosing(db.stream(...)) as rows``.
         """
-        check_statement(sql, args, self._pool._settings.trusted_functions)
+        asked = bound(sql, args, Want.ROWS)
+        check_statement(asked.sql, asked.args, self._pool._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
-        block = Block(self.observing, Asked.STREAM, self._line, self.observing.sites.of(2), sql, args)
+        block = Block(self.observing, Asked.STREAM, self._line, self.observing.sites.of(2), asked.sql, asked.args)
         return StreamedRows(
             self._transacting(block, TransactionOptions(), None),
-            lambda tx: aiter(tx.stream(sql, *args, prefetch=prefetch, into=into)),
+            lambda tx: aiter(tx.stream_bound(asked, prefetch, into)),
         )
 
     # Transactions

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, Unpack
 
+from dbpool.executable import Executable, sqlalchemys
 from dbpool.queries import Queries
 
 if TYPE_CHECKING:
@@ -27,11 +28,14 @@ class ManyItems(Queries):
         """How to get connections; to be called by the method that the user calls."""
 
     @abstractmethod
-    def stream(self, sql: LiteralString, *args: object) -> AsyncIterator[Any]:
+    def stream(self, sql: LiteralString | Executable, *args: object) -> AsyncIterator[Any]:
         """The rows of a statement through a cursor."""
 
     def map(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+        self,
+        sql: LiteralString | Executable,
+        items: Iterable[Any] | AsyncIterable[Any] | Path,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Rows]:
         """All rows of *sql* for each of *items*: ``async for key, rows, error in db.map(sql, ids)``.
 
@@ -58,7 +62,10 @@ class ManyItems(Queries):
         return mapped(self._access(), sql, items, Take.ROWS, **options)
 
     def map_row(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+        self,
+        sql: LiteralString | Executable,
+        items: Iterable[Any] | AsyncIterable[Any] | Path,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Row]:
         """The same with the first row of each item, or None: ``async for key, row, error in db.map_row(sql, ids)``."""
         from dbpool.bulk.batch import Take
@@ -67,7 +74,10 @@ class ManyItems(Queries):
         return mapped(self._access(), sql, items, Take.ROW, **options)
 
     def map_val(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+        self,
+        sql: LiteralString | Executable,
+        items: Iterable[Any] | AsyncIterable[Any] | Path,
+        **options: Unpack[MapOptions],
     ) -> AsyncIterator[Value]:
         """The same with the first column of the first row, or None."""
         from dbpool.bulk.batch import Take
@@ -76,7 +86,10 @@ class ManyItems(Queries):
         return mapped(self._access(), sql, items, Take.VALUE, **options)
 
     async def fetch_all(
-        self, sql: LiteralString, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+        self,
+        sql: LiteralString | Executable,
+        items: Iterable[Any] | AsyncIterable[Any] | Path,
+        **options: Unpack[MapOptions],
     ) -> list[list[Any]]:
         """The rows of *sql* for each of a few *items*, as a list of lists in their order; see ``map``.
 
@@ -91,7 +104,7 @@ class ManyItems(Queries):
 
     def for_each(
         self,
-        source: str | Iterable[Any] | AsyncIterable[Any],
+        source: str | Executable | Iterable[Any] | AsyncIterable[Any],
         function: Callable[[Any], Awaitable[Any]],
         **options: Unpack[EachOptions],
     ) -> AsyncIterator[Value]:
@@ -101,10 +114,10 @@ class ManyItems(Queries):
         """
         from dbpool.bulk.each import for_each
 
-        items = self.stream(source) if isinstance(source, str) else source
+        items = self.stream(source) if isinstance(source, (str, Executable)) else source
         return for_each(items, function, **options)
 
-    async def explain_map(self, sql: LiteralString, sample: Iterable[Any]) -> BatchPlan:
+    async def explain_map(self, sql: LiteralString | Executable, sample: Iterable[Any]) -> BatchPlan:
         """In which form ``map`` would send *sql*, and why in no quicker one; *sample* are a few of its items."""
         from dbpool.bulk.map import explained
 
@@ -124,7 +137,7 @@ class ManyItems(Queries):
     def job(
         self,
         name: str,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         items: Iterable[Any] | AsyncIterable[Any],
         **options: Unpack[JobOptions],
     ) -> Job:
@@ -150,7 +163,10 @@ class ManyItems(Queries):
         """
         from dbpool.bulk.jobs.jobs import Job
 
-        return Job(self._access(), name, sql, items, **options)
+        access, text = self._access(), sql
+        if not isinstance(text, str):
+            text, items = sqlalchemys(text).bound_job(text, items)
+        return Job(access, name, text, items, **options)
 
     async def jobs(self) -> list[JobInfo]:
         """The jobs in this database, by name: how far they are, who runs them."""

@@ -10,6 +10,7 @@ from typing import Any, LiteralString, TypeVar, overload
 from dbpool.connection import MOST_PARAMETERS, Answer, Record, Want
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.errors import StatementError
+from dbpool.executable import Executable, bound
 from dbpool.settings import positive_seconds
 from dbpool.sites import Site
 
@@ -112,6 +113,28 @@ class Queries(ABC):
     ) -> Awaitable[Answer]:
         """Check a statement and run it."""
 
+    async def _ask_bound(
+        self,
+        statement: str | Executable,
+        args: Sequence[object],
+        want: Want,
+        timeout: float | None,
+        site: Site | None,
+        coalesce: bool | None = None,  # noqa: FBT001 - as above
+    ) -> Answer:
+        """The same for a statement of SQLAlchemy's, or text of a class of its own."""
+        sql, values, telling = bound(statement, args, want)
+        if telling is None:
+            return await self._ask(sql, values, want, timeout, site, coalesce)
+        try:
+            answer = await self._ask(sql, values, want, timeout, site, coalesce)
+        except Exception as error:
+            told = telling.told(error, values)
+            if told is error:
+                raise
+            raise told from error
+        return answer if want is Want.STATUS else telling.rows(answer)
+
     def _site(self) -> Site | None:
         """The place in the program that calls the method that calls this, if it asks for a connection."""
         return None
@@ -119,7 +142,7 @@ class Queries(ABC):
     @overload
     def fetch(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: None = None,
@@ -128,7 +151,7 @@ class Queries(ABC):
     @overload
     def fetch(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T],
@@ -136,7 +159,7 @@ class Queries(ABC):
     ) -> Coroutine[Any, Any, list[T]]: ...
     def fetch(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T] | None = None,
@@ -160,13 +183,17 @@ class Queries(ABC):
     async def _fetch(
         self,
         site: Site | None,
-        sql: str,
+        sql: str | Executable,
         args: Sequence[object],
         timeout: float | None,
         into: Callable[..., T] | None,
         coalesce: bool | None,  # noqa: FBT001 - as above
     ) -> list[Record] | list[T]:
-        rows: list[Record] = await self._ask(sql, args, Want.ROWS, timeout, site, coalesce)
+        rows: list[Record]
+        if sql.__class__ is str:
+            rows = await self._ask(sql, args, Want.ROWS, timeout, site, coalesce)
+        else:
+            rows = await self._ask_bound(sql, args, Want.ROWS, timeout, site, coalesce)
         if into is None or not rows:
             return rows
         return list(map(mapper_of(into, rows[0]), rows))
@@ -174,7 +201,7 @@ class Queries(ABC):
     @overload
     def fetchrow(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: None = None,
@@ -183,7 +210,7 @@ class Queries(ABC):
     @overload
     def fetchrow(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T],
@@ -191,7 +218,7 @@ class Queries(ABC):
     ) -> Coroutine[Any, Any, T | None]: ...
     def fetchrow(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         timeout: float | None = None,
         into: Callable[..., T] | None = None,
@@ -203,20 +230,24 @@ class Queries(ABC):
     async def _fetchrow(
         self,
         site: Site | None,
-        sql: str,
+        sql: str | Executable,
         args: Sequence[object],
         timeout: float | None,
         into: Callable[..., T] | None,
         coalesce: bool | None,  # noqa: FBT001 - as above
     ) -> Record | T | None:
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
+        rows: list[Record]
+        if sql.__class__ is str:
+            rows = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
+        else:
+            rows = await self._ask_bound(sql, args, Want.ROW, timeout, site, coalesce)
         if not rows:
             return None
         return rows[0] if into is None else mapper_of(into, rows[0])(rows[0])
 
     def fetchval(
         self,
-        sql: LiteralString,
+        sql: LiteralString | Executable,
         *args: object,
         column: int = 0,
         timeout: float | None = None,
@@ -228,24 +259,35 @@ class Queries(ABC):
     async def _fetchval(
         self,
         site: Site | None,
-        sql: str,
+        sql: str | Executable,
         args: Sequence[object],
         column: int,
         timeout: float | None,
         coalesce: bool | None,  # noqa: FBT001 - as above
     ) -> Any:  # noqa: ANN401 - whatever type the column has
-        rows: list[Record] = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
+        rows: list[Record]
+        if sql.__class__ is str:
+            rows = await self._ask(sql, args, Want.ROW, timeout, site, coalesce)
+        else:
+            rows = await self._ask_bound(sql, args, Want.ROW, timeout, site, coalesce)
         return rows[0][column] if rows else None
 
-    def execute(self, sql: LiteralString, *args: object, timeout: float | None = None) -> Coroutine[Any, Any, str]:
+    def execute(
+        self, sql: LiteralString | Executable, *args: object, timeout: float | None = None
+    ) -> Coroutine[Any, Any, str]:
         """Run a statement, or without *args* a script of several; return the status of the last, as ``INSERT 0 1``.
 
         A script is one implicit transaction unless it says otherwise.
         """
         return self._execute(self._site(), sql, args, timeout)
 
-    async def _execute(self, site: Site | None, sql: str, args: Sequence[object], timeout: float | None) -> str:
-        answer = await self._ask(sql, args, Want.STATUS, timeout, site)
+    async def _execute(
+        self, site: Site | None, sql: str | Executable, args: Sequence[object], timeout: float | None
+    ) -> str:
+        if sql.__class__ is str:
+            answer = await self._ask(sql, args, Want.STATUS, timeout, site)
+        else:
+            answer = await self._ask_bound(sql, args, Want.STATUS, timeout, site)
         return answer if isinstance(answer, str) else answer[1].decode()
 
 

@@ -10,6 +10,7 @@ from typing import Any, LiteralString, TypeVar
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
+from dbpool.executable import Bound, Executable, bound, bound_many
 from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 from dbpool.loan import Claim, Loan
@@ -176,29 +177,45 @@ class Transaction(Queries):
             self.block.end(error)
 
     async def executemany(
-        self, sql: LiteralString, args: Iterable[Sequence[object]], *, timeout: float | None = None
+        self,
+        sql: LiteralString | Executable,
+        args: Iterable[Sequence[object]] | Iterable[Mapping[str, object]],
+        *,
+        timeout: float | None = None,
     ) -> None:
         """Run a statement for each of *args*, all or nothing, in few round trips; two of them for a savepoint."""
-        check_statement(sql, (), self._settings.trusted_functions)
+        text, items, args_of = bound_many(sql, args)
+        check_statement(text, (), self._settings.trusted_functions)
         self._check_open("run a statement")
         seconds = self._seconds(timeout)
+        rows = items if args_of is None else map(args_of, items)
 
         async def run() -> None:
             async with self._nested():  # else the rows before one that goes wrong would stay
                 with self._told(seconds):
-                    await self._connection.executemany(sql, args, timeout=seconds)
+                    await self._connection.executemany(text, rows, timeout=seconds)
 
-        size = len(args) if isinstance(args, Sized) else None
-        operation = self._operation(Asked.EXECUTEMANY, self._site(), sql, size=size)
+        size = len(items) if isinstance(items, Sized) else None
+        operation = self._operation(Asked.EXECUTEMANY, self._site(), text, size=size)
         await (run() if operation is None else observed(operation, run()))
 
     def stream(
-        self, sql: LiteralString, *args: object, prefetch: int = 1000, into: Callable[..., T] | None = None
+        self,
+        sql: LiteralString | Executable,
+        *args: object,
+        prefetch: int = 1000,
+        into: Callable[..., T] | None = None,
     ) -> Rows[Any]:
         """The rows of a statement through a server-side cursor, *prefetch* of them in memory at a time."""
-        check_statement(sql, args, self._settings.trusted_functions)
+        asked = bound(sql, args, Want.ROWS)
+        check_statement(asked.sql, asked.args, self._settings.trusted_functions)
         whole_number(prefetch, "prefetch", 1)
+        return self.stream_bound(asked, prefetch, into)
+
+    def stream_bound(self, asked: Bound, prefetch: int, into: Callable[..., T] | None) -> Rows[Any]:
+        """The same for a statement that was checked."""
         self._check_open("run a statement")
+        sql, args, telling = asked
         records = aiter(self._connection.cursor(sql, *args, prefetch=prefetch))
         make: Callable[[Record], Any] | None = None
 
@@ -207,6 +224,8 @@ class Transaction(Queries):
             self._check_open("go on reading")
             with self._told(self._settings.query_timeout):
                 record = await anext(records)
+            if telling is not None:
+                record = telling.rows([record])[0]
             if into is None:
                 return record
             make = make or mapper_of(into, record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import repeat
@@ -21,6 +21,7 @@ from dbpool.core.batches import Form, read
 from dbpool.core.columns import args_of
 from dbpool.core.pacing import Rate
 from dbpool.errors import BulkFailed, UsageError
+from dbpool.executable import Executable, sqlalchemys
 from dbpool.observing import Asked, Operation
 from dbpool.queries import check_statement
 from dbpool.settings import positive_seconds, whole_number
@@ -98,17 +99,22 @@ _CLASSES: dict[Take, Callable[[Any, Any, Exception | None], Any]] = {
 
 def mapped(
     access: Access,
-    sql: str,
+    sql: str | Executable,
     items: Iterable[Any] | AsyncIterable[Any] | Path,
     take: Take,
+    *,
+    finish: Callable[[Any], Any] | None = None,
     **options: Unpack[MapOptions],
-) -> AsyncIterator[Any]:
-    """What ``Lane.map`` returns."""
+) -> AsyncGenerator[Any]:
+    """What ``Lane.map`` returns; *finish* makes an item's answer of the server's."""
+    if not isinstance(sql, str):
+        answers: AsyncGenerator[Any] = sqlalchemys(sql).mapped(access, sql, items, take, options)
+        return answers
     check_statement(sql, (), access.settings.trusted_functions)
     refuse_unknown(options, MapOptions)
     if isinstance(items, Path):
         items = rows_of(items)
-    how = _how(access, take, options, from_text=isinstance(items, TextRows))
+    how = _how(access, take, options, from_text=isinstance(items, TextRows), finish=finish)
     collects = one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
     source = source_of(items)
     progress = Reporting(options.get("progress"), source)
@@ -132,7 +138,7 @@ async def _answers(
     *,
     ordered: bool,
     collects: bool,
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any]:
     make = _CLASSES[how.take]
     with operation:
         try:
@@ -184,7 +190,10 @@ class Reporting:
 
 
 async def all_rows(
-    access: Access, sql: str, items: Iterable[Any] | AsyncIterable[Any] | Path, **options: Unpack[MapOptions]
+    access: Access,
+    sql: str | Executable,
+    items: Iterable[Any] | AsyncIterable[Any] | Path,
+    **options: Unpack[MapOptions],
 ) -> list[Any]:
     """What ``Lane.fetch_all`` returns."""
     options |= {"on_error": "collect", "ordered": True}
@@ -207,8 +216,11 @@ async def text_statement(access: Access, sql: str) -> str:
         return (await taking_text(connection, sql))[0]
 
 
-async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take = Take.ROWS) -> BatchPlan:
+async def explained(access: Access, sql: str | Executable, sample: Iterable[Any], take: Take = Take.ROWS) -> BatchPlan:
     """What ``Lane.explain_map`` returns."""
+    if not isinstance(sql, str):
+        plan: BatchPlan = await sqlalchemys(sql).explained(access, sql, sample, take)
+        return plan
     check_statement(sql, (), access.settings.trusted_functions)
     samples = [args_of(key) for key in sample]
     async with access.asking(access.settings.query_timeout) as connection:
@@ -218,7 +230,9 @@ async def explained(access: Access, sql: str, sample: Iterable[Any], take: Take 
         return await examine(connection, sql, read(sql), samples, first_row=take is not Take.ROWS, asked=None)
 
 
-def _how(access: Access, take: Take, options: MapOptions, *, from_text: bool) -> How:
+def _how(
+    access: Access, take: Take, options: MapOptions, *, from_text: bool, finish: Callable[[Any], Any] | None
+) -> How:
     rate, form, into = options.get("rate"), options.get("form"), options.get("into")
     if rate is not None and not isinstance(rate, Rate):
         raise UsageError(f"rate must be a Rate, as Rate(500, per=60), not {rate!r}")
@@ -239,6 +253,7 @@ def _how(access: Access, take: Take, options: MapOptions, *, from_text: bool) ->
         rate=rate,
         into=into,
         from_text=from_text,
+        finish=finish,
     )
 
 

@@ -49,6 +49,8 @@ class How:
     into: Callable[..., object] | None
     from_text: bool
     """The items' values are text, to be read as the server reads it."""
+    finish: Callable[[Any], Any] | None
+    """Makes an item's answer of the server's, before *into*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,8 @@ class Mapping:
             self._learn(form, len(keys), answers, clock() - began)
             if answers.stopped_by is not None:
                 answers.stopped_by = self._told(answers.stopped_by, connection)
+        if self._how.finish is not None:
+            self._each(answers, self._how.finish)
         if self._how.into is not None:
             self._map_into(answers, self._how.into)
         return answers
@@ -237,11 +241,15 @@ class Mapping:
             return
         mapped = mapper_of(into, some)
         takes_rows = self._how.take is Take.ROWS
+        self._each(answers, (lambda rows: list(map(mapped, rows))) if takes_rows else mapped)
+
+    def _each(self, answers: Answers, make: Callable[[Result], Result]) -> None:
+        results: list[Result] = answers.results
         for index, result in enumerate(results):
             if result is None:
                 continue
             try:
-                results[index] = list(map(mapped, result)) if takes_rows else mapped(result)
+                results[index] = make(result)
             except Exception as error:
                 answers.errors[index] = error
 

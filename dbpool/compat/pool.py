@@ -234,7 +234,9 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
 
     # Statements: by the fast way of a one-shot where nothing has to see them, else as asyncpg runs them
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+    async def execute(  # type: ignore[override]
+        self, query: str, *args: Any, timeout: float | None = None
+    ) -> str:
         statement = self._shortcut(query, timeout)
         if statement is None:
             return await Pool.execute(self, query, *args, timeout=timeout)
@@ -274,7 +276,7 @@ class AsyncpgPool(DatabasePool, Pool):  # to isinstance() it is an asyncpg.Pool,
         self._shortcut(query, timeout)  # for what it refuses
         return await Pool.fetchmany(self, query, args, timeout=timeout, record_class=record_class)
 
-    async def executemany(
+    async def executemany(  # type: ignore[override]
         self, command: str, args: Any, *, timeout: float | None = None, sort_by: SortBy | None = None
     ) -> None:
         from dbpool.bulk.writing.sorting import in_order

@@ -39,7 +39,7 @@ class BareConnection(asyncpg.Connection):
 
 
 @pytest.fixture
-def engine(database: Database) -> MakeEngine:
+def make_engine(database: Database) -> MakeEngine:
     url = sa.make_url(database.dsn.replace("postgres://", "postgresql://")).set(drivername="postgresql+barepg")
     connect = partial(asyncpg.connect, connection_class=BareConnection)
     return partial(create_async_engine, url, async_creator=partial(connect, database.dsn), poolclass=NullPool)
@@ -69,22 +69,22 @@ async def written(engine: AsyncEngine, statement: sa.Select[Any] | sa.TextClause
     [sa.select(notes), sa.text("select * from notes"), sa.select(sa.func.jsonb_build_array(notes.c.jsonb))],
     ids=["typed", "text", "function"],
 )
-async def test_json_comes_as_python_objects(engine: MakeEngine, statement: sa.Select[Any] | sa.TextClause) -> None:
-    row = await written(engine(), statement)
+async def test_json_comes_as_python_objects(make_engine: MakeEngine, statement: sa.Select[Any] | sa.TextClause) -> None:
+    row = await written(make_engine(), statement)
 
     host, net = IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/8")
     assert row in [(1, VALUES["json"], None, VALUES["many"], host, net), ([None],)]
 
 
-async def test_the_serializers_that_a_user_gives_are_used(engine: MakeEngine) -> None:
-    made = engine(json_serializer=lambda _: '"in"', json_deserializer=lambda text: ("out", text))
+async def test_the_serializers_that_a_user_gives_are_used(make_engine: MakeEngine) -> None:
+    made = make_engine(json_serializer=lambda _: '"in"', json_deserializer=lambda text: ("out", text))
 
     row = await written(made, sa.select(notes.c.json, notes.c.many))
 
     assert row == (("out", '"in"'), [("out", '"in"')] * 4)
 
 
-async def test_addresses_are_text_where_a_user_asks_for_it(engine: MakeEngine) -> None:
-    row = await written(engine(native_inet_types=False), sa.select(notes.c.host, notes.c.net))
+async def test_addresses_are_text_where_a_user_asks_for_it(make_engine: MakeEngine) -> None:
+    row = await written(make_engine(native_inet_types=False), sa.select(notes.c.host, notes.c.net))
 
     assert row == ("10.0.0.1", "10.0.0.0/8")

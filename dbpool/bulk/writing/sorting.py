@@ -34,7 +34,7 @@ async def in_order(rows: Iterable[Row], sort_by: SortBy) -> Iterable[Row]:
     while run := list(islice(source, _AT_ONCE)):
         try:
             run.sort(key=key)
-        except (IndexError, TypeError) as error:
+        except (LookupError, TypeError) as error:
             if callable(sort_by):
                 raise
             raise StatementError(

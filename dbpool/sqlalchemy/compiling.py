@@ -1,0 +1,74 @@
+"""Statements into shapes, each compiled once, however many calls and values it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Executable, FunctionElement, Insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.util import LRUCache
+
+from dbpool.sqlalchemy.dialect import Dialect
+from dbpool.sqlalchemy.refusing import as_ours, not_executable, refuse_entities
+from dbpool.sqlalchemy.shapes import Brought, Shape
+
+MOST_SHAPES = 1000  # kept: a few kilobytes each
+DIALECT = Dialect(dbapi=Dialect.import_dbapi())  # type: ignore[no-untyped-call]
+
+_shapes: LRUCache[Any, Shape] = LRUCache(MOST_SHAPES)
+_MEMO = "_dbpool_shape"  # SQLAlchemy leaves what is memoized out where it makes one statement of another
+
+
+def shape_of(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
+    """The shape of a statement, and what this one brings along for it.
+
+    Args:
+        names: of the values that are given with it, sorted: they are the columns that an INSERT or UPDATE sets.
+    Raises:
+        StatementError: it is no statement, or none of PostgreSQL's.
+    """
+    if not names:
+        known = getattr(statement, "__dict__", {}).get(_MEMO)
+        if known is not None:
+            return known  # type: ignore[no-any-return]
+    if not isinstance(statement, Executable) or not isinstance(statement, ClauseElement):
+        raise not_executable(statement)
+    if isinstance(statement, FunctionElement):
+        statement = statement.select()
+    try:
+        found = _found(statement, names)
+    except SQLAlchemyError as error:
+        raise as_ours(error) from error
+    if not names:
+        statement._set_memoized_attribute(_MEMO, found)
+    return found
+
+
+def _found(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
+    schemas = statement._execution_options.get("schema_translate_map")
+    key = statement._generate_cache_key()
+    if key is None:
+        return _compiled(statement, names, schemas, None), Brought()
+    at = (key.key, tuple(names), None if schemas is None else tuple(schemas.items()))
+    shape = _shapes.get(at)
+    if shape is None:
+        shape = _shapes[at] = _compiled(statement, names, schemas, key)
+    return shape, Brought(key.bindparams, key.params)
+
+
+def _compiled(
+    statement: Any,
+    names: Sequence[str],
+    schemas: Mapping[str | None, str | None] | None,
+    key: Any,
+) -> Shape:
+    refuse_entities(statement)
+    if isinstance(statement, Insert):
+        statement = statement.inline()  # else it would return the primary key, unasked
+    compiled = statement._compiler(DIALECT, cache_key=key, column_keys=[*names], schema_translate_map=schemas)
+    return Shape(
+        compiled,
+        (lambda sql: sql) if schemas is None else lambda sql: compiled.preparer._render_schema_translates(sql, schemas),
+    )
