@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import sys
-from collections.abc import Coroutine
 from time import perf_counter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from dbpool import DbPoolError, __version__
+from dbpool import __version__
 from dbpool.tool.needs import INSTALL, sentence_about_missing
-
-T = TypeVar("T")
 
 STARTED_AT = perf_counter()
 NOT_INSTALLED = 2
@@ -23,22 +18,13 @@ except ImportError:  # the console script imports this file and nothing else, so
     print(f"dbpool: the command line needs click: {INSTALL}", file=sys.stderr)
     raise SystemExit(NOT_INSTALLED) from None
 
-from dbpool.tool.arguments import Address, database  # noqa: E402 - they need click, too
+from dbpool.tool.arguments import Address, Seconds  # noqa: E402 - they need click, too
 from dbpool.tool.commands import COMMANDS  # noqa: E402
 from dbpool.tool.debugging import debug  # noqa: E402
 from dbpool.tool.group import Guarded  # noqa: E402
 from dbpool.tool.loadtest.group import loadtest  # noqa: E402
-from dbpool.tool.running import FAILED, INTERRUPTED  # noqa: E402
-
-
-class Seconds(click.FloatRange):
-    """A range that NaN, which no comparison finds outside, is not in."""
-
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return number
+from dbpool.tool.migrate import migrate  # noqa: E402
+from dbpool.tool.running import INTERRUPTED  # noqa: E402
 
 
 @click.group(
@@ -95,54 +81,8 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
-for _command in (*COMMANDS, loadtest):
+for _command in (*COMMANDS, loadtest, migrate):
     main.add_command(_command)
-
-
-@main.group()
-def migrate() -> None:
-    """Bring a database's tables up to date, or back."""
-
-
-@migrate.command()
-@database
-@click.argument("revision", default="head")
-def up(dsn: str, revision: str) -> None:
-    """Apply the steps up to REVISION, or all of them."""
-    from dbpool.migrate import upgrade
-
-    _finish(upgrade(dsn, revision))
-
-
-@migrate.command()
-@database
-@click.argument("revision")
-def down(dsn: str, revision: str) -> None:
-    """Take the steps after REVISION back; "base" takes back all of them."""
-    from dbpool.migrate import downgrade
-
-    _finish(downgrade(dsn, revision))
-
-
-@migrate.command()
-@database
-def current(dsn: str) -> None:
-    """Print the revision that the database is at."""
-    from dbpool.migrate import current as current_revision
-
-    click.echo(_finish(current_revision(dsn)) or "never migrated")
-
-
-def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run *work*; leave with a sentence if it cannot be done."""
-    try:
-        return asyncio.run(work)
-    except ImportError as error:
-        _leave(str(error), NOT_INSTALLED)
-    except DbPoolError as error:
-        _leave(str(error), FAILED)
-    except KeyboardInterrupt:
-        _leave("stopped", INTERRUPTED)
 
 
 def _leave(sentence: str, exit_code: int) -> NoReturn:

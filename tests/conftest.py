@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from dbpool import migrate
+from dbpool.demo.shop import SHOP
 from tests.support.databases import Database, administering, new_database
 from tests.support.server import Choice, Server, choose, running
 
@@ -67,6 +68,7 @@ def template(server: Server) -> Iterator[str]:
     _run(_execute(server, f'create database "{name}" template template0'))
     try:
         _run(migrate.upgrade(server.dsn(name)))
+        _run(migrate.upgrade(server.dsn(name), folder=SHOP))
         yield name
     finally:
         _run(_execute(server, f'drop database "{name}" with (force)'))

@@ -18,6 +18,7 @@ from dbpool.demo.pictures import LoadingPicture, WorkloadPicture
 from dbpool.demo.plan import Plan
 from dbpool.demo.report import DataSet, Money, Pool, Refusals, Report, Setting, Speeds, Work
 from dbpool.demo.screen import Screen
+from dbpool.demo.shop import SHOP
 from dbpool.demo.speeds import Racing
 from dbpool.demo.transfers import TELLERS, TRANSFERS, Transfers
 from dbpool.demo.watch import ServerCount, watching
@@ -55,7 +56,7 @@ class Story:
             screen.done(f"{kind} PostgreSQL {own.server_version}, in it a database for this demo only", self._clock_s())
             with screen.busy("migrating"):
                 await imported
-                await migrate.upgrade(own.dsn)
+                await migrate.upgrade(own.dsn, folder=SHOP)
             screen.done("tables and indexes, made by dbpool.migrate", self._clock_s())
             return await self._tell_on(own)
 
@@ -232,7 +233,7 @@ def show_summary(screen: Screen, report: Report) -> None:
 
 def _import_migrations() -> None:
     with suppress(ImportError):  # dbpool.migrate will say it better
-        importlib.import_module("alembic.command")
+        importlib.import_module("dbpool.migrate.moving")
         importlib.import_module("sqlalchemy.ext.asyncio")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 from dbpool.errors import SettingsError
@@ -18,6 +20,16 @@ class Address(click.ParamType[str]):
             return Dsn(str(value)).reveal()
         except SettingsError as error:
             self.fail(str(error), param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A range that NaN, which no comparison finds outside, is not in."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return number
 
 
 database = click.option("--dsn", type=Address(), envvar="DATABASE_URL", required=True, help="[default: DATABASE_URL]")

@@ -10,7 +10,6 @@ from click.testing import CliRunner, Result
 
 import dbpool
 from dbpool.cli import main
-from tests.support.databases import Database
 
 
 def call(*arguments: str, code: str = "from dbpool.cli import main; main()") -> subprocess.CompletedProcess[str]:
@@ -90,19 +89,3 @@ def test_a_missing_package_is_named_with_what_installs_it(module: str) -> None:
     assert module in answer.stderr
     assert "pip install 'dbpool[cli,embedded,migrations]'" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
-
-
-def test_a_database_is_migrated_up_and_down(database: Database) -> None:
-    at = ("--dsn", database.dsn)
-    assert invoke("migrate", "current", *at).stdout == "never migrated\n"
-    assert invoke("migrate", "up", *at).exit_code == 0
-    assert invoke("migrate", "current", *at).stdout == "0002\n"
-    assert invoke("migrate", "down", *at, "base").exit_code == 0
-    assert invoke("migrate", "current", *at).stdout == "never migrated\n"
-
-
-def test_migrating_an_unreachable_server_fails_in_a_sentence() -> None:
-    answer = invoke("migrate", "up", "--dsn", "postgresql://user:geheim@127.0.0.1:1/shop")
-    assert answer.exit_code == 1
-    assert answer.stderr.startswith("dbpool: cannot connect to migrate")
-    assert "geheim" not in answer.stderr

@@ -14,10 +14,13 @@ import asyncpg
 import pytest
 
 from dbpool import migrate
+from dbpool.demo.shop import SHOP
 from dbpool.errors import MigrationError
 from tests.support.databases import Database
 
 ROOT = Path(__file__).parents[2]
+
+FOLDERS = pytest.mark.parametrize("folder", [None, SHOP], ids=["own", "shop"])
 
 # Everything in the public schema that a migration can make, as the server itself would write it.
 EVERYTHING = """
@@ -46,13 +49,14 @@ order by 1, 2, 3, 4
 
 
 async def schema_of(database: Database) -> set[tuple[str, ...]]:
-    """Return all that migrations made, without alembic's own table."""
+    """Return all that migrations made, without alembic's own tables."""
     connection = await asyncpg.connect(database.dsn)
     try:
         rows = await connection.fetch(EVERYTHING)
     finally:
         await connection.close()
-    return {tuple(row) for row in rows if not (row["of"] + row["name"]).startswith("alembic_version")}
+    own = ("alembic_version", "dbpool_version")
+    return {tuple(row) for row in rows if not (row["of"] + row["name"]).startswith(own)}
 
 
 async def execute(database: Database, sql: str) -> None:
@@ -74,10 +78,16 @@ async def test_a_database_never_migrated_has_no_revision(database: Database) -> 
     assert await migrate.current(database.dsn) is None
 
 
-async def test_up_makes_the_tables_with_their_indexes_and_constraints(database: Database) -> None:
+async def test_up_makes_the_tables_of_jobs_and_nothing_else(database: Database) -> None:
     await migrate.upgrade(database.dsn)
     schema = await schema_of(database)
-    assert {of for kind, of, *_ in schema if kind == "column"} >= {
+    tables = {of for kind, of, *_ in schema if kind == "column"}
+    assert tables == {"dbpool_job", "dbpool_job_chunk", "dbpool_job_reject"}
+
+
+async def test_up_makes_the_tables_with_their_indexes_and_constraints(shop: Database) -> None:
+    schema = await schema_of(shop)
+    assert {of for kind, of, *_ in schema if kind == "column"} == {
         *("customers", "orders", "accounts"),
         *("dbpool_job", "dbpool_job_chunk", "dbpool_job_reject"),
     }
@@ -118,33 +128,31 @@ async def test_the_shop_refuses_what_cannot_be(shop: Database, sql: str, constra
     assert await refused(shop, sql) == constraint
 
 
-async def test_down_removes_everything(database: Database) -> None:
-    await migrate.upgrade(database.dsn)
-    await migrate.downgrade(database.dsn, "base")
+@FOLDERS
+async def test_down_removes_everything(folder: Path | None, database: Database) -> None:
+    await migrate.upgrade(database.dsn, folder=folder)
+    await migrate.downgrade(database.dsn, "base", folder=folder)
     assert await schema_of(database) == set()
-    assert await migrate.current(database.dsn) is None
+    assert await migrate.current(database.dsn, folder=folder) is None
 
 
-async def test_each_step_goes_up_down_and_up_to_the_same_schema(database: Database) -> None:
+@FOLDERS
+async def test_each_step_goes_up_down_and_up_to_the_same_schema(folder: Path | None, database: Database) -> None:
     before = await schema_of(database)
-    for step in steps():
-        await migrate.upgrade(database.dsn, step)
+    for step in steps(folder):
+        await migrate.upgrade(database.dsn, step, folder=folder)
         after = await schema_of(database)
-        await migrate.downgrade(database.dsn, "-1")
+        await migrate.downgrade(database.dsn, "-1", folder=folder)
         assert await schema_of(database) == before, f"{step} does not take back all it did"
-        await migrate.upgrade(database.dsn, step)
+        await migrate.upgrade(database.dsn, step, folder=folder)
         assert await schema_of(database) == after
         before = after
-    assert await migrate.current(database.dsn) == steps()[-1]
+    assert await migrate.current(database.dsn, folder=folder) == steps(folder)[-1]
 
 
-def steps() -> list[str]:
-    """Return the revisions in order; a second head would be an error here."""
-    from alembic.script import ScriptDirectory
-
-    return [script.revision for script in ScriptDirectory(str(ROOT / "migrations")).walk_revisions("base", "head")][
-        ::-1
-    ]
+def steps(folder: Path | None = None) -> list[str]:
+    """Return the revisions in order."""
+    return [revision.id for revision in migrate.history(folder)]
 
 
 async def test_up_again_does_nothing(database: Database) -> None:
@@ -180,7 +188,7 @@ async def test_a_migrator_gives_up_when_another_keeps_the_database(database: Dat
 async def test_a_cancelled_migration_leaves_nothing_behind(database: Database) -> None:
     blocker, watcher = await asyncpg.connect(database.dsn), await asyncpg.connect(database.dsn)
     try:
-        await blocker.execute("begin; create table customers ()")  # the migration waits for this name
+        await blocker.execute("begin; create table dbpool_job ()")  # the migration waits for this name
         task = asyncio.create_task(migrate.upgrade(database.dsn))
         while not await watcher.fetchval(
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
@@ -198,10 +206,10 @@ async def test_a_cancelled_migration_leaves_nothing_behind(database: Database) -
 
 
 async def test_a_failed_step_says_why_and_leaves_nothing_behind(database: Database) -> None:
-    await execute(database, "create table accounts ()")
-    with pytest.raises(MigrationError, match=r'upgrade to .head. failed: .*"accounts" already exists'):
+    await execute(database, "create table dbpool_job_reject ()")
+    with pytest.raises(MigrationError, match=r'upgrade to .head. failed.* "dbpool_job_reject" already exists'):
         await migrate.upgrade(database.dsn)
-    await execute(database, "drop table accounts")
+    await execute(database, "drop table dbpool_job_reject")
     assert await schema_of(database) == set()
 
 
