@@ -79,12 +79,12 @@ def test_status_and_history(database: Database, steps: Steps) -> None:
 def test_check_exits_with_3_where_steps_are_pending_or_models_differ(
     database: Database, steps: Steps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (steps.path.parent / "shopmodels.py").write_text(
+    (steps.path.parent / "mymodels.py").write_text(
         "import sqlalchemy as sa\nmetadata = sa.MetaData()\nsa.Table('mine', metadata, sa.Column('x', sa.Integer))\n"
     )
     monkeypatch.chdir(steps.path.parent)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    at = ("--dsn", database.dsn, "-f", str(steps.path), "--metadata", "shopmodels:metadata")
+    at = ("--dsn", database.dsn, "-f", str(steps.path), "--metadata", "mymodels:metadata")
     answer = invoke("check", *at)
     assert (answer.exit_code, answer.stdout) == (3, "pending: a1 (step a1)\npending: b2 (step b2)\n")
     assert invoke("up", *at[:4]).exit_code == 0
