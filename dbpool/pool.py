@@ -330,6 +330,16 @@ class DatabasePool(Lane):
     def settings(self) -> PoolSettings:
         return self._settings
 
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life: CLOSED as soon as ``close`` has begun."""
+        return self._phase
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is granted until ``resume``."""
+        return self._leases.gate.is_paused
+
     def report(self) -> Report:
         """Who holds a connection, since when, from where in the program, with what SQL, and where its task stands now.
 
