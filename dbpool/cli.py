@@ -23,6 +23,7 @@ from dbpool.tool.commands import COMMANDS  # noqa: E402
 from dbpool.tool.debugging import debug  # noqa: E402
 from dbpool.tool.group import Guarded  # noqa: E402
 from dbpool.tool.loadtest.group import loadtest  # noqa: E402
+from dbpool.tool.looking import COMMANDS as LOOKING  # noqa: E402
 from dbpool.tool.migrate import migrate  # noqa: E402
 from dbpool.tool.running import INTERRUPTED  # noqa: E402
 
@@ -81,7 +82,7 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
-for _command in (*COMMANDS, loadtest, migrate):
+for _command in (*COMMANDS, *LOOKING, loadtest, migrate):
     main.add_command(_command)
 
 

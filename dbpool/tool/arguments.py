@@ -10,6 +10,10 @@ from dbpool.errors import SettingsError
 from dbpool.settings import Dsn
 
 
+class BadAddress(click.BadParameter):
+    """What is said of it quotes an example, never the address itself."""
+
+
 class Address(click.ParamType[str]):
     """A ``postgresql://`` address; what is said of a malformed one does not quote it."""
 
@@ -19,7 +23,7 @@ class Address(click.ParamType[str]):
         try:
             return Dsn(str(value)).reveal()
         except SettingsError as error:
-            self.fail(str(error), param, ctx)
+            raise BadAddress(str(error), ctx, param) from None
 
 
 class Seconds(click.FloatRange):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from dbpool.faults import one_line
+from dbpool.tool.arguments import BadAddress
 from dbpool.tool.debugging import is_debugged, tell_traceback
 from dbpool.tool.running import FAILED, INTERRUPTED
 from dbpool.wording import without_addresses
@@ -21,6 +22,8 @@ class Guarded(click.Group):
         _heed_interrupts()
         try:
             return super().invoke(ctx)
+        except BadAddress:
+            raise
         except click.UsageError as error:  # an address that stands in the wrong place may hold a password, too
             raise click.UsageError(without_addresses(error.format_message()), error.ctx) from None
         except KeyboardInterrupt:

@@ -67,14 +67,14 @@ async def connect(dsn: str, name: str, *, timeout_s: float = 10.0) -> Session:
     )
 
 
-async def lifeline(dsn: str, run_id: str) -> Session:
+async def lifeline(dsn: str, run_id: str, *, timeout_s: float = 10.0) -> Session:
     """The connection to open before all others: it sees what goes on when no other can be had.
 
     Raises:
         Unreachable: there is no server, or it refuses; the message has the reason and no password.
     """
     try:
-        return await connect(dsn, application_name(run_id, "lifeline"))
+        return await connect(dsn, application_name(run_id, "lifeline"), timeout_s=timeout_s)
     except CONNECT_ERRORS as error:
         reason = refusal_by(error)
         why = "it did not answer in time" if isinstance(error, TimeoutError) else one_line(error)
