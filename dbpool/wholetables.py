@@ -150,8 +150,8 @@ class WholeTables(ManyItems):
             target: a path (``.gz`` compresses); a directory, or a path with ``{part}`` in its name, for a file a part;
                 a binary file object, written in a thread; or an async function, called with the bytes in order.
             args: the values of a query's $1, $2, ...
-            format: ``csv`` or ``Csv(...)`` with its options, ``binary`` (of COPY), ``ndjson``, or ``parquet`` (needs
-                ``dbpool[arrow]``); None: what the path's suffix says, else csv.
+            format: ``csv`` or ``Csv(...)`` with its options, ``binary`` (of COPY), ``ndjson``, ``json`` (one array), or
+                ``parquet`` (needs ``dbpool[arrow]``); None: what the path's suffix says, else csv.
             gzip: compress; None: if the path ends with ``.gz``.
             at_once: connections at most, 1 to as many as the lane can hold; None: half of those, 2 to 4. It begins with
                 the first, and more join in as they can be had.

@@ -23,10 +23,16 @@ class Format(Enum):
     BINARY = ("binary", ".bin", ".pgcopy")
     PARQUET = ("parquet", ".parquet")
     NDJSON = ("ndjson", ".ndjson", ".jsonl")
+    JSON = ("json", ".json")  # one array
 
     def __init__(self, word: str, *suffixes: str) -> None:
         self.word = word
         self.suffixes = suffixes
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the server writes each row as a line of JSON."""
+        return self in (Format.NDJSON, Format.JSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ def copy_options(what: Format, csv: Csv, *, is_first: bool) -> CopyOptions:
     """The options of the COPY of a part; only the first of those that are joined has a header."""
     if what is Format.BINARY:
         return {"format": "binary"}
-    if what is Format.NDJSON:
+    if what.is_json:
         return {"format": "csv", "delimiter": _UNUSED_DELIMITER, "quote": _UNUSED_QUOTE}
     if what is Format.PARQUET:
         return {"format": "csv"}

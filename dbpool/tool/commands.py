@@ -105,7 +105,9 @@ def load(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 @click.argument("source")
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @database
-@click.option("--format", type=click.Choice(["csv", "binary", "ndjson", "parquet"]), help="[default: by TARGET's name]")
+@click.option(
+    "--format", type=click.Choice(["csv", "binary", "json", "ndjson", "parquet"]), help="[default: by TARGET's name]"
+)
 @connections
 @_json
 def export(**options: Any) -> NoReturn:  # noqa: ANN401 - as above

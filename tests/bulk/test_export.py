@@ -48,6 +48,19 @@ async def test_ndjson_is_a_line_a_row_also_where_a_document_has_line_ends(databa
     assert [(row["id"], row["name"], row["amount"], row["doc"]["a"][1]) for row in seen] == rows
 
 
+async def test_json_is_one_array(database: Database, tmp_path: Path) -> None:
+    many, none, packed = (tmp_path / name for name in ("many.json", "none.json", "packed.json.gz"))
+    async with pool_of(database, 2) as db, witness_of(database) as witness:
+        await witness.run(MIXED)
+        await db.export("mixed", many, part_bytes=PAGE)
+        await db.export("mixed", packed, at_once=1)
+        await db.export("select 1 as a where false", none)
+        rows = await witness.rows("select id, doc->'a'->>1 from mixed order by id")
+    for text in (many.read_bytes(), gzip.decompress(packed.read_bytes())):
+        assert sorted((row["id"], row["doc"]["a"][1]) for row in json.loads(text)) == rows
+    assert json.loads(none.read_bytes()) == []
+
+
 async def test_csv_is_written_as_asked_for(database: Database, tmp_path: Path) -> None:
     dialect = Csv(header=False, delimiter=";", null="NULL", quote="'", escape="\\", force_quote=("b",))
     async with pool_of(database) as db:

@@ -32,6 +32,7 @@ from dbpool.errors import UsageError
         (None, "a.CSV.GZ", Format.CSV),
         (None, "a.ndjson.gz", Format.NDJSON),
         (None, "a.jsonl", Format.NDJSON),
+        (None, "a.json", Format.JSON),
         (None, "a.b.parquet", Format.PARQUET),
         (None, "a.bin", Format.BINARY),
         (None, "a.pgcopy", Format.BINARY),
@@ -45,7 +46,7 @@ def test_the_format_is_the_one_asked_for_or_that_of_the_name(
 
 @pytest.mark.parametrize(("given_format", "name"), [("xlsx", "a.csv"), ("CSV", ""), (None, "a.txt"), (None, "a")])
 def test_an_unknown_format_is_refused_with_those_there_are(given_format: str | None, name: str) -> None:
-    with pytest.raises(UsageError, match="'csv', 'binary', 'parquet', 'ndjson'"):
+    with pytest.raises(UsageError, match="'csv', 'binary', 'parquet', 'ndjson', 'json'"):
         named_format(given_format, name)
 
 

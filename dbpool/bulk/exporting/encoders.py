@@ -34,6 +34,23 @@ class Framed:
         return self._before + self._behind
 
 
+class JsonArray:
+    """Makes one array of rows that are a line each."""
+
+    def __init__(self) -> None:
+        self._before = b"[\n"
+
+    def encode(self, block: Sequence[bytes]) -> Sequence[bytes]:
+        lines = b"".join(block)
+        if not lines:
+            return []
+        before, self._before = self._before, b",\n"
+        return [before, lines[:-1].replace(b"\n", b",\n")]
+
+    def finish(self) -> bytes:
+        return b"[]\n" if self._before == b"[\n" else b"\n]\n"
+
+
 class Gzipped:
     """Compresses what another encoder makes."""
 

@@ -54,7 +54,7 @@ class Plan:
         if self.ranges:
             assert self.table is not None
             select = self.table.select_range(*self.ranges[part])
-        if request.what is Format.NDJSON:
+        if request.what.is_json:
             return as_json(select, is_write=isinstance(request.source, Query) and request.source.is_write)
         return as_readable(select, self.columns) if request.what is Format.PARQUET else select
 

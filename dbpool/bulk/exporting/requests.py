@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbpool.bulk.exporting import parquet
-from dbpool.bulk.exporting.encoders import Encoder, Framed, Gzipped
+from dbpool.bulk.exporting.encoders import Encoder, Framed, Gzipped, JsonArray
 from dbpool.bulk.exporting.exported import ExportProgress
 from dbpool.bulk.exporting.parquet import Column, ParquetEncoder
 from dbpool.bulk.exporting.targets import Files, Stream, Target, checked_target, file_name
@@ -56,6 +56,8 @@ class ExportRequest:
             encoder = ParquetEncoder(columns)
         elif self.what is Format.BINARY:
             encoder = Framed(BINARY_HEADER, BINARY_TRAILER)
+        elif self.what is Format.JSON:
+            encoder = JsonArray()
         return Gzipped(encoder) if self.is_gzip else encoder
 
 
