@@ -120,7 +120,7 @@ def as_json(select: str, *, is_write: bool = False) -> str:
     Args:
         is_write: it is an INSERT ... RETURNING or the like, which can stand in WITH only.
     """
-    line = r"SELECT replace(replace(row_to_json(r)::text, E'\n', ' '), E'\r', ' ') FROM"
+    line = r"SELECT replace(replace(row_to_json(r.*)::text, E'\n', ' '), E'\r', ' ') FROM"
     return f"WITH r AS ({select}) {line} r" if is_write else f"{line} ({select}) AS r"
 
 

@@ -55,10 +55,12 @@ async def test_json_is_one_array(database: Database, tmp_path: Path) -> None:
         await db.export("mixed", many, part_bytes=PAGE)
         await db.export("mixed", packed, at_once=1)
         await db.export("select 1 as a where false", none)
+        await db.export("select 7 as r", tmp_path / "r.json")  # a name that the statement around it has, too
         rows = await witness.rows("select id, doc->'a'->>1 from mixed order by id")
     for text in (many.read_bytes(), gzip.decompress(packed.read_bytes())):
         assert sorted((row["id"], row["doc"]["a"][1]) for row in json.loads(text)) == rows
     assert json.loads(none.read_bytes()) == []
+    assert json.loads((tmp_path / "r.json").read_bytes()) == [{"r": 7}]
 
 
 async def test_csv_is_written_as_asked_for(database: Database, tmp_path: Path) -> None:
