@@ -30,7 +30,7 @@ class Lines:
         self._documents = {name for name, kind in columns if kind in ("json", "jsonb")}
 
     def line(self, item: Rows) -> str:
-        found: dict[str, Json] = {"item": _json(item.key)}
+        found: dict[str, Json] = {"item": json_of(item.key)}
         if item.error is None:
             found["rows"] = [self._row(row) for row in item.rows]
         else:
@@ -39,7 +39,7 @@ class Lines:
 
     def _row(self, row: Record) -> Json:
         return {
-            name: parsed(value) if name in self._documents and value is not None else _json(value)
+            name: parsed(value) if name in self._documents and value is not None else json_of(value)
             for name, value in row.items()
         }
 
@@ -54,7 +54,8 @@ async def lines_of(db: DatabasePool, sql: str) -> Lines:
         return Lines([(column.name, column.type.name) for column in prepared.get_attributes()])
 
 
-def _json(value: Any) -> Json:  # noqa: ANN401 - whatever a column has
+def json_of(value: Any) -> Json:  # noqa: ANN401 - whatever a column has
+    """*value* as JSON has it; see ``Lines``."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, float) and not math.isfinite(value):
@@ -64,7 +65,7 @@ def _json(value: Any) -> Json:  # noqa: ANN401 - whatever a column has
     if isinstance(value, bytes):
         return f"\\x{value.hex()}"
     if isinstance(value, (list, tuple)):
-        return [_json(each) for each in value]
+        return [json_of(each) for each in value]
     if isinstance(value, (Record, Mapping)):
-        return {str(name): _json(each) for name, each in value.items()}
+        return {str(name): json_of(each) for name, each in value.items()}
     return str(value)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from dbpool.connection import InterfaceError, PostgresError
-from dbpool.errors import DbPoolError, SettingsError, StatementError, UsageError
+from dbpool.errors import DbPoolError, ExportFailed, SettingsError, StatementError, UsageError
 from dbpool.faults import one_line
 from dbpool.tool.debugging import tell_traceback
 
@@ -85,14 +85,25 @@ def run(command: str, work: Callable[[Stop], Awaitable[int]], stopped: str = "st
         code = asyncio.run(main())
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor must Python's last flush complain
+        _close_stdout()
         sys.exit(DONE)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _leave(command, stopped, INTERRUPTED)
+    except ExportFailed as error:
+        if isinstance(error.__cause__, BrokenPipeError):  # the same, where what is written is an export
+            _close_stdout()
+            sys.exit(DONE)
+        tell_traceback(error)
+        _leave(command, str(error), FAILED)
     except (DbPoolError, ImportError, PostgresError, InterfaceError, OSError) as error:
         tell_traceback(error)
         _leave(command, *_sentence(error))
     sys.exit(code)
+
+
+def _close_stdout() -> None:
+    """Python's last flush must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> tuple[str, int]:

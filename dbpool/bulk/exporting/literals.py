@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbpool.bulk.exporting.session import Session
-from dbpool.core.sqltext import Kind, tokens
+from dbpool.core.placeholders import with_constants
 
 _TYPES = """
 SELECT pg_catalog.format_type(t.oid, -1) AS name FROM unnest($1::oid[]) WITH ORDINALITY AS t (oid, place) ORDER BY place
@@ -20,11 +20,5 @@ async def with_literals(session: Session, sql: str, args: Sequence[object]) -> s
     types = [row["name"] for row in await session.rows(_TYPES, await session.parameters(sql))]
     columns = [f"quote_literal(${place}::{name}::text)" for place, name in enumerate(types, 1)]
     (texts,) = await session.rows(f"SELECT {', '.join(columns)}", *args)
-    pieces, done = [], 0
-    for token in tokens(sql):
-        if token.kind is Kind.PARAMETER:
-            place = int(token.text[1:]) - 1
-            constant = "NULL" if texts[place] is None else texts[place]
-            pieces += [sql[done : token.start], f"({constant}::{types[place]})"]
-            done = token.end
-    return "".join([*pieces, sql[done:]])
+    constants = [f"({'NULL' if text is None else text}::{name})" for text, name in zip(texts, types, strict=True)]
+    return with_constants(sql, constants)
