@@ -405,7 +405,8 @@ class DatabasePool(Lane):
 
 def _poison_after_fork() -> None:
     for pool in _pools:
-        pool._loop, pool._phase = None, Phase.FORKED
+        if pool._phase in (Phase.OPENING, Phase.OPEN):  # one that is still to be opened has nothing to share
+            pool._loop, pool._phase = None, Phase.FORKED
 
 
 os.register_at_fork(after_in_child=_poison_after_fork)
