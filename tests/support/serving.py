@@ -10,11 +10,15 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
 from tests.support.databases import Database
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import Receive, Scope, Send
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 20.0  # for what takes a second on an idle machine
@@ -93,6 +97,19 @@ async def service(app: str, database: Database | str, *words: str, **environ: st
         await process.says("Application startup complete")
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, trust_env=False) as process.client:
             yield process
+
+
+@asynccontextmanager
+async def asked(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of *app* in this process, without a server, for the length of its life."""
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(with_state)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app", timeout=PATIENCE_S) as client:
+            yield client
 
 
 P = TypeVar("P", bound=Process)
