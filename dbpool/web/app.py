@@ -169,11 +169,12 @@ class StatusApp:
 def path_of(scope: Scope) -> str:
     """The path below where the app is mounted, as ``/`` or ``/status.json``.
 
-    ASGI's path has the mount's in it, which ``root_path`` tells; older frameworks have cut it off.
+    ASGI's path has the mount's in it, which ``root_path`` tells; older frameworks have cut it off, and Litestar ends it
+    with a slash.
     """
     path, root = scope["path"], scope.get("root_path", "").rstrip("/")
     rest = path.removeprefix(root)
-    return "/" + rest.removeprefix("/") if rest.startswith("/") or not rest else str(path)
+    return "/" + rest.strip("/") if rest.startswith("/") or not rest else str(path)
 
 
 def folder_of(scope: Scope) -> str | None:
