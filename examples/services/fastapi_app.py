@@ -6,6 +6,7 @@ uvicorn examples.services.fastapi_app:app --workers 2 --timeout-graceful-shutdow
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, PositiveInt
 
 from dbpool import DatabasePool, Lane, Transaction
-from dbpool.web import Shedding
+from dbpool.web import Shedding, status_app
 
 
 class Product(BaseModel):
@@ -48,9 +49,10 @@ class Lanes(TypedDict):
 
 
 @asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncIterator[Lanes]:
+async def lifespan(app: FastAPI) -> AsyncIterator[Lanes]:
     # Nobody waits for longer than a client would: who would is refused at once, and Shedding makes a 503 of it.
     async with DatabasePool.from_env(acquire_timeout=3, deadline_aware=True, max_waiting=200) as db:
+        app.mount("/status", status_app(db, token=os.environ.get("STATUS_TOKEN")))
         yield {"db": db, "exports": db.lane("exports", at_most=2), "background": db.lane("background", at_most=1)}
 
 

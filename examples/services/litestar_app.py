@@ -6,11 +6,12 @@ uvicorn examples.services.litestar_app:app --timeout-graceful-shutdown 20
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from litestar import Litestar, get, post
+from litestar import Litestar, asgi, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, NotFoundException
@@ -18,7 +19,7 @@ from litestar.logging import LoggingConfig
 from litestar.params import FromPath, JSONBody
 
 from dbpool import AcquireTimeout, DatabasePool, LineFull, Overloaded, Transaction
-from dbpool.web import Shedding
+from dbpool.web import Shedding, status_app
 
 
 @dataclass
@@ -43,6 +44,8 @@ class Order(NewOrder):
 async def lifespan(app: Litestar) -> AsyncIterator[None]:
     async with DatabasePool.from_env(acquire_timeout=3, deadline_aware=True, max_waiting=200) as db:
         app.state.db = db
+        status = status_app(db, token=os.environ.get("STATUS_TOKEN"))
+        app.register(asgi("/status", is_mount=True, copy_scope=True)(status))
         yield
 
 

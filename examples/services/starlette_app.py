@@ -6,6 +6,7 @@ uvicorn examples.services.starlette_app:app --timeout-graceful-shutdown 20
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -18,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from dbpool import DatabasePool
-from dbpool.web import Shedding
+from dbpool.web import Shedding, status_app
 
 
 class State(TypedDict):
@@ -26,8 +27,9 @@ class State(TypedDict):
 
 
 @asynccontextmanager
-async def lifespan(_: Starlette) -> AsyncIterator[State]:
+async def lifespan(app: Starlette) -> AsyncIterator[State]:
     async with DatabasePool.from_env(acquire_timeout=3, deadline_aware=True, max_waiting=200) as db:
+        app.mount("/status", status_app(db, token=os.environ.get("STATUS_TOKEN")))
         yield {"db": db}
 
 

@@ -53,6 +53,8 @@ async def order(shop: Service, product_id: int, quantity: int) -> httpx.Response
 
 async def what_is_answered_is_what_is_stored(shop: Service, witness: asyncpg.Connection[asyncpg.Record]) -> None:
     await witness.execute(UNLUCKY)
+    assert (await shop.client.get("/status/readyz")).json() == {"status": "ok"}
+    assert (await shop.client.get("/status/status.json")).status_code == 200
     answer = await shop.client.get("/products/1")
     assert (answer.status_code, answer.json()) == (200, {"id": 1, "name": "teapot", "stock": 100})
     assert (await shop.client.get("/products/7")).status_code == 404
