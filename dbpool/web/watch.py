@@ -17,7 +17,8 @@ from dbpool.events import (
     SlowAcquire,
     SlowQuery,
 )
-from dbpool.pool import DatabasePool, Phase
+from dbpool.phase import Phase
+from dbpool.pool import DatabasePool
 from dbpool.report import Caller, Report
 from dbpool.stats import PoolStats
 from dbpool.web.history import History
