@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from time import perf_counter
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from dbpool import __version__
 from dbpool.tool.needs import INSTALL, sentence_about_missing

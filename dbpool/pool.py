@@ -15,7 +15,6 @@ from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
 from dbpool.errors import PoolClosed, SettingsError, UsageError
 from dbpool.events import Events, Listener, Resized
-from dbpool.faults import one_line
 from dbpool.lane import Lane
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
@@ -349,37 +348,9 @@ class DatabasePool(Lane):
 
     def stats(self) -> PoolStats:
         """The numbers of this moment."""
-        from dbpool.stats import LaneStats, PoolStats
+        from dbpool.snapshot import snapshot
 
-        leases, gate, connector = self._leases, self._leases.gate, self._leases.connector
-        lines, counters = gate.lines, leases.counters
-        error = connector.last_error
-        return PoolStats(
-            name=self._settings.name,
-            capacity=gate.capacity,
-            limit=gate.limit,
-            held=gate.held,
-            idle=leases.idle,
-            waiting=gate.waiting,
-            opening=connector.opening,
-            connections=leases.driver.size,
-            zombies=leases.zombies,
-            oldest_wait_s=gate.oldest_wait_s(),
-            granted_total=sum(line.granted_total for line in lines),
-            waited_total=sum(line.waited_total for line in lines),
-            waited_s_total=sum(line.waited_s_total for line in lines),
-            timeouts_total=sum(line.timeouts_total for line in lines),
-            refused_total=sum(line.refused_total for line in lines),
-            handed_on_total=counters.handed_on_total,
-            coalesced_total=self._coalescer.coalesced_total if "_coalescer" in vars(self) else 0,
-            batches_total=self._coalescer.batches_total if "_coalescer" in vars(self) else 0,
-            resets_total=counters.resets_total,
-            discarded_total=counters.discarded_total,
-            connects_total=connector.connects_total,
-            connect_failures_total=connector.connect_failures_total,
-            last_connect_error=None if error is None else one_line(error),
-            lanes={line.name: LaneStats.of(line) for line in lines if line.name},
-        )
+        return snapshot(self._settings.name, self._leases, vars(self).get("_coalescer"))
 
     def __repr__(self) -> str:
         if self._phase is not Phase.OPEN:

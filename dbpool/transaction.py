@@ -24,6 +24,8 @@ from dbpool.transactionoptions import TransactionOptions
 
 T = TypeVar("T")
 
+_SET = "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s (name, value)"
+
 
 class State(Enum):
     """Where a transaction stands. It moves down this list only."""
@@ -88,7 +90,8 @@ class Transaction(Queries):
         self._check_lease()
         outer = self._connection.transactions
         if outer:
-            self._check_nesting(outer[0]())
+            outermost = outer[0]()
+            self.options.check_inside(outermost.options if outermost else TransactionOptions())
             self._savepoint = f"dbpool_{len(outer)}"
         elif self._connection.is_in_transaction():
             raise UsageError("this connection is in a transaction that was begun by hand: end that one first")
@@ -101,9 +104,8 @@ class Transaction(Queries):
         except BaseException:
             outer.remove(InnerRef(self))
             if self.state is State.NEW:
-                self._connection.doom(
-                    "a BEGIN was cut short"
-                )  # whatever its holder did next would be in that transaction
+                # whatever its holder did next would be in that transaction
+                self._connection.doom("a BEGIN was cut short")
             else:
                 await self._roll_back_quietly()
             raise
@@ -301,14 +303,10 @@ class Transaction(Queries):
                 raise
             self._over(State.UNKNOWN)
             self._connection.is_broken = True
-            trace = (
-                "await db.outcome(error) asks the server"
-                if self.xid
-                else "transaction(traceable=True) lets it be asked"
-            )
+            ask = "await db.outcome(error) asks" if self.xid else "with transaction(traceable=True) you could ask"
             raise CommitOutcomeUnknown(
                 f"no answer to COMMIT from {self._where}: {one_line(error)}. The transaction may or may not be stored; "
-                f"{trace}.",
+                f"{ask} the server.",
                 xid=self.xid,
             ) from error
         if tag == "COMMIT":
@@ -335,15 +333,10 @@ class Transaction(Queries):
         self._over(State.COMMITTED)
 
     async def _roll_back(self) -> None:
-        seconds = self._settings.reset_timeout
         if self._connection.is_closed() or self._connection.doomed_by or self._loan != self._connection.loan:
             return  # the server rolled back when the session ended, or the pool when it took the lease back
-        if self._savepoint:
-            await self._command(
-                f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}", seconds
-            )
-        else:
-            await self._command("ROLLBACK", seconds)
+        to_savepoint = f"ROLLBACK TO SAVEPOINT {self._savepoint}; RELEASE SAVEPOINT {self._savepoint}"
+        await self._command(to_savepoint if self._savepoint else "ROLLBACK", self._settings.reset_timeout)
 
     async def _roll_back_quietly(self) -> None:
         """Roll back, and let the exception that is under way be the one that is seen."""
@@ -357,12 +350,8 @@ class Transaction(Queries):
             self._over(State.ROLLED_BACK)
 
     async def _set_locally(self, settings: Mapping[str, str]) -> None:
-        await self._connection.run(
-            "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s (name, value)",
-            (list(settings), [str(value) for value in settings.values()]),
-            Want.ROWS,
-            self._settings.query_timeout,
-        )
+        values = [str(value) for value in settings.values()]
+        await self._connection.run(_SET, (list(settings), values), Want.ROWS, self._settings.query_timeout)
 
     async def _command(self, sql: str, timeout: float | None = None) -> None:
         seconds = timeout or self._settings.query_timeout
@@ -382,11 +371,6 @@ class Transaction(Queries):
     def _check_lease(self) -> None:
         if self._loan != self._connection.loan:
             raise UsageError("this transaction's connection was given back to the pool: use it inside its block only")
-
-    def _check_nesting(self, outermost: Transaction | None) -> None:
-        outer, mine = outermost.options if outermost else TransactionOptions(), self.options
-        if mine.isolation not in (None, outer.isolation) or (mine.readonly and not outer.readonly) or mine.deferrable:
-            raise UsageError("isolation, readonly and deferrable belong to the outermost transaction: give them there")
 
     def _over(self, state: State) -> None:
         self.state = state

@@ -41,3 +41,9 @@ class TransactionOptions:
         if self.deferrable:
             words.append("DEFERRABLE")
         return " ".join(words)
+
+    def check_inside(self, outermost: TransactionOptions) -> None:
+        """Refuse for a savepoint what only the *outermost* transaction can have."""
+        is_other = self.isolation not in (None, outermost.isolation) or (self.readonly and not outermost.readonly)
+        if is_other or self.deferrable:
+            raise UsageError("isolation, readonly and deferrable belong to the outermost transaction: give them there")

@@ -53,7 +53,7 @@ class Stage:
             return 0.0
         # of the two forms of a quadratic's root the one that neither cancels nor divides by end - start
         root = sqrt(max(0.0, self.start**2 + 2 * area * (self.end - self.start) / self.duration_s))
-        return min(2 * area / (self.start + root), self.duration_s)
+        return min(2 * area / (self.start + root), self.duration_s) if self.start + root else 0.0  # it was below 1e-300
 
 
 def level_at(stages: Sequence[Stage], t: float) -> float:

@@ -30,6 +30,10 @@ def test_an_area_that_rounding_puts_past_the_end_is_at_the_end() -> None:
     assert Stage(1, 0, 3).time_at(1.5 + 1e-12) == 1
 
 
+def test_an_area_too_small_for_a_number_lies_behind_at_once() -> None:
+    assert Stage(3.0, 0.0, 0.5).time_at(5e-324) == 0
+
+
 def test_a_stage_goes_straight_from_its_start_to_its_end() -> None:
     stage = Stage(10, 100, 200)
     assert [stage.level_at(t) for t in (0, 5, 10)] == [100, 150, 200]
