@@ -6,18 +6,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:  # noqa: ANN401 - mkdocs has no types
     """Take the changelog from where it is; have links find their pages, and name what is outside of them."""
+    folder = (DOCS / page.file.src_uri).parent
     if page.file.src_uri == "changelog.md":
-        markdown = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    markdown = markdown.replace("](docs/", "](")
-    return re.sub(r"\[([^]]+)\]\(\.\./([^)]+)\)", _in_the_repository, markdown)
+        markdown = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
 
+    def kept_or_named(link: re.Match[str]) -> str:
+        text, path = link.groups()
+        target = (folder / path.partition("#")[0]).resolve()
+        if target.is_relative_to(DOCS):
+            return link[0]
+        assert target.exists(), f"{page.file.src_uri} leads to {path}, which is not there"
+        name = str(target.relative_to(ROOT))
+        return text if name in text else f"{text} (`{name}`)"
 
-def _in_the_repository(link: re.Match[str]) -> str:
-    text, path = link.groups()
-    assert (ROOT / path).exists(), path
-    return text if path in text else f"{text} (`{path}`)"
+    return re.sub(r"\[([^]]+)\]\((\.\./[^)]+)\)", kept_or_named, markdown)
