@@ -80,7 +80,7 @@ class Lane(WholeTables):
     async def executemany(
         self,
         sql: LiteralString | Executable,
-        args: Iterable[Sequence[object]] | Iterable[Mapping[str, object]],
+        args: Iterable[Sequence[object] | Mapping[str, object]],
         *,
         timeout: float | None = None,
         sort_by: SortBy | None = None,

@@ -181,7 +181,7 @@ class Transaction(Queries):
     async def executemany(
         self,
         sql: LiteralString | Executable,
-        args: Iterable[Sequence[object]] | Iterable[Mapping[str, object]],
+        args: Iterable[Sequence[object] | Mapping[str, object]],
         *,
         timeout: float | None = None,
     ) -> None:

@@ -45,7 +45,7 @@ class ManyValues:
             if item.keys() != set(self._names):
                 raise StatementError(f"it has {_listed(map(str, item))}, and the first item has {_listed(self._names)}")
             return item
-        names = self.shape.required
+        names = self.shape.required(self._brought)
         values = item if isinstance(item, tuple) else (item,)
         if len(values) != len(names):
             takes = f"takes {len(names)}: {_listed(names)}" if names else "takes none: bindparam('name') takes one"

@@ -54,17 +54,31 @@ async def _of_async(
             yield item
 
 
-async def _mapped(
+def _mapped(
     access: Access,
     many: ManyValues,
     items: Iterable[Item] | AsyncIterable[Item],
     take: Take,
     options: bulk.MapOptions,
 ) -> AsyncGenerator[Any]:
+    collects = bulk.one_of(options.get("on_error", "raise"), "on_error", "raise", "collect") == "collect"
+    options = {**options, "on_error": "collect"}  # so that the error of an item that could not be bound is known
     found = bulk.mapped(access, many.sql, items, take, finish=_finish(many.shape.results, take), **options)
+    return _answers(found, collects=collects)
+
+
+async def _answers(found: AsyncGenerator[Any], *, collects: bool) -> AsyncGenerator[Any]:
+    """The answers with the items as they were given."""
     async with aclosing(found) as answers:
         async for answer in answers:
-            yield answer._replace(key=answer.key.item)
+            item, error = answer.key, answer.error
+            if error is not None and item.why is not None:
+                for note in error.__notes__:  # which item it is
+                    item.why.add_note(note)
+                error = item.why
+            if error is not None and not collects:
+                raise error
+            yield answer._replace(key=item.item, error=error)
 
 
 async def explained(access: Access, statement: object, sample: object, take: Take) -> BatchPlan:
@@ -93,28 +107,23 @@ def _finish(results: Results, take: Take) -> Callable[[Any], Any] | None:
 
 
 class Item(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have no slots of its own
-    """The values of an item."""
+    """The values of an item, or why there are none."""
 
     item: Any
+    why: StatementError | None
 
 
 class Unbound:
-    """Stands for a value that could not be made: it cannot be sent, so the item fails, and says why."""
-
-    def __init__(self, why: StatementError) -> None:
-        self._why = why
-
-    def __repr__(self) -> str:
-        return str(self._why)
+    """Stands for a value that could not be made, for it cannot be sent: so an item fails that has it."""
 
 
 def item_of(many: ManyValues, item: object) -> Item:
     """*item* with its values."""
     try:
-        made = Item(many.args_of(item))
+        made, why = Item(many.args_of(item)), None
     except StatementError as error:
-        made = Item([Unbound(error)] * len(many.shape.slots))
-    made.item = item
+        made, why = Item([Unbound()] * len(many.shape.slots)), error
+    made.item, made.why = item, why
     return made
 
 

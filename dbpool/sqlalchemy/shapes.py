@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import BindParameter
@@ -36,9 +36,9 @@ class Slot(NamedTuple):
     at: int | None  # among the binds that a statement brings along; None: it is that of the shape
     process: Process | None
 
-    def value(self, binds: Sequence[BindParameter[Any]]) -> object:
-        """What the statement itself has for it."""
-        return (self.bind if self.at is None else binds[self.at]).effective_value
+    def of(self, brought: Brought) -> BindParameter[Any]:
+        """What holds its value: in a statement of the same shape a bind may have one, or a function, or none."""
+        return self.bind if self.at is None else brought.binds[self.at]
 
 
 class Shape:
@@ -54,11 +54,10 @@ class Shape:
         self.sql = render(compiled.string)
         self.results = Results(compiled)
         self.rows = self.results.rows
-        self.slots = _slots(compiled)
-        self.required = [str(slot.bind.key) for slot in self.slots if slot.bind.required]
         self.is_expanded = bool(compiled.literal_execute_params or compiled.post_compile_params)
+        self.slots = _slots(compiled, is_expanded=self.is_expanded)
         self._has_defaults = bool(compiled.insert_prefetch or compiled.update_prefetch)
-        self._names = {str(bind.key) for bind in compiled.bind_names} | set(compiled.bind_names.values())
+        self._names = {str(slot.bind.key) for slot in self.slots} | {slot.name for slot in self.slots}
         self._simple = self._all_brought()
 
     def bind(self, brought: Brought, given: Given | None) -> tuple[str, Sequence[object]]:
@@ -71,28 +70,26 @@ class Shape:
             binds = brought.binds
             try:
                 return self.sql, [
-                    binds[at].value if process is None else process(binds[at].value) for at, process in self._simple
+                    binds[at].effective_value if process is None else process(binds[at].effective_value)
+                    for at, process in self._simple
                 ]
             except Exception:  # noqa: S110 - it is met again below, where it is known of which bind it is
                 pass
         if given:
             self._refuse_unknown(given)
         given = {**(brought.params or {}), **(given or {})}
-        missing = [name for name in self.required if name not in given]
-        if missing:
+        if missing := [name for name in self.required(brought) if name not in given]:
             raise StatementError(
                 f"no value for {', '.join(map(repr, missing))}: give a mapping, as {{{missing[0]!r}: ...}}, after the "
                 f"statement"
             )
         if self.is_expanded or self._has_defaults:
             return self._bind_with_sqlalchemy(brought, given)
-        args = []
-        for slot in self.slots:
-            value = given[slot.name] if slot.name in given else given.get(str(slot.bind.key), _NOTHING)
-            if value is _NOTHING:
-                value = slot.value(brought.binds)
-            args.append(_processed(slot.name, slot.process, value))
-        return self.sql, args
+        return self.sql, [_processed(slot.name, slot.process, _value(slot, brought, given)) for slot in self.slots]
+
+    def required(self, brought: Brought) -> list[str]:
+        """The names of the binds that have no value, in the order of $1, $2, ..."""
+        return [str(slot.bind.key) for slot in self.slots if slot.of(brought).required]
 
     def told(self, error: Exception, args: Sequence[object]) -> Exception:
         """*error*, or that a value has no type by which it could be bound."""
@@ -107,11 +104,7 @@ class Shape:
 
     def _all_brought(self) -> list[tuple[int, Process | None]] | None:
         """Where each value is among what a statement brings along; None if it is not that simple."""
-        simple = [
-            (slot.at, slot.process)
-            for slot in self.slots
-            if slot.at is not None and not slot.bind.required and slot.bind.callable is None
-        ]
+        simple = [(slot.at, slot.process) for slot in self.slots if slot.at is not None and slot.bind.unique]
         if len(simple) < len(self.slots) or self.is_expanded or self._has_defaults:
             return None
         return simple
@@ -119,7 +112,7 @@ class Shape:
     def _refuse_unknown(self, given: Given) -> None:
         unknown = [name for name in given if name not in self._names]
         if unknown:
-            known = sorted(str(bind.key) for bind in self._compiled.bind_names if not bind.unique)
+            known = sorted({str(slot.bind.key) for slot in self.slots if not slot.bind.unique})
             there_are = f"it has {', '.join(map(repr, known))}" if known else "it has none that could be given"
             raise StatementError(f"the statement has no bind {', '.join(map(repr, unknown))}: {there_are}")
 
@@ -129,9 +122,7 @@ class Shape:
         names: Sequence[str] = compiled.positiontup or ()
         processes = compiled._bind_processors
         try:
-            values = compiled.construct_params(
-                given or None, extracted_parameters=brought.binds or None, escape_names=False
-            )
+            values: MutableMapping[str, Any] = {slot.name: _value(slot, brought, given) for slot in self.slots}
             if self._has_defaults:
                 fill_in(compiled, values)
             if self.is_expanded:
@@ -144,11 +135,15 @@ class Shape:
         return sql, [_processed(name, cast("Process | None", processes.get(name)), values[name]) for name in names]
 
 
-_NOTHING = object()
+def _value(slot: Slot, brought: Brought, given: Given) -> object:
+    for name in (slot.name, str(slot.bind.key)):
+        if name in given:
+            return given[name]
+    return slot.of(brought).effective_value
 
 
-def _slots(compiled: SQLCompiler) -> list[Slot]:
-    """Where the values come from, in the order of $1, $2, ..."""
+def _slots(compiled: SQLCompiler, *, is_expanded: bool) -> list[Slot]:
+    """Where the values come from, in the order of $1, $2, ...; behind them those that are expanded for each call."""
     matches = compiled._cache_key_bind_match
     places: dict[BindParameter[Any], int] = {}
     if matches is not None and compiled.cache_key is not None:
@@ -158,8 +153,7 @@ def _slots(compiled: SQLCompiler) -> list[Slot]:
     processes = compiled._bind_processors
     return [
         Slot(name, by_name[name], places.get(by_name[name]), cast("Process | None", processes.get(name)))
-        for name in compiled.positiontup or ()
-        if name in by_name
+        for name in dict.fromkeys((*(compiled.positiontup or ()), *(by_name if is_expanded else ())))
     ]
 
 

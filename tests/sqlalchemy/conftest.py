@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from dbpool import DatabasePool
 from tests.sqlalchemy.shop import ROWS, metadata, things
@@ -17,8 +18,8 @@ from tests.support.databases import Database
 @pytest.fixture
 async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
     """SQLAlchemy's own, over asyncpg: what it answers is what is right."""
-    url = database.dsn.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+asyncpg://")
-    engine = create_async_engine(url, poolclass=NullPool)
+    connect = partial(asyncpg.connect, database.dsn)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=1)
     async with engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         for row in ROWS:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, INET, INT4RANGE, JSONB, Range
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.types import TypeDecorator
 
 
@@ -24,15 +25,17 @@ class Cents(TypeDecorator[Decimal]):
     impl = sa.BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
+    def process_bind_param(self, value: Decimal | None, dialect: sa.Dialect) -> int | None:
         return None if value is None else int(value * 100)
 
-    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> Decimal | None:
         return None if value is None else Decimal(value) / 100
 
 
-def next_code(context: Any) -> str:
-    return f"code of {context.get_current_parameters()['id']}"
+def next_code(context: DefaultExecutionContext) -> str:
+    """A default that looks at the other values of its row."""
+    assert context.current_parameters is not None
+    return f"code of {context.current_parameters.get('id')}"
 
 
 metadata = sa.MetaData()
@@ -71,7 +74,7 @@ things = sa.Table(
 )
 
 orders = sa.Table(
-    "orders",
+    "sales",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("thing_id", sa.ForeignKey("things.id", name="orders_thing")),
@@ -113,6 +116,6 @@ ROWS: list[dict[str, Any]] = [
         "ages": Range(1, 5),
         "pickled": {"any": {1, 2}},
     },
-    {name: None for name in things.c.keys()} | {"id": 2, "json": sa.null(), "jsonb": sa.null()},
-    {name: None for name in things.c.keys()} | {"id": 3, "name": "c", "price": Decimal("0.10"), "color": Color.blue},
+    dict.fromkeys(things.c.keys()) | {"id": 2, "json": sa.null(), "jsonb": sa.null()},
+    dict.fromkeys(things.c.keys()) | {"id": 3, "name": "c", "price": Decimal("0.10"), "color": Color.blue},
 ]
