@@ -38,7 +38,7 @@ class Bound(NamedTuple):
     """A statement as the server takes it, and its values; *telling* is None where that is how it was given."""
 
     sql: str
-    args: Sequence[object]
+    args: Sequence[object]  # a tuple, where it was made
     telling: Telling | None
 
 

@@ -35,7 +35,7 @@ def bound_many(statement: object, items: Iterable[Any]) -> BoundMany:
     many, items = many_values(statement, items)
     number = 0
 
-    def args_of(item: object) -> Sequence[object]:
+    def args_of(item: object) -> tuple[object, ...]:
         nonlocal number
         number += 1
         try:

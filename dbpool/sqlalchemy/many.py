@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -26,7 +26,7 @@ class ManyValues:
         if self.shape.is_expanded:
             self.sql, _ = self.shape.bind(self._brought, self._given(first))
 
-    def args_of(self, item: object) -> Sequence[object]:
+    def args_of(self, item: object) -> tuple[object, ...]:
         """The values of one item: a mapping by name; a tuple, or a single value, in the order of the binds.
 
         Raises:

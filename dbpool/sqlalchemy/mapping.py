@@ -85,7 +85,7 @@ async def explained(access: Access, statement: object, sample: object, take: Tak
     """What ``Lane.explain_map`` returns."""
     refuse_rows_of_files(sample)
     many, items = many_values(statement, checked(sample))
-    return await bulk.explained(access, many.sql, [tuple(many.args_of(item)) for item in items], take)
+    return await bulk.explained(access, many.sql, [many.args_of(item) for item in items], take)
 
 
 def bound_job(statement: object, items: object) -> tuple[str, Iterable[Any]]:

@@ -49,8 +49,10 @@ def refuse_entities(statement: Executable) -> None:
 
 def as_ours(error: SQLAlchemyError) -> StatementError:
     """What SQLAlchemy refuses to compile or to bind, as this package reports it."""
-    if isinstance(error, UnsupportedCompilationError):
-        kind = error.element_type
+    unsupported = error if isinstance(error, UnsupportedCompilationError) else error.__cause__
+    if isinstance(unsupported, UnsupportedCompilationError):
+        element: object = unsupported.element_type
+        kind = element if isinstance(element, type) else type(element)
         return StatementError(
             f"PostgreSQL has no {kind.__module__}.{kind.__qualname__}: it is of another database's dialect. Use what "
             f"sqlalchemy or sqlalchemy.dialects.postgresql have"

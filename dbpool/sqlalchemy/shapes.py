@@ -60,7 +60,7 @@ class Shape:
         self._names = {str(slot.bind.key) for slot in self.slots} | {slot.name for slot in self.slots}
         self._simple = self._all_brought()
 
-    def bind(self, brought: Brought, given: Given | None) -> tuple[str, Sequence[object]]:
+    def bind(self, brought: Brought, given: Given | None) -> tuple[str, tuple[object, ...]]:
         """The text, and the values of $1, $2, ... of one call, *given* by name or brought along.
 
         Raises:
@@ -69,12 +69,14 @@ class Shape:
         if not given and self._simple is not None and not brought.params:
             binds = brought.binds
             try:
-                return self.sql, [
+                values = [
                     binds[at].effective_value if process is None else process(binds[at].effective_value)
                     for at, process in self._simple
                 ]
             except Exception:  # noqa: S110 - it is met again below, where it is known of which bind it is
                 pass
+            else:
+                return self.sql, tuple(values)
         if given:
             self._refuse_unknown(given)
         given = {**(brought.params or {}), **(given or {})}
@@ -85,7 +87,9 @@ class Shape:
             )
         if self.is_expanded or self._has_defaults:
             return self._bind_with_sqlalchemy(brought, given)
-        return self.sql, [_processed(slot.name, slot.process, _value(slot, brought, given)) for slot in self.slots]
+        return self.sql, tuple(
+            [_processed(slot.name, slot.process, _value(slot, brought, given)) for slot in self.slots]
+        )
 
     def required(self, brought: Brought) -> list[str]:
         """The names of the binds that have no value, in the order of $1, $2, ..."""
@@ -116,7 +120,7 @@ class Shape:
             there_are = f"it has {', '.join(map(repr, known))}" if known else "it has none that could be given"
             raise StatementError(f"the statement has no bind {', '.join(map(repr, unknown))}: {there_are}")
 
-    def _bind_with_sqlalchemy(self, brought: Brought, given: Given) -> tuple[str, Sequence[object]]:
+    def _bind_with_sqlalchemy(self, brought: Brought, given: Given) -> tuple[str, tuple[object, ...]]:
         """The same where there is more to it: IN with a list, literals in the text, defaults of columns."""
         compiled, sql = self._compiled, self.sql
         names: Sequence[str] = compiled.positiontup or ()
@@ -132,7 +136,9 @@ class Shape:
                 values = dict(expanded.parameters)
         except SQLAlchemyError as error:
             raise as_ours(error) from error
-        return sql, [_processed(name, cast("Process | None", processes.get(name)), values[name]) for name in names]
+        return sql, tuple(
+            [_processed(name, cast("Process | None", processes.get(name)), values[name]) for name in names]
+        )
 
 
 def _value(slot: Slot, brought: Brought, given: Given) -> object:

@@ -32,4 +32,4 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
 async def db(engine: AsyncEngine, database: Database) -> AsyncIterator[DatabasePool]:
     async with DatabasePool(database.dsn, max_connections=3) as db:
         yield db
-        assert (db.held, db.waiting) == (0, 0)
+    assert (db.held, db.waiting) == (0, 0)

@@ -155,5 +155,5 @@ def test_values_are_bound_by_name_whatever_they_are(items: list[tuple[int, Decim
 
     assert many.sql == "INSERT INTO things (id, fee) VALUES ($1::INTEGER, $2::BIGINT)"
     assert [many.args_of(item) for item in many.items] == [
-        [number, None if fee is None else int(fee * 100)] for number, fee in items
+        (number, None if fee is None else int(fee * 100)) for number, fee in items
     ]

@@ -1,0 +1,158 @@
+"""Each shape of statement is compiled once, and what differs between two calls of it is never mixed up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dbpool import DatabasePool
+from dbpool.core.want import Want
+from dbpool.executable import Executable, bound
+from dbpool.sqlalchemy import compiling
+from dbpool.sqlalchemy.shapes import Shape
+from tests.sqlalchemy.shop import Color, things
+from tests.support.databases import Database
+from tests.support.pools import witness_of
+
+t = things.c
+by_id = sa.select(t.id).where(t.id == sa.bindparam("id"))
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that are compiled from now on, with room for two shapes."""
+    texts: list[str] = []
+
+    class CountedShape(Shape):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)  # type: ignore[arg-type]
+            texts.append(self.sql)
+
+    monkeypatch.setattr(compiling, "Shape", CountedShape)
+    monkeypatch.setattr(compiling, "_shapes", sa.util.LRUCache(2, threshold=0))
+    return texts
+
+
+def asked(statement: Executable, *args: object) -> tuple[str, list[object]]:
+    sql, values, _ = bound(statement, args, Want.ROWS)
+    return sql, [*values]
+
+
+async def test_a_shape_is_compiled_once_for_all_its_values(db: DatabasePool, compiled: list[str]) -> None:
+    for number in (1, 2, 3, 1):
+        assert await db.fetchval(sa.select(t.id).where(t.id == number)) == number
+        async with db.transaction() as tx:
+            assert await tx.fetchval(sa.select(t.id).where(t.id == number)) == number
+
+    assert compiled == ["SELECT things.id \nFROM things \nWHERE things.id = $1::INTEGER"]
+
+
+def test_the_shapes_kept_are_few(compiled: list[str]) -> None:
+    for _ in range(3):
+        for column in (t.id, t.name, t.fee, t.price):
+            asked(sa.select(column))
+
+    assert len(compiled) == 12
+
+
+def test_a_statement_that_is_kept_is_not_looked_at_again(compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = sa.select(t.id).where(t.id == 1)
+    asked(kept)
+    monkeypatch.setattr(compiling, "_found", None)
+
+    assert asked(kept)[1] == [1]
+
+
+def test_a_statement_made_of_a_kept_one_is_another(compiled: list[str]) -> None:
+    kept = sa.select(t.id).where(t.id == 1)
+    before = asked(kept)
+
+    assert asked(kept.where(t.name == "x"))[1] == [1, "x"]
+    assert asked(kept.limit(3))[1] == [1, 3]
+    assert asked(by_id.params(id=4))[1] == [4]
+    assert asked(by_id.params(id=5))[1] == [5]
+    assert asked(kept) == before
+
+
+def test_binds_of_one_name_are_told_apart_by_what_they_have(compiled: list[str]) -> None:
+    def where(bind: sa.BindParameter[int]) -> sa.Select[tuple[int]]:
+        return sa.select(t.id).where(t.id == bind)
+
+    assert asked(where(sa.bindparam("id", 3)))[1] == [3]
+    with pytest.raises(ValueError, match="no value for 'id'"):
+        asked(where(sa.bindparam("id")))
+    assert asked(where(sa.bindparam("id", callable_=lambda: 4)))[1] == [4]
+    assert asked(where(sa.bindparam("id", 3)), {"id": 5})[1] == [5]
+    assert len(set(compiled)) == 1
+
+
+def test_a_bind_used_twice_is_sent_once() -> None:
+    sql, values = asked(by_id.where(t.id + 1 > sa.bindparam("id")), {"id": 3})
+
+    assert sql.endswith("WHERE things.id = $1::INTEGER AND things.id + $2::INTEGER > $1::INTEGER")
+    assert values == [3, 1]
+
+
+@given(st.lists(st.lists(st.integers(-1000, 1000), max_size=5), min_size=1), st.sampled_from(Color))
+def test_lists_of_any_length_are_expanded(lists: list[list[int]], color: Color) -> None:
+    for numbers in lists:
+        statement = sa.select(t.id).where(t.color == color, t.id.in_(numbers), t.price < Decimal("2.5"))
+        sql, values = asked(statement)
+        assert [value for value in values if isinstance(value, int)] == numbers
+        assert {*values} == {color.name, Decimal("2.5"), *numbers}
+        for number in range(1, len(values) + 1):
+            assert f"${number}::" in sql
+
+
+def test_another_schema_is_rendered_and_kept_apart() -> None:
+    for schema in ("a", "b", "a"):
+        statement = sa.select(t.id).where(t.id.in_([1])).execution_options(schema_translate_map={None: schema})
+        assert f"FROM {schema}.things" in asked(statement)[0]
+    assert "FROM things" in asked(sa.select(t.id).where(t.id.in_([1])))[0]
+
+
+async def test_calls_are_coalesced_by_the_compiled_text(db: DatabasePool) -> None:
+    async def fee_of(number: int) -> object:
+        return await db.fetchval(sa.select(t.fee).where(t.id == number), coalesce=True)
+
+    async with asyncio.timeout(20):
+        while db.stats().coalesced_total < 20:
+            found = await asyncio.gather(*(fee_of(number % 3 + 1) for number in range(60)))
+            assert found == [Decimal("3.07"), None, None] * 20
+            rows = await asyncio.gather(*(db.fetchrow(by_id, {"id": n % 2 + 1}, coalesce=True) for n in range(60)))
+            assert [row and tuple(row) for row in rows] == [(1,), (2,)] * 30
+
+
+async def test_a_cancelled_statement_is_stopped_and_its_connection_used_again(
+    db: DatabasePool, database: Database
+) -> None:
+    blocked = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
+    calls: list[Callable[[], Awaitable[object]]] = [
+        lambda: db.fetch(blocked, {"key": 1}),
+        lambda: db.execute(blocked, {"key": 1}),
+        lambda: db.executemany(blocked, [{"key": 1}]),
+        lambda: anext(db.stream(blocked, {"key": 1})),
+        lambda: anext(db.map(blocked, [1])),
+    ]
+    async with witness_of(database) as witness, witness.holding():
+        for call in calls:
+            task = asyncio.ensure_future(call())
+            await witness.until_blocked()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await witness.until_none_blocked()
+    assert await db.fetchval(by_id, {"id": 3}) == 3
+
+
+def test_an_insert_returns_nothing_unasked() -> None:
+    numbered = sa.Table("numbered", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("x"))
+
+    assert asked(sa.insert(numbered).values(x=sa.null()))[0] == "INSERT INTO numbered (x) VALUES (NULL)"
+    assert asked(sa.insert(numbered))[0] == "INSERT INTO numbered DEFAULT VALUES"
