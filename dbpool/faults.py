@@ -38,6 +38,12 @@ def sqlstate(error: BaseException) -> str | None:
     return error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
 
 
+def servers_sqlstate(error: BaseException) -> str | None:
+    """The same, but None for what the driver itself says in the server's words."""
+    is_servers = isinstance(error, asyncpg.PostgresError) and error.severity is not None
+    return sqlstate(error) if is_servers else None
+
+
 def is_unfinished(error: BaseException) -> bool:
     """Whether a statement that ended with *error* may have been given up between Parse and Sync.
 

@@ -95,8 +95,12 @@ class Lease:
         assert holder.connection is not None
         if not leases.gate.is_closed:  # else close() says who is left
             where, named = str(holder.site), leases.gate.refusals.named(holder.line)
-            log.warning("%s: took back a connection acquired at %s: not released, and nobody has it", named, where)
-            leases.events.tell(LeaseReclaimed(where, holder.line.name))
+            from dbpool.eventfields import fields_of
+
+            event = LeaseReclaimed(where, holder.line.name)
+            text = "%s: took back a connection acquired at %s: not released, and nobody has it"
+            log.warning(text, named, where, extra=fields_of(event, holder.connection.settings.name))
+            leases.events.tell(event)
         leases.suspects.pop(holder, None)
         holder.connection.end_loan()
         leases.settle(holder, interrupted=True)

@@ -183,16 +183,24 @@ class Upkeep:
                 del suspects[waiter]
                 held_s = waiter.left_at - waiter.since
                 returned = replace(suspect, seconds=held_s, sql=None, in_transaction=False, doing="", stack=())
-                log.warning("%s: returned after all: held %s", name, returned)
-                self._leases.events.tell(LeakReturned(returned))
+                event = LeakReturned(returned)
+                log.warning("%s: returned after all: held %s", name, returned, extra=self._fields(event))
+                self._leases.events.tell(event)
         if limit is None:
             return
         for waiter in self._unsuspected():
             if now >= waiter.since + limit:
                 suspect = suspects[waiter] = caller(waiter, now)
                 stack = "".join(f"\n    {frame}" for frame in suspect.stack)
-                log.warning("%s: held for longer than leak_after=%g s: %s%s", name, limit, suspect, stack)
-                self._leases.events.tell(LeakSuspected(suspect))
+                told = LeakSuspected(suspect)
+                text = "%s: held for longer than leak_after=%g s: %s%s"
+                log.warning(text, name, limit, suspect, stack, extra=self._fields(told))
+                self._leases.events.tell(told)
+
+    def _fields(self, event: LeakReturned | LeakSuspected) -> dict[str, object]:
+        from dbpool.eventfields import fields_of
+
+        return fields_of(event, self._settings.name)
 
     def _unsuspected(self) -> list[Waiter]:
         """Callers that hold a connection; not the pool itself, nor a permit whose caller has left it to a cleanup."""

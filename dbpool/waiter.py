@@ -46,6 +46,11 @@ class Waiter(Ticket):
         self.bucket = self.asker = self.got_at = None
 
     @property
+    def together(self) -> int:
+        """How many callers its statement answers."""
+        return 1
+
+    @property
     def task(self) -> asyncio.Task[Any] | None:
         """The task that asks or holds, while there is one."""
         return self.asker() if isinstance(self.asker, LooseTask) else self.asker

@@ -53,6 +53,10 @@ class Member(Waiter):
         self.batch: JointCall | None = None
         self.bucket = None
 
+    @property
+    def together(self) -> int:
+        return 1 if self.batch is None else len(self.batch.members)
+
     def tell(self, answer: Answer) -> None:
         if self.bucket is not None:
             forget(self)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbpool.core.sqltext import Kind, Token, tokens
+from dbpool.core.sqltext import Kind, SqlTextError, Token, tokens
 
+LONGEST_SHOWN = 16_384  # characters of a text that is shown
 LONGEST = 255  # characters, by the convention; what does not fit whole is left out
 
 _OPERATIONS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
@@ -237,3 +238,16 @@ def without_literals(sql: str) -> str:
         parts.append("?" if token.kind in (Kind.STRING, Kind.NUMBER) else token.text)
         end = token.end
     return "".join(parts)
+
+
+def shown_text(sql: str) -> str:
+    """What may be shown of a text: all of it where it has parameters, for then values are not in it by the convention.
+
+    Else it is without its constants; "" if nobody can tell where they are. Cut after 16,384 characters.
+    """
+    try:
+        has_parameters = any(token.kind is Kind.PARAMETER for token in tokens(sql))
+        text = sql if has_parameters else without_literals(sql)
+    except SqlTextError:
+        return ""
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
