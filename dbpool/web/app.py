@@ -169,12 +169,11 @@ class StatusApp:
 def path_of(scope: Scope) -> str:
     """The path below where the app is mounted, as ``/`` or ``/status.json``.
 
-    ASGI's path has the mount's in it, which ``root_path`` tells; older frameworks have cut it off, and Litestar ends it
-    with a slash.
+    ASGI's path has the mount's in it, which ``root_path`` tells. Litestar cuts it off, and adds a slash at the end.
     """
     path, root = scope["path"], scope.get("root_path", "").rstrip("/")
     rest = path.removeprefix(root)
-    return "/" + rest.strip("/") if rest.startswith("/") or not rest else str(path)
+    return "/" + (rest if rest.startswith("/") or not rest else str(path)).strip("/")
 
 
 def folder_of(scope: Scope) -> str | None:

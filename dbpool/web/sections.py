@@ -79,7 +79,9 @@ MINUTES: Final = (
     Column("Granted a second", lambda row: _rate(row["granted_per_s"]), "n"),
     Column("Turned away a second", lambda row: _rate(_turned_away(row)), "n"),
 )
-MOST_WAITERS: Final = 10  # they are much alike; JSON has 20
+MOST_WAITERS: Final = 10  # rows: they are much alike; JSON has more, as of those below
+MOST_STATEMENTS: Final = 20
+MOST_EVENTS: Final = 20
 MOST_CELLS: Final = 60
 STEP: Final = 15  # samples, a second apart, between two rows of the table of the last minutes
 
@@ -100,7 +102,7 @@ def sections_of(name: str, pool: Json, timeline: Mapping[str, Sequence[float | N
         "lanes": table("Lanes", LANES, pool["lanes"], "") if pool["lanes"] else "",
         "slow": _slow(pool),
         "sites": table("Where connections were held longest", SITES, pool["sites"], "None was held so far."),
-        "events": table("Events", EVENTS, pool["events"], "None since this page's app was made."),
+        "events": table("Events", EVENTS, pool["events"][:MOST_EVENTS], "None since this page's app was made."),
         "minutes": _minutes(timeline),
     }
 
@@ -156,7 +158,7 @@ def _slow(pool: Json) -> str:
         table(
             "Slow statements",
             SLOW_STATEMENTS,
-            pool["slow_statements"],
+            pool["slow_statements"][:MOST_STATEMENTS],
             "Not told: give the pool slow_query, in seconds."
             if limit_s is None
             else f"None took {seconds(limit_s)} so far.",
@@ -167,7 +169,7 @@ def _slow(pool: Json) -> str:
             table(
                 "Slow acquires",
                 SLOW_ACQUIRES,
-                pool["slow_acquires"],
+                pool["slow_acquires"][:MOST_WAITERS],
                 "None so far." if acquire_s is None else f"Nobody waited {seconds(acquire_s)} so far.",
             )
         )

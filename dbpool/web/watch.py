@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from dbpool.events import (
     Closed,
-    Closing,
     ConnectFailed,
     DeadlockFound,
     Event,
@@ -54,7 +53,6 @@ class Watch:
         self.db: DatabasePool | None = db
         self._last: Json | None = None  # of a closed pool
         self._heard = heard
-        self._is_closing = False
         self._failures = 0  # connects in a row
         self._events: deque[tuple[float, Event]] = deque(maxlen=KEPT)
         self._slow_statements: deque[tuple[float, SlowQuery]] = deque(maxlen=KEPT)
@@ -75,8 +73,6 @@ class Watch:
                 self._failures = failures
             case OutageEnded():
                 self._failures = 0
-            case Closing():
-                self._is_closing = True
             case Closed():
                 self._forget(now)
         self._heard()
@@ -88,9 +84,9 @@ class Watch:
 
     @property
     def state(self) -> State:
-        if self.db is None or (self.db.phase is Phase.CLOSED and not self._is_closing):
+        if self.db is None:
             return State.CLOSED
-        if self.db.phase is Phase.CLOSED:
+        if self.db.phase is Phase.CLOSED and (self.db.stats().connections or self.db.stats().held):
             return State.CLOSING
         if self.db.phase is not Phase.OPEN:
             return State(self.db.phase.name.lower())

@@ -49,20 +49,22 @@ def scope_of(
     server: tuple[str, int | None] | None = ("127.0.0.1", 8000),
     scheme: str = "http",
     root_path: str = "",
+    http_version: str = "1.1",
 ) -> Scope:
+    """What uvicorn makes of a request; *target* is without *root_path*, as behind a proxy that takes it off."""
     path, _, query = target.partition("?")
     sent = {"host": "127.0.0.1:8000", **(headers or {})}
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": "1.1",
+        "http_version": http_version,
         "method": method,
         "scheme": scheme,
-        "path": path,
-        "raw_path": path.encode(),
+        "path": root_path + path,
+        "raw_path": (root_path + path).encode(),
         "query_string": query.encode(),
         "root_path": root_path,
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()],
         "client": client,
         "server": server,
     }
