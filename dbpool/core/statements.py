@@ -75,6 +75,15 @@ def classify(sql: str, trusted_functions: frozenset[str] = frozenset()) -> State
     return (_classify_long if length <= _LONG else _classify)(sql, trusted_functions)
 
 
+def transaction_commands(sql: str) -> list[str]:
+    """The first words of the statements of *sql* that begin, end or prepare a transaction: not those of savepoints."""
+    try:
+        statements = _split(list(tokens(sql)))
+    except SqlTextError:  # the server will say it better
+        return []
+    return [_first_word(each) for each in statements if _controls_transaction(each) and not _is_of_savepoint(each)]
+
+
 def _classify(sql: str, trusted: frozenset[str]) -> Statement:
     _refuse_unsendable(sql)
     seen: list[Token] = []
@@ -174,6 +183,11 @@ def _is_copy_stdio(statement: Sequence[Token]) -> bool:
 def _controls_transaction(statement: Sequence[Token]) -> bool:
     first, second = statement[0].keyword, statement[1].keyword if len(statement) > 1 else ""
     return first in _TRANSACTION_WORDS or (first, second) in _TRANSACTION_PAIRS
+
+
+def _is_of_savepoint(statement: Sequence[Token]) -> bool:
+    words = [token.keyword for token in statement[:3]]
+    return words[0] in ("RELEASE", "SAVEPOINT") or (words[0] == "ROLLBACK" and "TO" in words)
 
 
 def _only_reads(statement: Sequence[Token]) -> bool:

@@ -16,9 +16,9 @@ from dbpool.events import Event
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
 from dbpool.settings import PoolSettings
+from dbpool.testing.fake.connection import FakeConnection as FakeConnection  # noqa: PLC0414 - for those who use these pools
+from dbpool.testing.fake.driver import FakeDriver as FakeDriver  # noqa: PLC0414
 from dbpool.upkeep import Upkeep
-from tests.support.fakedriver import FakeConnection as FakeConnection  # noqa: PLC0414 - for those who use these pools
-from tests.support.fakedriver import FakeDriver as FakeDriver  # noqa: PLC0414
 from tests.support.script import Script
 
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, Unpack
-from urllib.parse import quote, urlsplit
 
 import asyncpg
 
 from dbpool import DatabasePool
 from dbpool.lane import Lane
 from dbpool.options import Options
+from dbpool.testing.addresses import dsn_with as dsn_with  # noqa: PLC0414 - for those who use these pools
 from tests.support.databases import Database
 
 T = TypeVar("T")
@@ -159,15 +159,6 @@ async def witness_of(where: Database | str) -> AsyncIterator[Witness]:
         yield Witness(connection)
     finally:
         await connection.close(timeout=PATIENCE_S)
-
-
-def dsn_with(dsn: str, *, user: str = "", password: str = "", address: str = "") -> str:
-    """The same DSN for another user, or by way of another ``host:port``."""
-    parts = urlsplit(dsn)
-    who, _, where = parts.netloc.rpartition("@")
-    if user:
-        who = quote(user, safe="") + (":" + quote(password, safe="") if password else "")
-    return parts._replace(netloc=f"{who}@{address or where}").geturl()
 
 
 @asynccontextmanager

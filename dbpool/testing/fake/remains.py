@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.support.script import NEVER
+from dbpool.testing.fake.script import NEVER
 
 
 class FakeRemains:

@@ -1,17 +1,20 @@
-"""A PostgreSQL that lives in the event loop: it answers as scripted, and notices whatever a pool must never do."""
+"""A connection to a PostgreSQL that lives in the event loop: it answers as scripted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any
+from collections.abc import Coroutine, Generator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from dbpool.connection import Answer, Want
 from dbpool.events import Reason
-from tests.support.fakeremains import FakeRemains
-from tests.support.script import Reply, Script
+from dbpool.testing.fake.remains import FakeRemains
+from dbpool.testing.fake.script import Reply
+
+if TYPE_CHECKING:
+    from dbpool.testing.fake.driver import FakeDriver
 
 
 class _Answer:
@@ -177,9 +180,9 @@ class FakeConnection:
             raise
 
     def _send(self, sql: str, args: Sequence[object]) -> asyncio.Future[Any]:
-        reply = self._driver.script.replies.get(sql) or Reply(begins=sql == "begin")
         if not self._is_open:
             raise asyncpg.InterfaceError("connection is closed")
+        reply = self._reply_to(sql, args)
         for arg in args:
             if not isinstance(arg, reply.takes):
                 raise asyncpg.DataError(f"{arg!r} is no {reply.takes.__name__}")
@@ -197,6 +200,9 @@ class FakeConnection:
         self._answer_after(reply.after_s, answer, reply, args)
         return answer
 
+    def _reply_to(self, sql: str, args: Sequence[object]) -> Reply:
+        return self._driver.script.replies.get(sql) or Reply(begins=sql == "begin")
+
     def _begin_exchange(self) -> asyncio.Future[Any]:
         self._answer = asyncio.get_running_loop().create_future()
         self._idle_again.clear()
@@ -212,6 +218,7 @@ class FakeConnection:
             if answer is not self._answer:
                 return
             if answer.cancelled():
+                self._failed()
                 loop.call_later(self._driver.script.cancel_s, self._end_exchange, answer)
             else:
                 self._end_exchange(answer)
@@ -234,11 +241,18 @@ class FakeConnection:
         # before whoever waits for the answer runs: as asyncpg does, which has the server's last word by then
         self._end_exchange(answer)
         if reply.error is not None:
+            self._failed()
             answer.set_exception(reply.error)
-        elif reply.rows is not None:
-            answer.set_result(list(reply.rows))
         else:
-            answer.set_result([list(args)] if args else [])
+            answer.set_result(self._result_of(reply, args))
+
+    def _result_of(self, reply: Reply, args: Sequence[object]) -> Any:
+        if reply.rows is not None:
+            return list(reply.rows)
+        return [list(args)] if args else []
+
+    def _failed(self) -> None:
+        """A statement has failed, or was stopped."""
 
     def _close(self, error: Exception) -> None:
         if not self._is_open:
@@ -250,98 +264,3 @@ class FakeConnection:
             self._end_exchange(answer)
             if not answer.done():
                 answer.set_exception(error)
-
-
-class FakeDriver:
-    """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
-
-    def __init__(self, max_size: int, script: Script | None = None, connect_timeout: float = 10.0) -> None:
-        self.script = script or Script()
-        self.max_size = max_size
-        self.connect_timeout = connect_timeout
-        self.connecting = 0
-        self.most_connecting = 0
-        self.open_now: set[FakeConnection] = set()
-        self.opened: list[FakeConnection] = []
-        self.remains: list[FakeRemains] = []
-        self.connects_tried = 0
-        self.sent: list[tuple[int, str]] = []
-        self.violations: list[str] = []
-        self.is_terminated = False
-
-    async def open(self, max_connections: int) -> None:
-        assert max_connections == self.max_size
-
-    def renew_credentials(self) -> None:
-        """It has none."""
-
-    def grow(self, max_connections: int) -> None:
-        self.max_size = max(self.max_size, max_connections)
-
-    @property
-    def connections(self) -> list[FakeConnection]:
-        return [connection for connection in self.opened if connection in self.open_now]
-
-    @property
-    def size(self) -> int:
-        return len(self.open_now)
-
-    @property
-    def lingering(self) -> int:
-        """Server ends that outlive their connections, or connects that were given up."""
-        return sum(remains.counts for remains in self.remains)
-
-    def left(self) -> FakeRemains | None:
-        """What a cut leaves, if anything."""
-        if not self.script.lingers_s:
-            return None
-        self.remains.append(FakeRemains(self.script.lingers_s))
-        return self.remains[-1]
-
-    async def connect(self, leave: Callable[[FakeRemains], None]) -> FakeConnection:
-        self.connects_tried += 1
-        self.connecting += 1
-        self.most_connecting = max(self.most_connecting, self.connecting)
-        try:
-            self.check()
-            fault = self.script.connect_faults.popleft() if self.script.connect_faults else None
-            try:
-                async with asyncio.timeout(self.connect_timeout):
-                    await asyncio.sleep(fault if isinstance(fault, float) else self.script.connect_s)
-            except BaseException:  # out of time, or cancelled
-                if (remains := self.left()) is not None:
-                    leave(remains)
-                raise
-            if isinstance(fault, Exception):
-                raise fault
-            if self.script.connect_error is not None:
-                raise self.script.connect_error
-        finally:
-            self.connecting -= 1
-        connection = FakeConnection(self, len(self.opened))
-        self.opened.append(connection)
-        self.open_now.add(connection)
-        if self.is_terminated:
-            self.report(f"connection {connection.number} was opened after the end")
-        return connection
-
-    async def stop_statements(self, timeout: float) -> None:
-        await asyncio.sleep(min(timeout, self.script.stop_s))
-
-    def terminate(self) -> None:
-        self.is_terminated = True
-        for connection in list(self.open_now):
-            connection.terminate()
-
-    def report(self, violation: str) -> None:
-        """Note what must never happen: code under test may swallow an exception."""
-        self.violations.append(violation)
-
-    def check(self) -> None:
-        """Assert what is true at any instant."""
-        if self.size + self.connecting + self.lingering > self.max_size:
-            self.report(
-                f"{self.size} connections open, {self.connecting} opening and {self.lingering} lingering, "
-                f"{self.max_size} allowed"
-            )
-        assert not self.violations, self.violations

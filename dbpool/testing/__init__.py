@@ -1,0 +1,62 @@
+"""For the tests of programs that use dbpool: fixtures for pytest, fakes, faults, explorers. See docs/testing.md."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbpool.testing.cancelling import BrokenBySuspension, Explored, cancel_everywhere
+    from dbpool.testing.fake.answers import Answer, Asked, UnexpectedStatement
+    from dbpool.testing.fake.pool import FakePool
+    from dbpool.testing.fake.records import FakeRecord
+    from dbpool.testing.proxying.faults import Cut
+    from dbpool.testing.proxying.messages import Do, Message, Way
+    from dbpool.testing.proxying.proxy import FaultProxy, proxy_before
+    from dbpool.testing.sandbox.pool import Sandbox, sandbox
+    from dbpool.testing.server import Server
+    from dbpool.testing.virtualtime import Deadlock, VirtualTime, VirtualTimeLoop, run, virtual_time
+
+__all__ = [
+    "Answer",
+    "Asked",
+    "BrokenBySuspension",
+    "Cut",
+    "Deadlock",
+    "Do",
+    "Explored",
+    "FakePool",
+    "FakeRecord",
+    "FaultProxy",
+    "Message",
+    "Sandbox",
+    "Server",
+    "UnexpectedStatement",
+    "VirtualTime",
+    "VirtualTimeLoop",
+    "Way",
+    "cancel_everywhere",
+    "proxy_before",
+    "run",
+    "sandbox",
+    "virtual_time",
+]
+
+# pytest loads the plugin wherever dbpool is installed, so nothing is imported before it is used.
+_HOMES = {
+    "cancelling": ("BrokenBySuspension", "Explored", "cancel_everywhere"),
+    "fake.answers": ("Answer", "Asked", "UnexpectedStatement"),
+    "fake.pool": ("FakePool",),
+    "fake.records": ("FakeRecord",),
+    "proxying.faults": ("Cut",),
+    "proxying.messages": ("Do", "Message", "Way"),
+    "proxying.proxy": ("FaultProxy", "proxy_before"),
+    "sandbox.pool": ("Sandbox", "sandbox"),
+    "server": ("Server",),
+    "virtualtime": ("Deadlock", "VirtualTime", "VirtualTimeLoop", "run", "virtual_time"),
+}
+_LATER = {name: f"dbpool.testing.{home}" for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'dbpool.testing' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)

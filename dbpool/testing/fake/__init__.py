@@ -1,0 +1,1 @@
+"""A pool on a server that lives in the event loop."""

@@ -1,0 +1,44 @@
+"""One client's connection through a proxy, and the one to the server made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import Counter
+
+from dbpool.testing.proxying.messages import Way
+
+
+class Session:
+    """Both ends of it, and what has passed."""
+
+    def __init__(self, number: int, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.number = number
+        """From 1, in the order in which they began."""
+        self.writers = {Way.TO_SERVER: server, Way.TO_CLIENT: client}
+        for writer in self.writers.values():
+            writer.transport.set_write_buffer_limits(0)  # drained is sent: a reset throws away what is not
+        self.bytes_in: Counter[Way] = Counter()
+        self.bytes_out: Counter[Way] = Counter()
+        self.messages: list[tuple[Way, str]] = []
+        self.is_over = False
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.asked_to_encrypt: asyncio.Future[bool] | None = None  # until the server has answered whether it does
+
+    def end(self, *, reset: bool) -> None:
+        """Cut both ends off."""
+        self.is_over = True
+        for writer in self.writers.values():
+            cut(writer, reset=reset)
+
+
+def cut(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    """End a connection: by a reset, which only TCP has, or in order."""
+    sock = writer.get_extra_info("socket")
+    if reset and sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+    else:
+        writer.close()

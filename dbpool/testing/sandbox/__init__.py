@@ -1,0 +1,1 @@
+"""A pool in which nothing that is written stays."""
