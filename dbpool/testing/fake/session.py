@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import asyncpg
 
@@ -119,8 +119,8 @@ class FakeSession(FakeConnection):
         connection: Any = self
         return Transaction(connection, TransactionOptions(**options))
 
-    def cursor(self, query: str, *args: object, **_: object) -> AsyncIterator[Any]:
-        return self._read(query, args)
+    def cursor(self, query: str, *args: object, **_: object) -> FakeCursor:
+        return FakeCursor(lambda: self._read(query, args))
 
     def get_server_pid(self) -> int:
         return self.number
@@ -170,6 +170,20 @@ class FakeSession(FakeConnection):
 
     def _failed(self) -> None:
         self._transaction.fail()
+
+
+class FakeCursor:
+    """The rows of a statement, for ``async for``."""
+
+    def __init__(self, read: Callable[[], AsyncIterator[Any]]) -> None:
+        self._read = read
+        self._connection: Any = None  # the handle that it was made of, so that it lives
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._read()
+
+    def __await__(self) -> NoReturn:
+        raise UsageError("a fake connection's cursor is for 'async for': test what else it does on a real server")
 
 
 class _Result:
