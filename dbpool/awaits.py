@@ -45,8 +45,12 @@ def suspended_on(task: Task) -> Future | None:
 
 def chain(task: Task) -> list[object]:
     """The coroutines and generators of which *task* is made, each awaiting the next."""
+    return chain_from(task.get_coro())
+
+
+def chain_from(at: object) -> list[object]:
+    """The same from a coroutine or generator on."""
     found: list[object] = []
-    at: object = task.get_coro()
     while at is not None:
         match at:
             case CoroutineType():

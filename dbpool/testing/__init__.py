@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dbpool.testing.proxying.faults import Cut
     from dbpool.testing.proxying.messages import Do, Message, Way
     from dbpool.testing.proxying.proxy import FaultProxy, proxy_before
-    from dbpool.testing.sandbox.pool import Sandbox, sandbox
+    from dbpool.testing.rollback.pool import Sandbox, sandbox
     from dbpool.testing.server import Server
     from dbpool.testing.virtualtime import Deadlock, VirtualTime, VirtualTimeLoop, run, virtual_time
 
@@ -49,7 +49,7 @@ _HOMES = {
     "proxying.faults": ("Cut",),
     "proxying.messages": ("Do", "Message", "Way"),
     "proxying.proxy": ("FaultProxy", "proxy_before"),
-    "sandbox.pool": ("Sandbox", "sandbox"),
+    "rollback.pool": ("Sandbox", "sandbox"),
     "server": ("Server",),
     "virtualtime": ("Deadlock", "VirtualTime", "VirtualTimeLoop", "run", "virtual_time"),
 }

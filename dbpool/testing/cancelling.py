@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, TypeAlias
 
-from dbpool.awaits import chain
+from dbpool.awaits import chain_from
 from dbpool.errors import UsageError
 from dbpool.pool import DatabasePool
 from dbpool.settings import positive_seconds, whole_number
 from dbpool.testing.leftovers import at_rest
-from dbpool.testing.suspensions import OWN_FILE, awaited
+from dbpool.testing.suspensions import awaited
 from dbpool.wording import counted
 
 Check: TypeAlias = Callable[[], Awaitable[object] | object]
@@ -59,7 +59,8 @@ class Explored:
 class _Run:
     """One run, disturbed at its suspension *at*, and at *again* if that is not None; both are counted from 1."""
 
-    def __init__(self, at: int, again: int | None, disturb: Disturb) -> None:
+    def __init__(self, work: Coroutine[Any, Any, object], at: int, again: int | None, disturb: Disturb) -> None:
+        self._work = work
         self.at, self.again, self.disturb = at, again, disturb
         self.suspensions = 0
         self.stack: tuple[str, ...] = ()
@@ -67,25 +68,25 @@ class _Run:
         self._limit: asyncio.Timeout | None = None
         self.task: asyncio.Task[object] | None = None
 
-    async def run(self, work: Coroutine[Any, Any, object], within_s: float) -> None:
+    async def run(self, within_s: float) -> None:
         """Run it to its end; whatever it returns or raises is its own affair.
 
         Raises:
             TimeoutError: it has not ended in time, and was cancelled.
         """
-        self.task = asyncio.create_task(self._limited(work), name="cancel_everywhere")
+        self.task = asyncio.create_task(self._limited(), name="cancel_everywhere")
         done, _ = await asyncio.wait([self.task], timeout=within_s)
         if not done:
-            self.stack = _stack(self.task)
+            self.stack = _stack(self._work)
             self.task.cancel()
             await asyncio.wait([self.task], timeout=within_s)
             raise TimeoutError
         if not self.task.cancelled():
             self.task.exception()  # looked at
 
-    async def _limited(self, work: Coroutine[Any, Any, object]) -> None:
+    async def _limited(self) -> None:
         async with asyncio.timeout(None) as self._limit:
-            await awaited(work, self._suspended)
+            await awaited(self._work, self._suspended)
 
     def _suspended(self) -> None:
         self.suspensions += 1
@@ -97,7 +98,7 @@ class _Run:
         assert self.task is not None
         if self.task.done():
             return
-        self.stack, self.was_disturbed = _stack(self.task), True
+        self.stack, self.was_disturbed = _stack(self._work), True
         if callable(self.disturb):
             self.disturb()
         elif self.disturb == "timeout" and self._limit is not None and not self._limit.expired():
@@ -193,9 +194,9 @@ class _Explorer:
         work = self._make()
         if not inspect.iscoroutine(work):
             raise UsageError(f"cancel_everywhere() needs a function that makes coroutines; it made {work!r}")
-        run = _Run(at, again, self._by)
+        run = _Run(work, at, again, self._by)
         try:
-            await run.run(work, self._within)
+            await run.run(self._within)
         except TimeoutError:
             raise self._broken(run, f"did not end in {self._within:g} s") from None
         await self._look(run)
@@ -226,13 +227,12 @@ class _Explorer:
         return BrokenBySuspension(text, run.at, run.again, run.stack)
 
 
-def _stack(task: asyncio.Task[Any]) -> tuple[str, ...]:
-    """Where a task that waits stands, with the frames of this package and the driver, which may be what is wrong."""
+def _stack(work: Coroutine[Any, Any, object]) -> tuple[str, ...]:
+    """Where a coroutine that waits stands, with frames of this package and the driver: they may be what is wrong."""
     frames = []
-    for each in chain(task):
-        frame = next(
-            (getattr(each, name) for name in ("cr_frame", "ag_frame", "gi_frame") if hasattr(each, name)), None
-        )
-        if isinstance(frame, FrameType) and frame.f_code.co_filename not in (__file__, OWN_FILE):
+    for each in chain_from(work):
+        names = ("cr_frame", "ag_frame", "gi_frame")
+        frame = next((getattr(each, name) for name in names if hasattr(each, name)), None)
+        if isinstance(frame, FrameType):
             frames.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}")
     return tuple(frames)

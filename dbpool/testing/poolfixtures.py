@@ -17,7 +17,7 @@ from dbpool.testing.plugin import PLAN
 if TYPE_CHECKING:
     from dbpool.testing.fake.pool import FakePool
     from dbpool.testing.proxying.proxy import FaultProxy
-    from dbpool.testing.sandbox.pool import Sandbox
+    from dbpool.testing.rollback.pool import Sandbox
     from dbpool.testing.virtualtime import VirtualTime
 
 
@@ -44,7 +44,7 @@ async def dbpool_sandbox(
     dbpool_shared_database: str, dbpool_options: Mapping[str, Any], request: pytest.FixtureRequest
 ) -> AsyncIterator[Sandbox]:
     """A pool whose every call runs in one transaction, which is rolled back after the test: see ``sandbox``."""
-    from dbpool.testing.sandbox.pool import sandbox
+    from dbpool.testing.rollback.pool import sandbox
 
     db = DatabasePool(dbpool_shared_database, **_options(request, dbpool_options))
     async with sandbox(db) as box:

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-OWN_FILE = __file__
-
 
 class Watched:
     """Awaits a coroutine and tells of each of its suspensions: *suspended* is called just before."""

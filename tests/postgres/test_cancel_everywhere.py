@@ -4,49 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing, nullcontext, suppress
 from typing import Any
 
 import pytest
 
 from dbpool import AcquireTimeout, DatabasePool, QueryTimeout, UsageError
+from dbpool.testing.suspensions import awaited
 from tests.support.databases import Database
 from tests.support.pools import Witness, becomes, pool_of, settled, until, witness_of
 
 BOUND = 2
 MOST_SUSPENSIONS = 60  # more than any of the uses below has
-
-
-class Stepped:
-    """Awaits a coroutine, and has its own task cancelled at the n-th time that it suspends, and at the ones after."""
-
-    def __init__(self, work: Coroutine[Any, Any, object], at: int, times: int) -> None:
-        self._work = work
-        self._at = range(at, at + times)
-        self.suspensions = 0
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-        work = self._work
-        step: Callable[[], Any] = lambda: work.send(None)  # noqa: E731 - replaced below
-        while True:
-            try:
-                waits_for = step()
-            except StopIteration as stop:
-                return stop.value
-            self.suspensions += 1
-            if self.suspensions in self._at:
-                loop.call_soon(task.cancel)
-            try:
-                came = yield waits_for
-            except BaseException as error:
-                thrown = error
-                step = lambda: work.throw(thrown)  # noqa: E731, B023 - called before the next turn
-            else:
-                step = lambda: work.send(came)  # noqa: E731, B023 - called before the next turn
 
 
 class Trial:
@@ -58,20 +28,19 @@ class Trial:
 
     async def run(self, work: Coroutine[Any, Any, object]) -> asyncio.CancelledError | None:
         """Return what it was told when it was cancelled, None if it came to its end."""
-        stepped = Stepped(work, self.at, self.times)
-
-        async def run() -> object:
-            return await stepped
-
-        task = asyncio.create_task(run())
+        task = asyncio.create_task(awaited(work, lambda: self._suspended(task)))
         await asyncio.wait([task], timeout=10)
         assert task.done(), f"hangs: {vars(self)}"
-        self.suspensions = stepped.suspensions
         try:
             await task
         except asyncio.CancelledError as error:
             return error
         return None
+
+    def _suspended(self, task: asyncio.Task[object]) -> None:
+        self.suspensions += 1
+        if self.at <= self.suspensions < self.at + self.times:
+            asyncio.get_running_loop().call_soon(task.cancel)
 
 
 def trials() -> Iterator[Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -100,7 +101,7 @@ async def test_what_needs_a_server_says_so(dbpool_fake: FakePool) -> None:
         await dbpool_fake.load("users", [(1,)])
     async with dbpool_fake.acquire() as connection:
         with pytest.raises(UsageError, match="a fake connection has no copy_to_table"):
-            await connection.copy_to_table("users", source="users.csv")
+            await connection.copy_to_table("users", source=Path("users.csv"))
 
 
 def test_nothing_that_can_run_is_a_deadlock() -> None:

@@ -9,7 +9,7 @@ from dbpool.driver import Driver
 from dbpool.errors import UsageError
 from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
-from dbpool.testing.sandbox.connection import SandboxConnection
+from dbpool.testing.rollback.connection import SandboxConnection
 from dbpool.transactionoptions import TransactionOptions
 
 

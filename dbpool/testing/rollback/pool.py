@@ -15,7 +15,7 @@ from dbpool.pool import DatabasePool
 from dbpool.settings import LONGEST_S, PoolSettings, Reset
 from dbpool.testing.fake.pool import FakePool
 from dbpool.testing.leftovers import at_rest
-from dbpool.testing.sandbox.driver import SandboxDriver
+from dbpool.testing.rollback.driver import SandboxDriver
 from dbpool.transacting import Transacting
 from dbpool.transactionoptions import TransactionOptions
 
@@ -144,7 +144,7 @@ async def sandbox(
         if not await at_rest(box, PATIENCE_S):
             raise AssertionError(f"the sandbox ended while it was used:\n  {box.report()}")
     finally:
-        await box.close(timeout=settings.reset_timeout)
+        await box.close(timeout=PATIENCE_S)
 
 
 def _refuse(what: str, why: str) -> NoReturn:
