@@ -20,6 +20,7 @@ except ImportError:  # the console script imports this file and nothing else, so
 
 from dbpool.tool.arguments import Address, Seconds  # noqa: E402 - they need click, too
 from dbpool.tool.commands import COMMANDS  # noqa: E402
+from dbpool.tool.completion import completion  # noqa: E402
 from dbpool.tool.debugging import debug  # noqa: E402
 from dbpool.tool.group import Guarded  # noqa: E402
 from dbpool.tool.loadtest.group import loadtest  # noqa: E402
@@ -82,7 +83,7 @@ def demo(
         _leave("stopped", INTERRUPTED)
 
 
-for _command in (*COMMANDS, *LOOKING, loadtest, migrate):
+for _command in (*COMMANDS, *LOOKING, loadtest, migrate, completion):
     main.add_command(_command)
 
 

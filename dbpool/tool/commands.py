@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from dbpool.tool.arguments import connections, database
+from dbpool.tool.completion import job_names, table_names
 from dbpool.tool.needs import sentence_about_missing
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ _json = click.option("--json", "as_json", is_flag=True, help="End with the figur
 @_null
 @connections
 @click.option(
-    "--job", metavar="NAME", help="Run it as a job: each row has its effect exactly once, however often it is killed."
+    "--job",
+    metavar="NAME",
+    shell_complete=job_names,
+    help="Run it as a job: each row has its effect exactly once, however often it is killed.",
 )
 @_dask
 @click.option(
@@ -77,8 +81,8 @@ def bulk(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 
 
 @click.command()
-@click.argument("table")
-@click.argument("files", nargs=-1, required=True)
+@click.argument("table", shell_complete=table_names)
+@click.argument("files", nargs=-1, required=True, type=click.Path())
 @database
 @click.option("--columns", metavar="A,B", help="What the fields are, in order; a header must say the same.")
 @_header
@@ -102,7 +106,7 @@ def load(*, columns: str | None, **options: Any) -> NoReturn:  # noqa: ANN401 - 
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", shell_complete=table_names)
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 @database
 @click.option(
@@ -139,7 +143,7 @@ def list_jobs(*, dsn: str, as_json: bool) -> NoReturn:
 
 
 @jobs.command()
-@click.argument("name")
+@click.argument("name", shell_complete=job_names)
 @database
 @_json
 def show(*, name: str, dsn: str, as_json: bool) -> NoReturn:
@@ -150,7 +154,7 @@ def show(*, name: str, dsn: str, as_json: bool) -> NoReturn:
 
 
 @jobs.command()
-@click.argument("name")
+@click.argument("name", shell_complete=job_names)
 @database
 @_params
 @_columns
@@ -182,7 +186,7 @@ def resume(
 
 
 @jobs.command("retry-rejects")
-@click.argument("name")
+@click.argument("name", shell_complete=job_names)
 @database
 @connections
 @_json
@@ -194,7 +198,7 @@ def retry_rejects(*, name: str, dsn: str, connections: int, as_json: bool) -> No
 
 
 @jobs.command()
-@click.argument("name")
+@click.argument("name", shell_complete=job_names)
 @database
 def forget(*, name: str, dsn: str) -> NoReturn:
     """Forget a job: run again, it does everything anew."""
