@@ -13,10 +13,15 @@ SAY_EVERY_S = 2.0
 
 
 class Shown:
-    """Used as ``with``: shows what ``tell`` is told; without a terminal nothing within two seconds."""
+    """Used as ``with``: shows what ``tell`` is told; without a terminal nothing within two seconds.
 
-    def __init__(self, what: str) -> None:
+    Args:
+        is_patient: at a terminal, too, where the answer itself may be shown there.
+    """
+
+    def __init__(self, what: str, *, is_patient: bool = False) -> None:
         self._what = what
+        self._is_patient = is_patient
         self._said_at = time.monotonic()
         self._bar: Progress | None = None
         if sys.stderr.isatty():
@@ -30,7 +35,7 @@ class Shown:
             self._task = self._bar.add_task(what, total=None, words="")
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
+        if self._bar is not None and not self._is_patient:
             self._bar.start()
         return self
 
@@ -41,6 +46,8 @@ class Shown:
     def tell(self, done: int, total: int | None, words: str) -> None:
         """*done* of *total*, and the rest in *words*."""
         if self._bar is not None:
+            if self._is_patient and time.monotonic() - self._said_at > SAY_EVERY_S:
+                self._bar.start()  # again does nothing
             self._bar.update(self._task, completed=done, total=total, words=words)
         elif time.monotonic() - self._said_at > SAY_EVERY_S:
             self._said_at = time.monotonic()

@@ -68,7 +68,7 @@ async def _export(db: DatabasePool, plan: Plan, question: Question) -> None:
         check_names(question.columns)
     to = sys.stdout.buffer if plan.target is None else plan.target
     is_silent = plan.target is None and sys.stdout.isatty()
-    with nullcontext() if is_silent else Shown("written") as shown:
+    with nullcontext() if is_silent else Shown("written", is_patient=True) as shown:
 
         def note(progress: ExportProgress) -> None:
             if shown is not None:
