@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import re
 from types import ModuleType
+from typing import cast
 
 import pytest
 
@@ -15,6 +16,11 @@ from tests.support.databases import Database
 from tests.support.pools import witness_of
 
 ROWS = 60
+
+
+def of_rows(rows: list[tuple[object, ...]]) -> dict[object, object]:
+    """Pairs as a mapping."""
+    return dict(cast("list[tuple[object, object]]", rows))
 
 
 @pytest.fixture
@@ -51,11 +57,11 @@ async def test_killed_and_run_again_it_judges_nothing_twice_and_loses_nothing(
                 await asyncio.sleep(0.01)
             process.kill()
             await process.communicate()
-        before = dict(await witness.rows("select id, judged_at from example_answer where judged_at is not null"))
+        before = of_rows(await witness.rows("select id, judged_at from example_answer where judged_at is not null"))
         assert 10 <= len(before) < ROWS
         asked = len(model.asked)
         text = await printed("llm_judge", str(ROWS), dsn=database.dsn, OPENAI_BASE_URL=url)
-        after = dict(await witness.rows("select id, judged_at from example_answer where score is not null"))
+        after = of_rows(await witness.rows("select id, judged_at from example_answer where score is not null"))
     assert f"{ROWS - len(before)} of {ROWS} to judge" in text
     assert len(after) == ROWS
     assert {number: after[number] for number in before} == before
