@@ -131,11 +131,13 @@ class PoolSettings:
     """
 
     dsn: Dsn = field(repr=False)
+    """The server's address: ``postgresql://user:password@host:5432/database``."""
     credentials: AskCredentials | None = field(default=None, repr=False)
     """Asked for the password, or for (user, password), when a connection is opened; may be a coroutine function."""
     credentials_ttl: float = 900.0
     """How long an answer is used again; one that the server refuses is asked for anew at once."""
     max_connections: int = 5
+    """The bound; ``listen`` has one more."""
     min_connections: int = 0
     """Connections opened by ``open`` (at least one is) and kept when idle."""
     max_waiting: int | None = None
@@ -148,7 +150,9 @@ class PoolSettings:
     query_timeout: float = 60.0
     """For each statement, when a call has no ``timeout`` of its own."""
     connect_timeout: float = 10.0
+    """For each attempt to open a connection."""
     reset_timeout: float = 5.0
+    """For a session's reset, a ROLLBACK, or the answer to a cancel, before the connection is closed instead."""
     close_timeout: float = 10.0
     """For ``close`` to let leases end before they are cut off."""
     quarantine_timeout: float = 10.0
@@ -157,6 +161,7 @@ class PoolSettings:
     """How long connecting must have failed before callers are refused at once with the cause."""
 
     max_connecting: int = 3
+    """Connections being opened at the same time."""
     max_lifetime: float = 3600.0
     """A connection older than this (less up to 10 % at random) is closed when it is next idle."""
     max_idle: float = 300.0
@@ -180,11 +185,15 @@ class PoolSettings:
     """Warn (NestedAcquire) of a task that asks for a connection while one is out that it asked for."""
 
     reset: Reset = Reset.SMART
+    """``smart``: when a statement was not proven unable to change the session; ``always``; ``never``."""
     trusted_functions: frozenset[str] = frozenset()
     """Functions of yours that change no session state, as ``"name"`` or ``"schema.name"``."""
     statement_cache_size: int = 100
+    """Prepared statements kept for each connection; 0 behind a pooler that cannot keep them."""
     server_settings: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of each session, such as ``statement_timeout``; in a variable, a JSON object."""
     ssl: ssl.SSLContext | str | bool | None = None
+    """TLS: ``disable`` to ``verify-full``, or in the program a context; None: as the address says."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: only here

@@ -126,4 +126,4 @@ async def export(tx: Snapshot) -> StreamingResponse:
 if __name__ == "__main__":
     # After a clean shutdown uvicorn raises the signal anew, which would be the process's exit code.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(app, timeout_graceful_shutdown=20)
+    uvicorn.run(app, port=int(os.environ.get("PORT", "8000")), timeout_graceful_shutdown=20)

@@ -89,10 +89,10 @@ async def program(*words: str, dsn: str, **environ: str) -> AsyncIterator[Proces
 
 @asynccontextmanager
 async def service(app: str, database: Database | str, *words: str, **environ: str) -> AsyncIterator[Service]:
-    """Run *app* under uvicorn, on a free port of loopback; return once it answers."""
+    """Run *app* under uvicorn, or a module by itself, on a free port of loopback; return once it answers."""
     dsn = database if isinstance(database, str) else database.dsn
-    uvicorn = ("-m", "uvicorn", app, "--port", "0", *words)
-    async with _started(Service, uvicorn, dsn, environ) as process:
+    command = ("-m", "uvicorn", app, "--port", "0", *words) if ":" in app else ("-m", app)
+    async with _started(Service, command, dsn, {"PORT": "0", **environ}) as process:
         address = (await process.says(r"running on (http://[\d.:]+)"))[1]
         await process.says("Application startup complete")
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, trust_env=False) as process.client:
