@@ -63,7 +63,7 @@ lock: ## pin the newest allowed versions in requirements.lock (needs uv)
 
 check-format: ; @$(BIN)/ruff format --check --output-format=concise --quiet . || { echo "not formatted: run $(BIN)/ruff format ."; exit 1; }
 check-lint: ; @$(BIN)/ruff check --quiet .
-check-types: ; @$(BIN)/mypy --no-error-summary
+check-types: ; @$(BIN)/mypy --no-error-summary && cd examples && MYPYPATH=. ../$(BIN)/mypy --no-error-summary --config-file ../pyproject.toml *.py support
 check-layers: ; @out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 check-dependencies: ; @out=$$($(BIN)/deptry . 2>&1) || { echo "$$out"; exit 1; }
 check-tests: ; @$(PYTEST) -q tests/core tests/loop tests/loadtest/scripts \

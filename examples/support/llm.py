@@ -17,7 +17,7 @@ from aiohttp import web
 try:
     from support.limits import Bucket, Limits, Refused
 except ImportError:  # run by itself
-    from limits import Bucket, Limits, Refused  # type: ignore[no-redef]
+    from limits import Bucket, Limits, Refused  # type: ignore[no-redef,import-not-found]
 
 AT_ONCE = 8
 REQUESTS_A_MINUTE = 3_000
