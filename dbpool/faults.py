@@ -50,10 +50,14 @@ def is_unfinished(error: BaseException) -> bool:
     So are arguments that do not fit: asyncpg asks for the statement to be parsed, then finds that it cannot encode
     them, and the server goes on holding the locks that it took for parsing.
     """
-    is_the_drivers_own = isinstance(error, asyncpg.InterfaceError) or (
+    return is_impatient(error) or is_unsent(error)
+
+
+def is_unsent(error: BaseException) -> bool:
+    """Whether the driver itself refused to send a statement: its arguments do not fit, or it is no time for one."""
+    return isinstance(error, asyncpg.InterfaceError) or (
         isinstance(error, asyncpg.PostgresError) and error.severity is None  # it borrows DataError from the server
     )
-    return is_impatient(error) or is_the_drivers_own
 
 
 def is_impatient(error: BaseException) -> bool:

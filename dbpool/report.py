@@ -36,7 +36,7 @@ class Caller:
     doing: str
     """What is being done for it, where that is not its own statement."""
     stack: tuple[str, ...]
-    """Where its task stands now, outermost first, without frames of this package, asyncio and the driver."""
+    """Where its task stands now, outermost first, without frames of this package, asyncio, driver and SQLAlchemy."""
 
     def __str__(self) -> str:
         who = f"task '{self.task}'" if self.task else "no task"
@@ -122,7 +122,7 @@ def report(name: str, permits: Permits[Waiter], sites: Sites, now: float, notes:
 
 
 def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
-    """Where a task that waits stands, outermost first, without frames of this package, asyncio and the driver."""
+    """Where a task that waits stands, outermost first, without frames of those in between: see ``Caller.stack``."""
     frames = [frame for frame in _frames(task.get_coro()) if not _is_machinery(frame)]
     return tuple(
         f"{short_path(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_qualname}" for frame in frames
@@ -130,9 +130,9 @@ def stack_of(task: asyncio.Task[Any]) -> tuple[str, ...]:
 
 
 def _is_machinery(frame: FrameType) -> bool:
-    is_drivers = str(frame.f_globals.get("__name__")).startswith("asyncpg.")
+    is_others = str(frame.f_globals.get("__name__")).startswith(("asyncpg.", "sqlalchemy."))
     path = frame.f_code.co_filename
-    return is_drivers or (path.startswith((PACKAGE, ASYNCIO, EXIT_STACKS)) and not path.startswith(USERS_OWN))
+    return is_others or (path.startswith((PACKAGE, ASYNCIO, EXIT_STACKS)) and not path.startswith(USERS_OWN))
 
 
 def _frames(awaitable: Any) -> Iterator[FrameType]:  # noqa: ANN401 - whatever can be awaited

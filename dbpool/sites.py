@@ -72,6 +72,10 @@ class Sites:
         # not the code itself, whose hash costs more than all of this
         return self._sites.get((id(frame.f_code), frame.f_lasti)) or self._search(frame)
 
+    def at(self, frame: FrameType | None) -> Site:
+        """The place of *frame*, or the first above it outside this package."""
+        return self._search(frame)
+
     def _search(self, frame: FrameType | None) -> Site:
         while frame is not None:
             code = frame.f_code
