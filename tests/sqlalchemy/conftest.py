@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from dbpool import DatabasePool
 from tests.sqlalchemy.shop import ROWS, metadata, things
 from tests.support.databases import Database
+from tests.support.eachloop import pytest_asyncio_loop_factories as pytest_asyncio_loop_factories  # noqa: PLC0414 - a hook
 
 
 @pytest.fixture
