@@ -192,5 +192,10 @@ LABELS: Final = {
     "psqlpy": "psqlpy's ConnectionPool",
     "sqlalchemy": "SQLAlchemy engine, text(), as it comes",
     "sqlalchemy-auto": "SQLAlchemy engine, text(), AUTOCOMMIT",
+    "core": "dbpool, db.fetchrow(select(...)), made for each call",
+    "core-kept": "the same, made once, with a bind",
+    "core-text": "dbpool, db.fetchrow() of SQL text",
+    "core-sqlalchemy": "SQLAlchemy engine, select(...) made for each call",
+    "core-sqlalchemy-auto": "the same, AUTOCOMMIT",
     PGBENCH: "pgbench, the server's own limit",
 }

@@ -112,7 +112,9 @@ async def take_turns(request: dict[str, Any], turns: Asked) -> None:
     """What a contender's process does."""
     async with AsyncExitStack() as stack:
         try:
-            opening = (OPENINGS | DROP_INS | TOGETHER)[request["contender"]]
+            from bench.core import CORE  # which measures by what is here
+
+            opening = (OPENINGS | DROP_INS | TOGETHER | CORE)[request["contender"]]
             access = await stack.enter_async_context(opening(request["dsn"]))
             await run_block(access, 5 * CONNECTIONS, random_keys(50 * CONNECTIONS))
         except ImportError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from bench import (
     adaptive,
     allkeys,
+    core,
     distance,
     dropin,
     fairness,
@@ -75,6 +76,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "idle": partial(idle.measure_often, {**rounds, "blocks": options.idle_blocks}, loop=loop),
         "lookups": partial(lookups.measure, everyone, loop=loop),
         "dropin": partial(dropin.measure, rounds, loop=loop),
+        "core": partial(core.measure, rounds, loop=loop),
         "together": partial(together.measure, together_rounds, loop=loop),
         "allkeys": partial(allkeys.measure, together_rounds, loop=loop),
         "mixed": partial(mixed.measure, together_rounds, loop=loop),

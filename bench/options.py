@@ -15,7 +15,17 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *("lookups", "idle", "dropin", "together", "allkeys", "mixed", "distance", "streamed"),  # on each loop, as the next
+    *(
+        "lookups",
+        "idle",
+        "dropin",
+        "core",
+        "together",
+        "allkeys",
+        "mixed",
+        "distance",
+        "streamed",
+    ),  # on each loop, as the next
     *("lanes", "fairness", "export", "jobs", "load"),
     *("recording", "adaptive", "writes", "waiters", "import", "loadtest"),
 )

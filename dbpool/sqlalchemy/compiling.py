@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Executable, FunctionElement, Insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.util import LRUCache
 
 from dbpool.sqlalchemy.dialect import Dialect
@@ -18,7 +19,8 @@ MOST_SHAPES = 1000  # kept: a few kilobytes each
 DIALECT = Dialect(dbapi=Dialect.import_dbapi())  # type: ignore[no-untyped-call]
 
 _shapes: LRUCache[Any, Shape] = LRUCache(MOST_SHAPES)
-_MEMO = "_dbpool_shape"  # SQLAlchemy leaves what is memoized out where it makes one statement of another
+_MEMO = "_dbpool_shape"
+_MEMOIZED = frozenset({_MEMO})  # what SQLAlchemy leaves out where it makes one statement of another
 
 
 def shape_of(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
@@ -42,13 +44,14 @@ def shape_of(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
     except SQLAlchemyError as error:
         raise as_ours(error) from error
     if not names:
-        statement._set_memoized_attribute(_MEMO, found)
+        statement.__dict__[_MEMO] = found
+        statement._memoized_keys = statement._memoized_keys | _MEMOIZED if statement._memoized_keys else _MEMOIZED
     return found
 
 
 def _found(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
     schemas = statement._execution_options.get("schema_translate_map")
-    key = statement._generate_cache_key()
+    key = HasCacheKey._generate_cache_key(statement)  # not by the statement's own, which keeps it: the shape is kept
     if key is None:
         return _compiled(statement, names, schemas, None), Brought()
     at = (key.key, tuple(names), None if schemas is None else tuple(schemas.items()))
