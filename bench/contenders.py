@@ -197,5 +197,11 @@ LABELS: Final = {
     "core-text": "dbpool, db.fetchrow() of SQL text",
     "core-sqlalchemy": "SQLAlchemy engine, select(...) made for each call",
     "core-sqlalchemy-auto": "the same, AUTOCOMMIT",
+    "orm": "dbpool.sqlalchemy, session.get()",
+    "orm-sqlalchemy": "SQLAlchemy engine, session.get()",
+    "orm-core": "dbpool.sqlalchemy, connection.execute()",
+    "orm-core-sqlalchemy": "SQLAlchemy engine, connection.execute()",
+    "orm-auto": "dbpool.sqlalchemy, session.get(), AUTOCOMMIT",
+    "orm-auto-sqlalchemy": "SQLAlchemy engine, session.get(), AUTOCOMMIT",
     PGBENCH: "pgbench, the server's own limit",
 }

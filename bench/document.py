@@ -184,6 +184,9 @@ def _method(settings: dict[str, Any]) -> str:
   with a bind, by `db.fetchrow()` and by `engine.connect()` with `execute()` and `first()`; beside them the same lookup
   as SQL text. Both sides compile it once and then find it by SQLAlchemy's cache key; making it takes 20 µs a call, on
   both.
+- "By SQLAlchemy's ORM and connections": `session.get(User, key)` in an `AsyncSession` of its own, and
+  `connection.execute()` with `first()` in `engine.connect()`, of `dbpool.sqlalchemy.create_engine(db)` and of
+  `create_async_engine` with a pool of as many connections. Each is a transaction; with AUTOCOMMIT none is.
 - "Lanes": one pool, whose {TARGET_TASKS} tasks call `db.fetchrow()` in one block of {settings["lane_lookups"]:,}
   lookups, and `fetchrow()` of three lanes, one of which has a maximum, in the next. Meanwhile, in the latter,
   `report()` is called every {REPORT_EVERY_S:g} s and something listens to events. {settings["lane_rounds"]} rounds in

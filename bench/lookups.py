@@ -112,9 +112,10 @@ async def take_turns(request: dict[str, Any], turns: Asked) -> None:
     """What a contender's process does."""
     async with AsyncExitStack() as stack:
         try:
-            from bench.core import CORE  # which measures by what is here
+            from bench.core import CORE  # which measure by what is here
+            from bench.orm import ORM
 
-            opening = (OPENINGS | DROP_INS | TOGETHER | CORE)[request["contender"]]
+            opening = (OPENINGS | DROP_INS | TOGETHER | CORE | ORM)[request["contender"]]
             access = await stack.enter_async_context(opening(request["dsn"]))
             await run_block(access, 5 * CONNECTIONS, random_keys(50 * CONNECTIONS))
         except ImportError as error:

@@ -15,17 +15,8 @@ from bench.ratios import OURS
 from bench.waiters import PLACES
 
 FIGURES: Final = (
-    *(
-        "lookups",
-        "idle",
-        "dropin",
-        "core",
-        "together",
-        "allkeys",
-        "mixed",
-        "distance",
-        "streamed",
-    ),  # on each loop, as the next
+    *("lookups", "idle", "dropin", "core", "together", "allkeys", "mixed"),  # on each loop, as the next two lines
+    *("distance", "streamed", "orm"),
     *("lanes", "fairness", "export", "jobs", "load"),
     *("recording", "adaptive", "writes", "waiters", "import", "loadtest"),
 )
