@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,6 +17,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from dbpool.connection import PooledConnection
 from dbpool.core.statements import classify, refuse_copy
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, DbPoolError
+from dbpool.events import Reason
 from dbpool.faults import translated
 from dbpool.sqlalchemy.asking import Descriptions, forget_plans
 from dbpool.sqlalchemy.checkout import Checkout
@@ -121,6 +123,8 @@ class Adapter(AdaptedConnection):
     def terminate(self) -> None:
         """End the lease of a session that was cancelled, or lost; or of one that nobody has any more."""
         if in_greenlet():
+            if sys.exc_info()[0] is None:  # by hand: ``invalidate``
+                self.connection.retire(Reason.BROKEN)
             self.checkout.abandon()
         else:
             self.checkout.reclaim_soon()

@@ -125,7 +125,7 @@ def _bound_and_executed(name: str) -> bytes:
 def _send_ahead(transport: Any, data: bytes) -> None:
     """Have *data* leave together with what is written next."""
     sock = getattr(transport, "_sock", None)  # of asyncio's own loop, and without TLS; uvloop's gathers what is written
-    if sock is not None and not transport.get_write_buffer_size():
+    if _MORE and sock is not None and not transport.get_write_buffer_size():
         try:
             data = data[sock.send(data, _MORE) :]
         except OSError:

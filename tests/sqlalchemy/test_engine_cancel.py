@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from dbpool.sqlalchemy import create_engine
 from tests.postgres.test_cancel_everywhere import BOUND, check_harmless, outcome_told, sweep, trials
 from tests.sqlalchemy.models import Author, Book, library
 from tests.support.databases import Database
@@ -58,6 +59,17 @@ async def test_a_reader_cancelled_anywhere_leaves_a_pool_that_works(database: Da
     async with library(database, BOUND) as (db, engine), witness_of(database) as witness:
         for trial in trials():
             await trial.run(use(engine, trial.number))
+            await check_harmless(db, witness)
+
+
+async def test_the_first_session_of_an_engine_cancelled_anywhere_leaves_an_engine_that_works(
+    database: Database,
+) -> None:
+    async with library(database, BOUND) as (db, _), witness_of(database) as witness:
+        for trial in trials():
+            engine = create_engine(db)
+            await trial.run(looked_up(engine, trial.number))
+            await looked_up(engine, trial.number)
             await check_harmless(db, witness)
 
 

@@ -163,7 +163,26 @@ async def test_disposing_of_the_engine_leaves_the_pool_open(database: Database) 
 async def test_a_connection_that_is_invalidated_by_hand_is_not_seen_again(database: Database) -> None:
     async with library(database) as (db, engine):
         async with engine.connect() as connection:
-            await connection.execute(text("set work_mem = '65kB'"))
+            backend = (await connection.scalars(pid)).one()
             await connection.invalidate()
         await becomes(lambda: not db.stats().held)
-        assert await db.fetchval("select current_setting('work_mem') <> '65kB'")
+        assert await db.fetchval("select pg_backend_pid()") != backend
+
+
+async def test_a_session_that_was_cancelled_costs_a_reset_and_no_connection(database: Database) -> None:
+    async with library(database, 1) as (db, engine), witness_of(database) as witness, witness.holding():
+        backend = await db.fetchval("select pg_backend_pid()")
+
+        async def waits() -> None:
+            async with AsyncSession(engine) as session:
+                await session.execute(text("select pg_advisory_xact_lock(1)"))
+
+        for _ in "unprepared", "prepared":
+            session = asyncio.create_task(waits())
+            await witness.until_blocked()
+            session.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await session
+            await witness.until_none_blocked()
+            await settled(db)
+        assert await db.fetchval("select pg_backend_pid()") == backend
