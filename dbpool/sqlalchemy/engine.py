@@ -6,6 +6,7 @@ import re
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from dbpool.compat.pool import AsyncpgPool
 from dbpool.errors import SettingsError, UsageError
 from dbpool.lane import Lane
 from dbpool.settings import positive_seconds
@@ -39,12 +40,17 @@ def create_engine(db: Lane, *, pool_timeout: float | None = None, **options: Any
         options: as of ``sqlalchemy.ext.asyncio.create_async_engine``: ``echo``, ``isolation_level``,
             ``json_serializer``, ``execution_options`` and the like; none about connecting or pooling.
     Raises:
-        UsageError: *db* is no pool.
+        UsageError: *db* is no pool, or one of ``create_pool``'s.
         SettingsError: an option that is the pool's affair.
         ImportError: SQLAlchemy 2.1 or greenlet is not there.
     """
     if not isinstance(db, Lane):
         raise UsageError(f"create_engine takes a DatabasePool or a lane of one, not {type(db).__name__}")
+    if isinstance(db._pool, AsyncpgPool):
+        raise UsageError(
+            "create_engine takes no pool of create_pool's, whose connections are asyncpg's own and nobody else's: make a "
+            "DatabasePool"
+        )
     for name, reason in REFUSED.items():
         if name in options:
             raise SettingsError(f"create_engine takes no {name}: {reason}")

@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from dbpool import DatabasePool, PoolClosed, SettingsError, UsageError
+from dbpool import DatabasePool, PoolClosed, SettingsError, UsageError, create_pool
 from dbpool.sqlalchemy import create_engine
 from tests.support.databases import Database
 from tests.support.pools import pool_of
@@ -44,6 +44,12 @@ def test_options_that_are_the_pools_affair_are_refused(options: dict[str, Any], 
 def test_an_option_that_nobody_knows_is_refused_as_sqlalchemy_does() -> None:
     with pytest.raises(TypeError, match="no_such_option"):
         create_engine(DatabasePool("postgresql://localhost/db"), no_such_option=1)
+
+
+async def test_a_pool_of_create_pool_is_refused(database: Database) -> None:
+    async with create_pool(database.dsn, min_size=0, max_size=1) as pool:
+        with pytest.raises(UsageError, match="make a DatabasePool"):
+            create_engine(pool)
 
 
 async def test_options_that_make_sense_pass_through(database: Database) -> None:
