@@ -45,6 +45,11 @@ class PoolClosed(DbPoolError):
 class LineFull(DbPoolError):
     """Refused at once: as many callers wait in line as ``max_waiting`` allows."""
 
+    capacity: int
+    held: int
+    waiting: int
+    lane: str
+
     def __init__(self, message: str, *, capacity: int, held: int, waiting: int, lane: str = "") -> None:
         super().__init__(message)
         self.capacity, self.held, self.waiting, self.lane = capacity, held, waiting, lane
@@ -69,6 +74,13 @@ class AcquireTimeout(DbPoolError, TimeoutError):
     ``report`` (a ``Report``) tells who held the permits, and where they stood.
     """
 
+    waited_s: float
+    capacity: int
+    held: int
+    waiting: int
+    lane: str
+    report: object
+
     def __init__(
         self,
         message: str,
@@ -92,6 +104,10 @@ class PoolDeadlock(DbPoolError):
     resized or closed. ``waiting_at`` and ``held_at`` say where in the program this caller asks,
     and where what it holds, or whoever awaits it holds, was asked for; ``report`` (a ``Report``) tells the rest.
     """
+
+    waiting_at: str
+    held_at: tuple[str, ...]
+    report: object
 
     def __init__(self, message: str, *, waiting_at: str, held_at: tuple[str, ...], report: object) -> None:
         super().__init__(message)
@@ -165,6 +181,10 @@ class WriteFailed(DbPoolError):
     was the transaction with the rows ``first_row`` to ``last_row``, or one of these; rows are counted from 0.
     """
 
+    rows_stored: int
+    first_row: int
+    last_row: int
+
     def __init__(self, message: str, *, rows_stored: int, first_row: int, last_row: int) -> None:
         super().__init__(message)
         self.rows_stored, self.first_row, self.last_row = rows_stored, first_row, last_row
@@ -177,6 +197,10 @@ class WriteOutcomeUnknown(CommitOutcomeUnknown):
     ``last_row``, counted from 0, all are or none is, and ``await db.outcome(error)`` asks the server; nothing of what
     comes after them.
     """
+
+    rows_stored: int
+    first_row: int
+    last_row: int
 
     def __init__(self, message: str, *, xid: str | None, rows_stored: int, first_row: int, last_row: int) -> None:
         super().__init__(message, xid=xid)
@@ -197,6 +221,9 @@ class BulkFailed(DbPoolError):
     ``rows`` has what each item gave, in order, None where it failed; ``failures`` the errors by index from 0.
     """
 
+    rows: list[Any]
+    failures: dict[int, Exception]
+
     def __init__(self, message: str, *, rows: list[Any], failures: dict[int, Exception]) -> None:
         super().__init__(message)
         self.rows, self.failures = rows, failures
@@ -216,6 +243,11 @@ class JobError(DbPoolError):
 
 class JobBusy(JobError):
     """Another run has this job: ``pid``, ``host`` and ``application`` say which one, ``since`` when it began."""
+
+    pid: int | None
+    host: str | None
+    application: str | None
+    since: object
 
     def __init__(
         self, message: str, *, job: str, pid: int | None, host: str | None, application: str | None, since: object
@@ -264,6 +296,12 @@ class LoadFailed(DbPoolError):
         doubtful: parts whose COMMIT was not answered, nor could be asked about: look before going on.
         file, line: the row that was refused, where it is known; without a file the line is the row's number, from 1.
     """
+
+    rows_stored: int
+    stored: tuple[StoredPart, ...]
+    doubtful: tuple[StoredPart, ...]
+    file: str | None
+    line: int | None
 
     def __init__(
         self,
