@@ -209,6 +209,8 @@ def _method(settings: dict[str, Any]) -> str:
   it, alone. Blocks of {settings["far_lookups"]:,} lookups.
 - "Memory": what is resident, by psutil, looked at every 1,000 items; the keys come from a generator.
   {settings["streamed_rounds"]} rounds, each in a process of its own; "growth" is from after the warm-up to the peak.
+- "Telemetry": one pool, watched by one after the other, the order changing; OpenTelemetry's spans and metrics stay in
+  memory until their block is over.
 - "A table into a file": everybody's connections are open; {settings["export_rounds"]} rounds after one that does not
   count, one way after the other in each, the order changing. Only a tenth of the rows go through the cursor, and its
   time is multiplied. psycopg writes on the event loop; ADBC, which blocks, has a thread, and pyarrow writes its Parquet

@@ -26,6 +26,7 @@ from bench import (
     mixed,
     orm,
     streamed,
+    telemetry,
     together,
     writes,
 )
@@ -84,6 +85,7 @@ def _on_loop(options: Options, dsn: str, loop: str) -> dict[str, Callable[[], An
         "distance": partial(distance.measure, {**rounds, "lookups": options.far_lookups}, loop=loop),
         "streamed": partial(streamed.measure_rounds, streams, loop=loop),
         "orm": partial(orm.measure, rounds, loop=loop),
+        "telemetry": partial(telemetry.measure_rounds, rounds, loop=loop),
         "lanes": partial(lanes.measure_often, {**rounds, **of_process}, loop=loop),
         "fairness": partial(fairness.measure_rounds, fair_rounds, loop=loop),
         "export": partial(measure, "exports", {**rounds, "rounds": options.export_rounds}, loop=loop),

@@ -16,7 +16,7 @@ from bench.waiters import PLACES
 
 FIGURES: Final = (
     *("lookups", "idle", "dropin", "core", "together", "allkeys", "mixed"),  # on each loop, as the next two lines
-    *("distance", "streamed", "orm"),
+    *("distance", "streamed", "orm", "telemetry"),
     *("lanes", "fairness", "export", "jobs", "load"),
     *("recording", "adaptive", "writes", "waiters", "import", "loadtest"),
 )

@@ -22,6 +22,7 @@ from bench import (
     orm,
     recording,
     streamed,
+    telemetry,
     together,
     writes,
 )
@@ -63,7 +64,7 @@ def judged(results: Results) -> list[Judged]:
 
 def _parts(results: Results) -> Iterator[tuple[Any, Any]]:
     """The modules that show and judge what they measure themselves, each with that."""
-    of_lookups = (dropin, core, orm, together, allkeys, mixed, distance, streamed, lanes, fairness)
+    of_lookups = (dropin, core, orm, together, allkeys, mixed, distance, streamed, telemetry, lanes, fairness)
     for part in (*of_lookups, exports, jobs, loads, recording, adaptive, writes, loadtest):
         figure = {exports: "export", loads: "load"}.get(part) or part.__name__.removeprefix("bench.")
         if measured := results.get(figure):

@@ -17,6 +17,7 @@ from dbpool.telemetry.described import Described, Describer
 from dbpool.waiter import Waiter
 
 LONGEST_PARAMETER = 1024  # characters
+LONG_WAIT_S = 0.001  # what is less is not worth what an attribute costs
 
 
 @dataclass(slots=True)
@@ -76,7 +77,8 @@ class Spans:
     def _finish(self, span: Span, operation: Operation, told: Mapping[str, str], error: BaseException | None) -> None:
         if operation.size is not None and operation.size != 1:
             span.set_attribute(names.DB_OPERATION_BATCH_SIZE, operation.size)
-        if waited_s := operation.waited_s:
+        waited_s = operation.waited_s
+        if waited_s is not None and waited_s > LONG_WAIT_S:
             span.set_attribute("dbpool.wait_time", waited_s)
         if operation.waiter is not None and operation.waiter.together > 1:
             span.set_attribute("dbpool.coalesced.size", operation.waiter.together)
