@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -18,6 +19,15 @@ ARGUMENTS: Final = ("--no-sandbox", "--disable-background-networking", "--disabl
 def find_chromium() -> str | None:
     """Where it is; None: there is none."""
     return next((path for name in NAMES if (path := shutil.which(name)) is not None), None)
+
+
+def skip_without_chromium(items: Sequence[pytest.Item], folder: Path) -> None:
+    """Mark the tests in *folder* to be skipped where there is none."""
+    if find_chromium() is None:
+        reason = "no Chromium on the PATH (on Debian and Ubuntu: apt install chromium)"
+        for item in items:
+            if item.path.is_relative_to(folder):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @asynccontextmanager

@@ -88,17 +88,16 @@ async def test_behind_a_proxy_that_takes_the_path_off_it_answers_with_a_token_al
 
 
 @pytest.mark.parametrize("name", MOUNTED)
-async def test_streams_end_at_once_when_the_server_does(name: str, database: Database) -> None:
+async def test_streams_end_at_once_when_the_server_does(name: str) -> None:
     mount, at = MOUNTED[name]
-    async with pool_of(database, 1) as db:
-        async with served(mount(status_app(db))) as server, httpx.AsyncClient(base_url=server.url) as client:
-            async with client.stream("GET", f"{at}/events", timeout=20) as stream:
-                chunks = stream.aiter_bytes()
-                assert b"event: whole" in await anext(chunks)
-                server.server.should_exit = True
-                async with asyncio.timeout(10):  # by itself it would go on for a minute
-                    rest = b"".join([chunk async for chunk in chunks])
-                assert b"event: whole" not in rest or b"event: step" not in rest
+    app = status_app(DatabasePool("postgresql://app@127.0.0.1:1/shop"))
+    async with served(mount(app)) as server, httpx.AsyncClient(base_url=server.url) as client:
+        async with client.stream("GET", f"{at}/events", timeout=20) as stream:
+            chunks = stream.aiter_bytes()
+            assert b"event: whole" in await anext(chunks)
+            async with asyncio.timeout(10):  # by itself it would go on for a minute
+                await server.end()
+                assert b"event: over" not in b"".join([chunk async for chunk in chunks])
 
 
 async def test_a_full_line_sheds_callers_of_a_service(database: Database) -> None:

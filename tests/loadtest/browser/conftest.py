@@ -9,17 +9,12 @@ import pytest
 from playwright.async_api import Browser
 
 from dbpool.loadtest.report.html import page
-from tests.support.chromium import browsing, find_chromium
+from tests.support.chromium import browsing, skip_without_chromium
 from tests.support.loadtestdocument import sample_document
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    if find_chromium() is None:
-        reason = "no Chromium on the PATH (on Debian and Ubuntu: apt install chromium)"
-        for item in items:
-            if item.path.is_relative_to(here):
-                item.add_marker(pytest.mark.skip(reason=reason))
+    skip_without_chromium(items, Path(__file__).parent)
 
 
 @pytest.fixture
