@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.testing.conftest import AUTO, Project
+from tests.support.userproject import AUTO, Project, project
+
+__all__ = ["project"]
 
 WORKS = """
 import pytest

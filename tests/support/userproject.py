@@ -1,4 +1,4 @@
-"""What the tests of the plugin share: projects of users, run by a pytest of their own."""
+"""Projects of users, run by a pytest of their own."""
 
 from __future__ import annotations
 
