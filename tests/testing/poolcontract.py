@@ -143,6 +143,18 @@ class PoolContract:
         with pytest.raises(UsageError):
             await db.release(connection)
 
+    async def test_a_transaction_left_open_ends_with_its_lease(self, db: DatabasePool) -> None:
+        async with db.acquire() as connection:
+            await connection.transaction().start()
+            await connection.fetchval(NUMBER, 1)
+        async with db.acquire() as connection:
+            assert not connection.is_in_transaction()
+            with pytest.raises(asyncpg.NoActiveSQLTransactionError):
+                await connection.execute("savepoint mine")
+            async with connection.transaction(isolation="serializable"):
+                assert await connection.fetchval(NUMBER, 1) == 1
+        assert db.stats().connections == 1
+
     async def test_callers_are_served_as_they_came(self, db: DatabasePool) -> None:
         lane, served = db.lane("one by one", at_most=1, max_waiting=3), list[int]()
 

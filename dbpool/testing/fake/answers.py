@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -69,7 +70,8 @@ class Answer:
         except Exception as error:  # as if the server had raised it
             said = error
         if isinstance(said, Exception):
-            return Reply(self.after_s, error=said, kills=self.kills, takes=self.takes)
+            fresh = copy(said)  # one that is raised again and again would gather tracebacks
+            return Reply(self.after_s, error=fresh, kills=self.kills, takes=self.takes)
         if isinstance(said, str):
             return Reply(self.after_s, rows=(), status=said, kills=self.kills, takes=self.takes)
         rows = records_of(said or ())

@@ -64,6 +64,8 @@ class FakeTransaction:
             status = "COMMIT" if command["commit"] and not self.is_failed else "ROLLBACK"
             self.end()
             return status
+        if not self.is_open:
+            raise asyncpg.NoActiveSQLTransactionError("savepoints can only be used in transaction blocks")
         if command["back"]:
             del self._marks[self._place_of(command["back"]) + 1 :]
             self.is_failed = False
