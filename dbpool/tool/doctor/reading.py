@@ -60,7 +60,7 @@ async def read_facts(dsn: str, session: Session, run_id: str, connect_s: float) 
         role=limits.role if limits is not None else str(await session.fetchval("SELECT current_user")),
         database=limits.database if limits is not None else str(await session.fetchval("SELECT current_database()")),
         today=datetime.now(UTC).date(),
-        transport=_transport(session, is_pooled=bool(is_pooled), tls_at_server=tls.get("ssl")),
+        transport=transport_of(session, is_pooled=bool(is_pooled), tls_at_server=tls.get("ssl")),
         is_pooled=is_pooled,
         pooler=await try_pooler(dsn, session, application_name(run_id, "doctor")) if is_pooled else None,
         slots=None if limits is None else limits.slots,
@@ -91,7 +91,8 @@ async def _one(session: Session, sql: str, *args: object) -> dict[str, Any] | No
     return found[0] if found else None
 
 
-def _transport(session: Session, *, is_pooled: bool, tls_at_server: bool | None) -> Transport:
+def transport_of(session: Session, *, is_pooled: bool, tls_at_server: bool | None) -> Transport:
+    """What our own connection is."""
     transport: asyncio.Transport = session._transport  # type: ignore[attr-defined]  # noqa: SLF001 - asyncpg does not tell
     peer, tls = transport.get_extra_info("peername"), transport.get_extra_info("ssl_object")
     is_unix = not isinstance(peer, tuple)
