@@ -50,6 +50,8 @@ async def test_a_worker_delivers_each_mail_once_and_ends_when_told(witness: Witn
         program(WORKER, dsn=database.dsn, DELIVERY_S="0.02") as one,
         program(WORKER, dsn=database.dsn, DELIVERY_S="0.02") as other,
     ):
+        for worker in (one, other):
+            await worker.says("ready")  # before that, a signal ends it as any program
         await until(lambda: is_empty(witness, "outbox"))
         assert [await one.stop(), await other.stop()] == [0, 0]
     assert len(delivered(one, other)) == len(set(delivered(one, other))) == 40
@@ -156,6 +158,7 @@ async def test_a_job_that_fails_is_put_off_and_given_up_and_holds_nobody_up(
     await witness.execute("update jobs set attempts = 4")
     await put_jobs(witness, 10)
     async with program(QUEUE_WORKER, dsn=database.dsn) as worker:
+        await worker.says("ready")
         await until(lambda: is_empty(witness, "jobs where attempts < 5"))
         assert await worker.stop() == 0
     assert "violates check constraint" in await witness.fetchval("select error from jobs")
