@@ -150,6 +150,23 @@ async def has_a_lock_awaited(witness: Witness) -> bool:
     return bool(await witness.fetchval("select count(*) from pg_locks where not granted"))
 
 
+async def test_a_job_of_a_worker_that_was_killed_is_done_by_another_one_once(
+    witness: Witness, database: Database
+) -> None:
+    await witness.execute("insert into balances values ('ada', 0)")
+    await put_jobs(witness, 1)
+    async with witness.transaction():
+        await witness.execute("select from balances for update")
+        async with program(QUEUE_WORKER, dsn=database.dsn) as killed:
+            await until(lambda: has_a_lock_awaited(witness))
+            await killed.kill()
+    async with program(QUEUE_WORKER, dsn=database.dsn) as worker:
+        await until(lambda: is_empty(witness, "jobs"))
+        await worker.says("ready")
+        assert await worker.stop() == 0
+    assert await witness.fetchval("select total from balances") == 1
+
+
 async def test_a_job_that_fails_is_put_off_and_given_up_and_holds_nobody_up(
     witness: Witness, database: Database
 ) -> None:
