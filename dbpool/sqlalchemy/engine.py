@@ -48,8 +48,8 @@ def create_engine(db: Lane, *, pool_timeout: float | None = None, **options: Any
         raise UsageError(f"create_engine takes a DatabasePool or a lane of one, not {type(db).__name__}")
     if isinstance(db._pool, AsyncpgPool):
         raise UsageError(
-            "create_engine takes no pool of create_pool's, whose connections are asyncpg's own and nobody else's: make a "
-            "DatabasePool"
+            "create_engine takes no pool of create_pool's, whose connections are asyncpg's own and nobody else's: make "
+            "a DatabasePool"
         )
     for name, reason in REFUSED.items():
         if name in options:
