@@ -12,14 +12,22 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
 import numpy as np
 import polars as pl
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 import dbpool
 from dbpool import DatabasePool, Rate
+from dbpool.sqlalchemy import create_engine
+from dbpool.telemetry import instrument
+from dbpool.telemetry.prometheus import PoolCollector
+from dbpool.web import Shedding, status_app
 from tests.support.databases import Database
 
 TIME_LIMIT = 20  # seconds: a block that waits for ever must not hold the suite up
@@ -72,7 +80,7 @@ async def set_codecs(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("jsonb", encoder=str, decoder=str, schema="pg_catalog")
 
 
-def users(first: int) -> list[tuple[int, str]]:
+def rows_from(first: int) -> list[tuple[int, str]]:
     return [(first + n, f"user {n}") for n in range(3)]
 
 
@@ -89,6 +97,15 @@ async def names_for(database: Database, folder: Path) -> AsyncIterator[dict[str,
         yield {
             **{name: getattr(dbpool, name) for name in dbpool.__all__},
             "aclosing": aclosing,
+            "app": Starlette(),
+            "create_engine": create_engine,
+            "instrument": instrument,
+            "PoolCollector": PoolCollector,
+            "REGISTRY": CollectorRegistry(),
+            "select": sa.select,
+            "Shedding": Shedding,
+            "status_app": status_app,
+            "users": sa.table("users", sa.column("id"), sa.column("name")),
             "changes": [(n, n * 2) for n in range(1, 21)],
             "db": db,
             "dbpool": dbpool,
@@ -97,10 +114,11 @@ async def names_for(database: Database, folder: Path) -> AsyncIterator[dict[str,
             "ids": np.arange(7, 10),
             "judge": judge,
             "Rate": Rate,
+            "os": SimpleNamespace(environ={"TOKEN": "a-token-of-this-test"}),
             "parse": parse,
             "records": [{"id": 1, "customer_id": 2}],
-            "rows": users(100),
-            "new_users": users(200),
+            "rows": rows_from(100),
+            "new_users": rows_from(200),
             "set_codecs": set_codecs,
             "times": np.array([datetime(2026, 1, n, tzinfo=UTC).replace(tzinfo=None) for n in (1, 2, 3)], "M8[us]"),
             "transfer": transfer,
