@@ -30,7 +30,7 @@ LABELS: Final = {
     "prometheus": "a Prometheus collector",
     "api": "OpenTelemetry's API, no SDK",
     "sdk": "OpenTelemetry's SDK, spans and metrics in memory",
-    "all": "the SDK and Prometheus",
+    "spans": "the SDK's spans, Prometheus for metrics",
 }
 
 
@@ -113,9 +113,9 @@ def _modes(db: DatabasePool) -> dict[str, Callable[[], Callable[[], object]]]:
         told = instrument(db, tracer_provider=traces, meter_provider=meters)
         return lambda: (told.uninstrument(), exporter.clear())
 
-    def of_all() -> Callable[[], object]:
-        ends = of_sdk(), collected()
-        return lambda: [end() for end in ends]
+    def of_spans() -> Callable[[], object]:
+        told, end = instrument(db, tracer_provider=traces, meter_provider=NoOpMeterProvider()), collected()
+        return lambda: (told.uninstrument(), end(), exporter.clear())
 
     return {
         OFF: lambda: lambda: None,
@@ -123,7 +123,7 @@ def _modes(db: DatabasePool) -> dict[str, Callable[[], Callable[[], object]]]:
         "prometheus": collected,
         "api": of_api,
         "sdk": of_sdk,
-        "all": of_all,
+        "spans": of_spans,
     }
 
 

@@ -17,6 +17,7 @@ Attributes = dict[str, str | int]
 LONGEST_KEPT = 4096  # characters of a text that is remembered
 MOST_KEPT = 4096  # texts
 DEFAULT_PORT = 5432
+LANE = "dbpool.lane"  # a name of our own, as no convention has one
 
 _BATCHES = frozenset({Asked.EXECUTEMANY, Asked.MAP, Asked.JOB, Asked.INSERT, Asked.UPSERT, Asked.UPDATE})
 _OF_A_TABLE = {
@@ -51,12 +52,12 @@ class Describer:
         if dsn.database:
             self._common[names.DB_NAMESPACE] = dsn.database
         self._record_text = record_text
-        self._known: dict[tuple[Asked, str, str, bool], Described] = {}
+        self._known: dict[tuple[Asked, str, str, str, bool], Described] = {}
 
     def describe(self, operation: Operation) -> Described:
         """Looks *operation* up, mostly."""
         is_single = operation.size == 1
-        key = (operation.asked, operation.sql, operation.table, is_single)
+        key = (operation.asked, operation.sql, operation.table, operation.line.name, is_single)
         known = self._known.get(key)
         if known is None:
             known = self._describe(operation, is_single=is_single)
@@ -91,6 +92,8 @@ class Describer:
         }
         of_metric: Attributes = self._common | {name: value for name, value in found.items() if value}
         of_span = dict(of_metric)
+        if operation.line.name:
+            of_span[LANE] = operation.line.name
         text = shown_text(sql) if self._record_text else ""
         if text:
             of_span[names.DB_QUERY_TEXT] = text

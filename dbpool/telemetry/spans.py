@@ -49,11 +49,8 @@ class Spans:
         described = self._describer.describe(operation)
         span = self._tracer.start_span(described.name, kind=SpanKind.CLIENT, attributes=described.of_span)
         note = _Note(span, described)
-        if span.is_recording():
-            if operation.line.name:
-                span.set_attribute("dbpool.lane", operation.line.name)
-            if self._record_parameters and operation.args:
-                span.set_attributes(_parameters(operation.args))
+        if self._record_parameters and operation.args and span.is_recording():
+            span.set_attributes(_parameters(operation.args))
         if operation.asked is Asked.TRANSACTION:
             note.outside = context.get_current()
             note.inside = trace.set_span_in_context(span)
