@@ -150,8 +150,14 @@ class Operation:
 
     @property
     def took_s(self) -> float:
-        """All of it, waiting included."""
+        """All of it, waiting included, where it began with that."""
         return self.ended_at - self.began_at
+
+    @property
+    def ran_s(self) -> float:
+        """From when it had its connection."""
+        got_at = None if self.waiter is None else self.waiter.got_at
+        return self.ended_at - (self.began_at if got_at is None else max(self.began_at, got_at))
 
     @property
     def where(self) -> str:

@@ -28,13 +28,11 @@ class SlowWatch:
         """Its time is looked at when it is over."""
 
     def ended(self, operation: Operation, note: object, error: BaseException | None) -> None:  # noqa: ARG002 - an Observer's
-        if operation.took_s <= self._slow_query_s or operation.asked not in SENT:
+        took_s = operation.ran_s
+        if took_s <= self._slow_query_s or operation.asked not in SENT:
             return
         waited_s = operation.waited_s
-        if waited_s is None:  # it never ran, or others had it run with theirs, which is told apart
-            return
-        took_s = operation.took_s - waited_s
-        if took_s > self._slow_query_s:
+        if waited_s is not None:  # else it never ran, or others had it run with theirs, which is told apart
             self._events.tell(SlowQuery(operation.sql, took_s, waited_s, operation.where, operation.line.name))
 
     def waited(self, waiter: Waiter, seconds: float, *, in_vain: bool) -> None:  # noqa: ARG002 - as above
