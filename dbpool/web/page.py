@@ -23,13 +23,13 @@ ASK_POLICY: Final = (
     f"default-src 'none'; style-src {hash_of(inlined(STYLES))}; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-CHARTS: Final = (
-    ("connections", "Connections", "held, idle and the limit"),
-    ("line", "Callers in line", ""),
-    ("wait", "Time in line", "mean of those who were served, and of the one who waits longest"),
-    ("granted", "Connections granted a second", ""),
-    ("errors", "Callers turned away a second", "timed out, refused, and connects that failed"),
-)
+CHARTS: Final = {
+    "connections": "Connections",
+    "line": "Callers in line",
+    "wait": "Time in line",
+    "granted": "Connections granted a second",
+    "errors": "Callers turned away a second",
+}
 
 
 def page_of(snapshot: Snapshot) -> str:
@@ -85,9 +85,9 @@ def _frame(at: int, sections: dict[str, str]) -> str:
         return f'<div class="part {name}" id="{key}">{sections[key]}</div>'
 
     charts = "".join(
-        f'<figure class="chart {key}" data-chart="{key}"><figcaption><h3>{title}</h3>'
-        f"<p>{says}</p></figcaption><ul class=legend></ul><div class=plot></div></figure>"
-        for key, title, says in CHARTS
+        f'<figure class="chart {key}" data-chart="{key}"><figcaption><h3>{title}</h3></figcaption>'
+        "<ul class=legend></ul><div class=plot></div></figure>"
+        for key, title in CHARTS.items()
     )
     return (
         f'<section class="pool">{part("verdict")}{part("numbers")}'

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from dbpool.web.tables import Column, Json, duration, moment, notes, number, place, sql, stack, table, text
+from dbpool.web.tables import Column, Json, duration, moment, number, place, sql, stack, table, text
 from dbpool.web.telling import seconds
 
 
@@ -30,7 +30,6 @@ HOLDERS: Final = (
     Column("Statement", sql, "sql"),
     Column("Stands at", stack, "code"),
     Column("Task", text("task"), "task"),
-    Column("Notes", notes),
 )
 WAITERS: Final = (
     Column("Waits for", duration("seconds"), "n"),
@@ -57,7 +56,7 @@ SITES: Final = (
     Column("Place in the program", place, "code"),
 )
 SLOW_STATEMENTS: Final = (
-    Column("At", moment),
+    Column("At", moment, "t"),
     Column("Took", duration("took_s"), "n"),
     Column("Had waited", duration("waited_s"), "n"),
     Column("Lane", text("lane")),
@@ -65,14 +64,14 @@ SLOW_STATEMENTS: Final = (
     Column("Statement", sql, "sql"),
 )
 SLOW_ACQUIRES: Final = (
-    Column("At", moment),
+    Column("At", moment, "t"),
     Column("Waited", duration("waited_s"), "n"),
     Column("Lane", text("lane")),
     Column("Asked for at", place, "code"),
 )
-EVENTS: Final = (Column("At", moment), Column("What happened", text("text")))
+EVENTS: Final = (Column("At", moment, "t"), Column("What happened", text("text")))
 MINUTES: Final = (
-    Column("At", moment),
+    Column("At", moment, "t"),
     Column("Held", number("held"), "n"),
     Column("In line", number("waiting"), "n"),
     Column("Longest wait", duration("oldest_wait_s"), "n"),

@@ -12,7 +12,7 @@ from dbpool.web.telling import seconds
 
 Json: TypeAlias = dict[str, Any]
 
-SHORT: Final = 90  # characters of SQL that stand in a row; the rest is folded
+SHORT: Final = 64  # characters of SQL that stand in a row; the rest is folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,19 @@ def moment(row: Json) -> str:
 
 
 def sql(row: Json) -> str:
-    """A statement on one line; a long one is folded."""
-    statement = row["sql"]
-    if not statement:
-        return ""
-    line = " ".join(statement.split())
+    """A statement on one line, a long one folded; below it what else is known of its caller."""
+    marks = ["<span class=mark>in a transaction</span>"] if row.get("in_transaction") else []
+    marks += [f"<span class=mark>{escape(row['doing'])}</span>"] if row.get("doing") else []
+    return _statement(row["sql"]) + (f"<div>{''.join(marks)}</div>" if marks else "")
+
+
+def _statement(statement: str | None) -> str:
+    line = " ".join((statement or "").split())
     if len(line) <= SHORT:
-        return f"<code>{escape(line)}</code>"
+        return f"<code>{escape(line)}</code>" if line else ""
     return (
         f"<details><summary><code>{escape(line[: SHORT - 1])}…</code></summary>"
-        f"<pre>{escape(statement.strip())}</pre></details>"
+        f"<pre>{escape((statement or '').strip())}</pre></details>"
     )
 
 
@@ -104,9 +107,3 @@ def stack(row: Json) -> str:
         return innermost
     lines = "\n".join(map(escape, frames))
     return f"<details><summary>{innermost}</summary><pre>{lines}</pre></details>"
-
-
-def notes(row: Json) -> str:
-    """What else is known of a holder."""
-    marks = ["<span class=mark>in a transaction</span>"] if row["in_transaction"] else []
-    return " ".join(marks + ([escape(row["doing"])] if row["doing"] else []))

@@ -65,6 +65,8 @@ def in_words(event: Event) -> str:  # noqa: C901 - one line each
 
 def seconds(value: float) -> str:
     """A time as people say it: ``350 µs``, ``12 ms``, ``3.2 s``, ``4 min 5 s``, ``2 h 10 min``."""
+    if value == 0:
+        return "0 s"
     if value < 0.001:
         return f"{value * 1e6:.0f} µs"
     if value < 0.9995:

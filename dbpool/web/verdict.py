@@ -14,8 +14,10 @@ from dbpool.web.history import Sample
 from dbpool.web.telling import seconds
 from dbpool.wording import counted, without_addresses
 
+SHORT_WAIT_S: Final = 0.1
+"""Nobody notices a shorter wait for a connection."""
 LONG_WAIT_S: Final = 1.0
-"""Who waits longer for a connection notices."""
+"""Everybody notices a longer one."""
 LONG_HELD_S: Final = 60.0
 """A transaction that is open for longer keeps the server from cleaning up."""
 RECENT: Final = 60
@@ -89,12 +91,14 @@ def _findings(stats: PoolStats, report: Report, recent: list[Sample], deadlocks:
     """What is wrong, the weightiest first."""
     if deadlocks:
         yield Level.BAD, f"{counted(deadlocks, 'deadlock')} among callers in the last minute: see the events."
-    if stats.waiting and stats.oldest_wait_s >= LONG_WAIT_S:
+    if stats.waiting and stats.oldest_wait_s >= SHORT_WAIT_S:
+        level = Level.BAD if stats.oldest_wait_s >= LONG_WAIT_S else Level.WARNING
         who = "One caller waits" if stats.waiting == 1 else f"{stats.waiting:,} callers wait"
+        first = "" if stats.waiting == 1 else "the first "
         why = f"{stats.held} of {counted(stats.limit, 'connection')} held"
-        yield Level.BAD, f"{who} for a connection, the first for {seconds(stats.oldest_wait_s)}: {why}."
+        yield level, f"{who} for a connection, {first}for {seconds(stats.oldest_wait_s)}: {why}."
         if report.holders:
-            yield Level.BAD, f"Held longest: {_holder(report.holders[0])}."
+            yield level, f"Held longest: {_holder(report.holders[0])}."
     for counter, one, many in COUNTED:
         count = round(_sum(recent, counter))
         if count:

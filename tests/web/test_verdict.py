@@ -32,8 +32,16 @@ def test_a_calm_pool_is_well() -> None:
 
 
 def test_a_short_wait_is_well() -> None:
-    stats = dataclasses.replace(CALM, held=5, idle=0, waiting=3, oldest_wait_s=0.2)
+    stats = dataclasses.replace(CALM, held=5, idle=0, waiting=3, oldest_wait_s=0.02)
     assert said(stats) == (Level.WELL, "All is well: 3 callers in line, and nobody waits long.", ())
+
+
+def test_a_wait_that_one_may_notice_is_a_warning() -> None:
+    stats = dataclasses.replace(CALM, held=5, idle=0, waiting=1, oldest_wait_s=0.45)
+    assert said(stats)[:2] == (
+        Level.WARNING,
+        "One caller waits for a connection, for 450 ms: 5 of 5 connections held.",
+    )
 
 
 def test_a_long_wait_is_bad_and_names_who_holds_longest() -> None:

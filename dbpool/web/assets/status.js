@@ -13,7 +13,7 @@
   const clock = (at) => new Date(at * 1000).toISOString().slice(11, 19);
 
   const CHARTS = {
-    connections: { show: count, whole: true, series: [["held", "held", "main", true], ["idle", "idle", "work"], ["limit", "limit", "quiet", false, true]] },
+    connections: { show: count, whole: true, series: [["held", "held", "main", true], ["idle", "idle", "idle"], ["limit", "limit", "quiet", false, true]] },
     line: { show: count, whole: true, series: [["waiting", "in line", "warm", true]] },
     wait: { show: seconds, series: [["mean_wait_s", "mean", "main"], ["oldest_wait_s", "longest now", "bad"]] },
     granted: { show: count, series: [["granted_per_s", "granted", "work", true]] },
@@ -106,8 +106,8 @@
     top(high) {
       const least = this.kind.show === seconds ? 0.01 : this.kind.whole ? 2 : 1, wanted = Math.max(high ?? 0, least);
       const power = 10 ** Math.floor(Math.log10(wanted));
-      const found = [1, 2, 4, 5, 6, 8, 10].map((each) => each * power).find((each) => each >= wanted * 0.9999);
-      return this.kind.whole && found % 2 ? found + 1 : found;
+      const found = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((each) => each * power).find((each) => each >= wanted * 0.9999);
+      return this.kind.whole ? 2 * Math.ceil(found / 2) : found;
     }
 
     tell() {
