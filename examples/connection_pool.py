@@ -14,9 +14,9 @@ import statistics
 import sys
 import time
 
-from support.database import database_url
-
 from dbpool import AcquireTimeout, DatabasePool
+
+from support.database import database_url
 
 CONNECTIONS = 5
 

@@ -19,9 +19,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
-from support.database import database_url
-
 from dbpool import DatabasePool
+
+from support.database import database_url
 
 TABLES = """
 drop table if exists example_raw, example_price, example_sale;

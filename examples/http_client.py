@@ -16,10 +16,11 @@ import time
 from contextlib import AbstractAsyncContextManager
 
 import aiohttp
-from support.limits import Bucket, Limits
-from support.weather import weather_service
 
 from dbpool import Gate, Rate
+
+from support.limits import Bucket, Limits
+from support.weather import weather_service
 
 AT_ONCE, A_SECOND = 5, 50
 

@@ -24,10 +24,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, RateLimitError
-from support.database import database_url
-from support.llm import AT_ONCE, REQUESTS_A_MINUTE, TOKENS_A_MINUTE, Model, served
 
 from dbpool import DatabasePool, Gate, Progress, Rate
+
+from support.database import database_url
+from support.llm import AT_ONCE, REQUESTS_A_MINUTE, TOKENS_A_MINUTE, Model, served
 
 MODEL = "gpt-4o-mini"
 DOLLARS_PER_TOKEN = {"prompt": 0.15e-6, "completion": 0.60e-6}

@@ -17,9 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from support.database import database_url
-
 from dbpool import DatabasePool
+
+from support.database import database_url
 
 AT_ONCE = 4  # files in memory, and connections
 LINE = re.compile(r"(\S+) (GET|POST) (\S+) (\d{3}) (\d+)ms")

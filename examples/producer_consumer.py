@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from support.database import database_url
-
 from dbpool import DatabasePool, Written
+
+from support.database import database_url
 
 ROOM = 500
 SENSORS = 4

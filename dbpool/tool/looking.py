@@ -31,8 +31,9 @@ def doctor(**options: Any) -> NoReturn:  # noqa: ANN401 - as the options above h
     It changes nothing, and works for a role with few rights; what that cannot see is "not available".
 
     \b
-    Example:  dbpool doctor postgresql://app@localhost/shop --instances 4 --surge 1.5
-    Exit codes: 0 no problem, 1 it cannot connect, 2 usage, 3 there are problems, 130 stopped by a signal.
+    Example:  dbpool doctor postgresql://app@localhost/shop --instances 4
+    Exit codes: 0 no problem, 1 it cannot connect, 2 usage, 3 problems,
+      130 stopped by a signal.
     """
     if sentence := sentence_about_missing("rich"):
         raise click.ClickException(sentence)
@@ -83,7 +84,8 @@ def query(*, words: tuple[str, ...], file: str | None, null: str | None, form: s
     \b
     Example:  dbpool query 'select * from users where id = $1' 7
               dbpool query 'select * from users' --format json -o users.json
-    Exit codes: 0 done, 1 it failed, 2 usage, 130 stopped by a signal (it is cancelled at the server).
+    Exit codes: 0 done, 1 it failed, 2 usage, 130 stopped by a signal (and
+      cancelled at the server).
     """
     sql, parameters = _sql_of(words, file)
     if sentence := sentence_about_missing("rich"):

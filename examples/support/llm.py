@@ -1,6 +1,6 @@
 """A language model's service on loopback, as openai's client knows it: it has limits, and fails at random.
 
-python examples/support/llm.py            # prints its address; ends with its stdin
+cd examples && python -m support.llm            # prints its address; ends with its stdin
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-try:
-    from support.limits import Bucket, Limits, Refused
-except ImportError:  # run by itself
-    from limits import Bucket, Limits, Refused  # type: ignore[no-redef,import-not-found]
+from support.limits import Bucket, Limits, Refused
 
 AT_ONCE = 8
 REQUESTS_A_MINUTE = 3_000

@@ -81,6 +81,15 @@ async def test_a_pooler_with_one_connection_is_found_too(server: Server) -> None
     assert levels["pooler.mode"] == "advice"
 
 
+async def test_the_revision_of_a_users_own_migrations_is_not_taken_for_ours(shop: Database) -> None:
+    async with witness_of(shop) as witness:
+        await witness.run("create table if not exists alembic_version (version_num text)")
+        await witness.run("delete from alembic_version; insert into alembic_version values ('zzz')")
+        assert (await examined(shop.dsn))[2]["tables.jobs"] == "ok"
+        await witness.run("drop table dbpool_version")
+        assert (await examined(shop.dsn))[2]["tables.jobs"] == "not available"
+
+
 async def test_warnings_count_where_it_is_strict(database: Database, server: Server) -> None:
     async with witness_of(database) as witness:
         settings = ("fsync", "full_page_writes")

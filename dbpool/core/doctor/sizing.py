@@ -68,7 +68,7 @@ def look_at_limits(facts: Facts, sizing: Sizing | None) -> Iterator[Finding]:
         return
     slots, fleet = sizing.slots, sizing.fleet
     behind = " (the pooler's own limits are not visible from here: see SHOW POOLS)" if facts.is_pooled else ""
-    many = f"{counted(slots.usable, 'connection')} for this role, {slots.others} held by others now{behind}"
+    many = f"{counted(slots.usable, 'connection')} for this role by {sizing.binding}, {slots.others} held now{behind}"
     if slots.usable and slots.free < slots.usable * (1 - NEARLY):
         yield Finding(
             "limits.slots",

@@ -42,8 +42,7 @@ _STATE: Final = """
 """
 _TLS: Final = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 _TABLES: Final = """
-    SELECT to_regclass('dbpool_job') IS NOT NULL AS are_there, to_regclass('dbpool_version')::text AS ours,
-           to_regclass('alembic_version')::text AS usual
+    SELECT to_regclass('dbpool_job') IS NOT NULL AS are_there, to_regclass('dbpool_version')::text AS kept_in
 """
 
 
@@ -122,8 +121,8 @@ async def _tables(session: Session) -> Tables | None:
     if found is None:
         return None
     revision = None
-    if found["are_there"] and (kept_in := found["ours"] or found["usual"]):
-        row = await _one(session, f"SELECT max(version_num) AS revision FROM {kept_in}") or {}
+    if found["are_there"] and found["kept_in"]:
+        row = await _one(session, f"SELECT max(version_num) AS revision FROM {found['kept_in']}") or {}
         revision = row.get("revision")
     return Tables(found["are_there"], revision, _newest())
 
