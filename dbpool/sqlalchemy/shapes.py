@@ -12,6 +12,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from dbpool.errors import StatementError
 from dbpool.faults import sqlstate
 from dbpool.sqlalchemy.defaults import fill_in
+from dbpool.sqlalchemy.expanding import Expanding
 from dbpool.sqlalchemy.refusing import as_ours
 from dbpool.sqlalchemy.results import Results
 
@@ -50,12 +51,12 @@ class Shape:
 
     def __init__(self, compiled: SQLCompiler, render: Callable[[str], str]) -> None:
         self._compiled = compiled
-        self._render = render
         self.sql = render(compiled.string)
         self.results = Results(compiled)
         self.rows = self.results.rows
         self.is_expanded = bool(compiled.literal_execute_params or compiled.post_compile_params)
         self.slots = _slots(compiled, is_expanded=self.is_expanded)
+        self._expanding = Expanding(compiled, render) if self.is_expanded else None
         self._has_defaults = bool(compiled.insert_prefetch or compiled.update_prefetch)
         self._names = {str(slot.bind.key) for slot in self.slots} | {slot.name for slot in self.slots}
         self._simple = self._all_brought()
@@ -124,16 +125,13 @@ class Shape:
         """The same where there is more to it: IN with a list, literals in the text, defaults of columns."""
         compiled, sql = self._compiled, self.sql
         names: Sequence[str] = compiled.positiontup or ()
-        processes = compiled._bind_processors
+        processes: Mapping[str, Any] = compiled._bind_processors
         try:
             values: MutableMapping[str, Any] = {slot.name: _value(slot, brought, given) for slot in self.slots}
             if self._has_defaults:
                 fill_in(compiled, values)
-            if self.is_expanded:
-                expanded = compiled._process_parameters_for_postcompile(values)
-                sql, names = self._render(expanded.statement), expanded.positiontup or ()
-                processes = {**processes, **expanded.processors}
-                values = dict(expanded.parameters)
+            if self._expanding is not None:
+                sql, names, processes, _ = self._expanding.expand(values)
         except SQLAlchemyError as error:
             raise as_ours(error) from error
         return sql, tuple(

@@ -57,6 +57,10 @@ REFUSED: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
     "no value": (lambda: (by_id,), r"no value for 'id': give a mapping, as \{'id': \.\.\.\}"),
     "no value in text": (lambda: (sa.text("select :a, :b"), {"a": 1}), r"no value for 'b'"),
     "no value for IN": (lambda: (sa.select(t.id).where(t.id.in_(sa.bindparam("ids"))),), r"no value for 'ids'"),
+    "no list": (
+        lambda: (sa.select(t.id).where(t.id.in_(sa.bindparam("ids"))), {"ids": 3}),
+        r"the value 3 of bind 'ids' is not a list",
+    ),
     "an unknown name": (lambda: (by_id, {"id": 1, "ident": 2}), r"the statement has no bind 'ident': it has 'id'"),
     "a name where there is none": (lambda: (sa.select(t.id), {"id": 1}), r"no bind 'id': it has none that could"),
     "an unknown column": (lambda: (sa.insert(things), {"id": 1, "nom": "x"}), r"no bind 'nom': it has 'id'"),

@@ -110,6 +110,24 @@ def test_lists_of_any_length_are_expanded(lists: list[list[int]], color: Color) 
             assert f"${number}::" in sql
 
 
+def test_a_list_is_expanded_once_for_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = "_process_parameters_for_postcompile"
+    expand = getattr(sa.sql.compiler.SQLCompiler, method)
+    lengths: list[int] = []
+
+    def counted(self: sa.sql.compiler.SQLCompiler, values: dict[str, object]) -> object:
+        state = expand(self, values)
+        lengths.append(len(state.positiontup or ()))
+        return state
+
+    monkeypatch.setattr(sa.sql.compiler.SQLCompiler, method, counted)
+    statement = sa.select(t.name).where(t.id.in_(sa.bindparam("ids")))
+
+    for ids in ([1, 2], (3, 4), [5], [6, 7], [8]):
+        assert asked(statement, {"ids": ids})[1] == [*ids]
+    assert lengths == [2, 1]
+
+
 def test_another_schema_is_rendered_and_kept_apart() -> None:
     for schema in ("a", "b", "a"):
         statement = sa.select(t.id).where(t.id.in_([1])).execution_options(schema_translate_map={None: schema})
