@@ -15,7 +15,19 @@ from dbpool.errors import MigrationError
 from dbpool.migrate.connecting import connected, missing
 from dbpool.migrate.folder import Folder, folder_at
 from dbpool.migrate.patience import LOCK_TIMEOUT, TableLocks
-from dbpool.migrate.reports import Begun, Blocker, Checked, Delayed, Migrated, News, Ran, Revision, Status, Waiting
+from dbpool.migrate.reports import (
+    Begun,
+    Blocker,
+    Checked,
+    Delayed,
+    Migrated,
+    News,
+    Queued,
+    Ran,
+    Revision,
+    Status,
+    Waiting,
+)
 from dbpool.migrate.run import Run
 
 if TYPE_CHECKING:
@@ -28,6 +40,7 @@ __all__ = [
     "Delayed",
     "Migrated",
     "News",
+    "Queued",
     "Ran",
     "Revision",
     "Status",

@@ -49,7 +49,7 @@ class Environment(EnvironmentContext):
         if self.context_opts.get("dont_mutate"):
             super().run_migrations(**arguments)
             return
-        with alone(connection, run.deadline, run.pause), _short_of_patience(connection, run), _told(connection, run):
+        with alone(connection, run.deadline, run.queue), _short_of_patience(connection, run), _told(connection, run):
             while not self._are_run(connection, **arguments):
                 pass
 

@@ -77,6 +77,11 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """Another migrator works on the database: its end is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A step runs now."""
 
@@ -102,4 +107,4 @@ class Delayed:
     again_in_s: float
 
 
-News = Begun | Ran | Waiting | Delayed
+News = Queued | Begun | Ran | Waiting | Delayed

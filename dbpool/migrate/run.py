@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dbpool.core.retry import Backoff
 from dbpool.migrate.connecting import sqlstate_of
 from dbpool.migrate.patience import LOCK_TIMEOUT, TableLocks
-from dbpool.migrate.reports import Begun, Blocker, Delayed, News, Ran, Revision
+from dbpool.migrate.reports import Begun, Blocker, Delayed, News, Queued, Ran, Revision
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import RevisionStep
@@ -59,6 +59,7 @@ class Run:
         self.witness: int | None = None  # a lock that only the right database shows; None: it is surely that one
         self._plan: list[tuple[Revision, RevisionStep]] | None = None
         self._tries = 0
+        self._is_queued = False
         self._is_stopped = threading.Event()
 
     def stop(self) -> None:
@@ -74,6 +75,13 @@ class Run:
         """Wait in the thread. Raises: Stopped, as soon as it is told to."""
         self._is_stopped.wait(seconds)
         self.check()
+
+    def queue(self, seconds: float) -> None:
+        """``pause``, for another migrator; it is told once."""
+        if not self._is_queued:
+            self._is_queued = True
+            self.tell(Queued())
+        self.pause(seconds)
 
     def stepping(self, plan: Callable[[], Iterable[tuple[Revision, RevisionStep]]]) -> Iterator[RevisionStep]:
         """Give alembic the steps, one after the other, which commits each before it asks for the next.

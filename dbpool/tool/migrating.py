@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from dbpool import migrate
 from dbpool.errors import MigrationError
-from dbpool.migrate import Begun, Delayed, Migrated, News, Ran, TableLocks, Waiting
+from dbpool.migrate import Begun, Delayed, Migrated, News, Queued, Ran, TableLocks, Waiting
 from dbpool.tool.progress import Shown
 from dbpool.tool.running import DONE, SOME_FAILED, Stop
 from dbpool.wording import counted
@@ -39,6 +39,8 @@ class Progress:
         if isinstance(news, Begun):
             self._total, self._since = news.of, time.monotonic()
             self._words = str(news.revision)
+        elif isinstance(news, Queued):
+            self._words, self._since = "another migrator works on this database", time.monotonic()
         elif isinstance(news, Ran):
             self.ran.append(news)
         elif isinstance(news, Waiting):

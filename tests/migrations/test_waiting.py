@@ -11,7 +11,7 @@ import pytest
 
 from dbpool import migrate
 from dbpool.errors import MigrationError, SettingsError
-from dbpool.migrate import Delayed, News, TableLocks, Waiting
+from dbpool.migrate import Delayed, News, Queued, TableLocks, Waiting
 from tests.support.databases import Database
 from tests.support.migrationfolders import Steps
 
@@ -213,11 +213,13 @@ async def test_a_step_that_is_partly_stored_is_not_tried_again(database: Databas
 
 async def test_the_one_that_holds_the_lock_is_named(database: Database, steps: Steps) -> None:
     steps.sql("a1", "create table mine ()")
+    heard: list[News] = []
     other = await asyncpg.connect(database.dsn, server_settings={"application_name": "release 41"})
     try:
         await other.execute("select pg_advisory_lock($1)", int.from_bytes(b"dbpool"))
         with pytest.raises(MigrationError, match=r"another migrator \(pid \d+, release 41, from .*\) works on this"):
-            await migrate.upgrade(database.dsn, folder=steps.path, lock_timeout=0.1)
+            await migrate.upgrade(database.dsn, folder=steps.path, lock_timeout=0.1, tell=heard.append)
+        assert heard == [Queued()]
     finally:
         await other.close()
 
