@@ -131,8 +131,8 @@ async def test_for_each_reads_a_select(db: DatabasePool) -> None:
     assert found == [Color.red, None, Color.blue]
 
 
-async def test_a_job_stores_what_the_types_make(db: DatabasePool, database: Database) -> None:
-    await migrate.upgrade(database.dsn)
+async def test_a_job_stores_what_the_types_make(db: DatabasePool, things_database: Database) -> None:
+    await migrate.upgrade(things_database.dsn)
     items = [{"id": number, "amount": Decimal(number)} for number in range(10)]
 
     for _ in range(2):

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbpool import DatabasePool
@@ -99,6 +99,7 @@ def test_a_bind_used_twice_is_sent_once() -> None:
     assert values == [3, 1]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.integers(-1000, 1000), max_size=5), min_size=1), st.sampled_from(Color))
 def test_lists_of_any_length_are_expanded(lists: list[list[int]], color: Color) -> None:
     for numbers in lists:
@@ -148,7 +149,7 @@ async def test_calls_are_coalesced_by_the_compiled_text(db: DatabasePool) -> Non
 
 
 async def test_a_cancelled_statement_is_stopped_and_its_connection_used_again(
-    db: DatabasePool, database: Database
+    db: DatabasePool, things_database: Database
 ) -> None:
     blocked = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
     calls: list[Callable[[], Awaitable[object]]] = [
@@ -158,7 +159,7 @@ async def test_a_cancelled_statement_is_stopped_and_its_connection_used_again(
         lambda: anext(db.stream(blocked, {"key": 1})),
         lambda: anext(db.map(blocked, [1])),
     ]
-    async with witness_of(database) as witness, witness.holding():
+    async with witness_of(things_database) as witness, witness.holding():
         for call in calls:
             task = asyncio.ensure_future(call())
             await witness.until_blocked()
