@@ -53,12 +53,13 @@ def _found(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
     schemas = statement._execution_options.get("schema_translate_map")
     key = HasCacheKey._generate_cache_key(statement)  # not by the statement's own, which keeps it: the shape is kept
     if key is None:
-        return _compiled(statement, names, schemas, None), Brought()
+        shape = _compiled(statement, names, schemas, None)
+        return shape, Brought((), shape.collected)
     at = (key.key, tuple(names), None if schemas is None else tuple(schemas.items()))
-    shape = _shapes.get(at)
-    if shape is None:
-        shape = _shapes[at] = _compiled(statement, names, schemas, key)
-    return shape, Brought(key.bindparams, key.params)
+    known = _shapes.get(at)
+    if known is None:
+        known = _shapes[at] = _compiled(statement, names, schemas, key)
+    return known, Brought(key.bindparams, key.params)
 
 
 def _compiled(

@@ -57,6 +57,7 @@ class Shape:
         self.is_expanded = bool(compiled.literal_execute_params or compiled.post_compile_params)
         self.slots = _slots(compiled, is_expanded=self.is_expanded)
         self._expanding = Expanding(compiled, render) if self.is_expanded else None
+        self.collected = getattr(compiled, "_collected_params", None)  # by params(), where there is no cache key
         self._has_defaults = bool(compiled.insert_prefetch or compiled.update_prefetch)
         self._names = {str(slot.bind.key) for slot in self.slots} | {slot.name for slot in self.slots}
         self._simple = self._all_brought()

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.compiler import compiles
 
 from dbpool import DatabasePool
 from dbpool.core.want import Want
@@ -78,6 +79,20 @@ def test_a_statement_made_of_a_kept_one_is_another(compiled: list[str]) -> None:
     assert asked(by_id.params(id=4))[1] == [4]
     assert asked(by_id.params(id=5))[1] == [5]
     assert asked(kept) == before
+
+
+def test_a_statement_without_a_key_is_compiled_each_time(compiled: list[str]) -> None:
+    class Odd(sa.sql.expression.ColumnElement[int]):
+        inherit_cache = False
+        type = sa.Integer()
+
+    @compiles(Odd)
+    def odd(*_: object, **__: object) -> str:
+        return "7"
+
+    for number in (1, 2):
+        assert asked(sa.select(Odd()).where(t.id == sa.bindparam("id"), t.id > 5).params(id=number))[1] == [number, 5]
+    assert len(compiled) == 2
 
 
 def test_binds_of_one_name_are_told_apart_by_what_they_have(compiled: list[str]) -> None:
