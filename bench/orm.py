@@ -30,7 +30,7 @@ async def _access(
 ) -> AsyncIterator[Access]:
     import sqlalchemy as sa
     from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    from sqlalchemy.orm import DeclarativeBase, mapped_column
 
     from dbpool.sqlalchemy import create_engine
 
@@ -40,9 +40,9 @@ async def _access(
     class User(Base):
         __tablename__ = "users"
 
-        id: Mapped[int] = mapped_column(primary_key=True)
-        name: Mapped[str]
-        email: Mapped[str]
+        id = mapped_column(sa.Integer, primary_key=True)
+        name = mapped_column(sa.Text)
+        email = mapped_column(sa.Text)
 
     users = sa.select(User.__table__).where(User.id == sa.bindparam("id"))
     async with AsyncExitStack() as stack:

@@ -19,7 +19,7 @@ from dbpool.core.statements import classify, refuse_copy
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, DbPoolError
 from dbpool.events import Reason
 from dbpool.faults import translated
-from dbpool.sqlalchemy.asking import Descriptions, forget_plans
+from dbpool.sqlalchemy.asking import Descriptions
 from dbpool.sqlalchemy.checkout import Checkout
 from dbpool.sqlalchemy.cursors import Cursor, StreamCursor
 from dbpool.sqlalchemy.flight import roll_back_behind
@@ -45,7 +45,6 @@ class Adapter(AdaptedConnection):
     __slots__ = (
         "_behind",
         "_freed",
-        "_has_changed_schema",
         "_is_busy",
         "_only_reads",
         "_transaction",
@@ -66,7 +65,7 @@ class Adapter(AdaptedConnection):
         self._transaction: SessionTransaction | None = None
         self._only_reads = True  # so does all of the transaction
         self._behind: asyncio.Future[Any] | None = None  # the answer to a ROLLBACK that nobody waited for
-        self._has_changed_schema = self._is_busy = False
+        self._is_busy = False
         self._freed: asyncio.Future[None] | None = None
 
     @property
@@ -95,8 +94,6 @@ class Adapter(AdaptedConnection):
             return
         with self.alone():
             await_(transaction.commit())
-        if self._has_changed_schema:
-            self.schema_has_changed()
 
     def rollback(self) -> None:
         """Nobody waits for the answer where the transaction did nothing but read."""
@@ -182,11 +179,6 @@ class Adapter(AdaptedConnection):
         )
         self._only_reads = statement.reads_only
         return self._transaction
-
-    def schema_has_changed(self) -> None:
-        """What is prepared may be out of date: now, and for others when this is committed."""
-        self._has_changed_schema = self._transaction is not None
-        forget_plans(self.connection)
 
     def raise_translated(self, error: Exception) -> NoReturn:
         """What the server says becomes SQLAlchemy's; what the pool says stays, but for a lost connection."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    DDL,
     Column,
     Integer,
     MetaData,
@@ -176,6 +177,20 @@ async def test_plans_out_of_date_are_made_anew(database: Database) -> None:
         assert await db.fetch("select * from authors") == []
 
 
+async def test_a_change_of_the_schema_by_the_engine_reaches_every_connection(database: Database) -> None:
+    statement = text("select * from authors order by id limit 1")
+    async with library(database) as (_, engine):
+        async with engine.connect() as one, engine.connect() as other:
+            await one.execute(statement)
+            await other.execute(statement)
+        async with engine.begin() as connection:
+            await connection.execute(DDL("alter table authors add column born int"))
+        async with engine.connect() as one, engine.connect() as other:
+            for connection in one, other:
+                await connection.execute(select(1))  # in the midst of a transaction none can begin again
+                assert (await connection.execute(statement)).keys() == ["id", "name", "born"]
+
+
 async def test_the_driver_s_connection_is_the_lease_s(database: Database) -> None:
     async with library(database) as (db, engine):
         async with engine.connect() as connection:
@@ -188,11 +203,10 @@ async def test_the_driver_s_connection_is_the_lease_s(database: Database) -> Non
 
 
 async def test_statements_of_sessions_are_told_to_whoever_measures_the_pool(database: Database) -> None:
-    async with library(database, slow_query=0.01) as (db, engine):
+    async with library(database, slow_query=0.2) as (db, engine):
         slow: list[SlowQuery] = []
         db.on_event(lambda event: slow.append(event) if isinstance(event, SlowQuery) else None)
         async with engine.connect() as connection:
-            await connection.execute(text("select pg_sleep(0.02)"))
-            await connection.execute(select(Author))
-        assert [event.sql for event in slow] == ["select pg_sleep(0.02)"]
-        assert "test_statements_of_sessions" in slow[0].where
+            await connection.execute(text("select pg_sleep(0.3)"))
+        (where,) = [event.where for event in slow if event.sql == "select pg_sleep(0.3)"]
+        assert "test_statements_of_sessions" in where

@@ -98,11 +98,13 @@ async def test_a_commit_that_stored_nothing_says_so(database: Database) -> None:
 
 async def test_a_statement_out_of_time_ends_on_the_server_and_its_session_goes_on(database: Database) -> None:
     async with library(database, 1, query_timeout=0.2) as (db, engine):
-        async with AsyncSession(engine) as session:
-            with pytest.raises(QueryTimeout, match=r"0\.20 s"):
-                await session.execute(text("select pg_sleep(30)"))
-            await session.rollback()
-            assert await session.scalar(select(1)) == 1
+        sleeping = text("select pg_sleep(:seconds)")
+        for _ in "unprepared", "prepared":
+            async with AsyncSession(engine) as session:
+                with pytest.raises(QueryTimeout, match=r"0\.20 s"):
+                    await session.execute(sleeping, {"seconds": 30.0})
+                await session.rollback()
+                await session.execute(sleeping, {"seconds": 0.0})
         await settled(db)
 
 
@@ -120,6 +122,12 @@ async def test_arguments_that_do_not_fit_cost_no_connection(database: Database) 
             with pytest.raises(DBAPIError, match="invalid input for query argument"):
                 await connection.execute(statement, {"id": "seven"})
             assert await connection.scalar(statement, {"id": 5}) == 5
+            assert await connection.scalar(text("select count(*) from authors")) == 5  # which must be prepared first
+        async with engine.connect() as connection:
+            with pytest.raises(DBAPIError, match="invalid input for query argument"):
+                await connection.execute(statement, {"id": "seven"})
+            ids = await connection.stream_scalars(text("select id from authors order by id"))
+            assert await ids.all() == [1, 2, 3, 4, 5]  # for which a transaction must have begun
         assert await db.fetchval("select pg_backend_pid()") == before
 
 
