@@ -184,7 +184,7 @@ async def test_a_change_of_the_schema_by_the_engine_reaches_every_connection(dat
             await one.execute(statement)
             await other.execute(statement)
         async with engine.begin() as connection:
-            await connection.execute(DDL("alter table authors add column born int"))
+            await connection.execute(DDL("alter table authors add column born int"))  # type: ignore[no-untyped-call]
         async with engine.connect() as one, engine.connect() as other:
             for connection in one, other:
                 await connection.execute(select(1))  # in the midst of a transaction none can begin again
