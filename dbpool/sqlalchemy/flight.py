@@ -84,7 +84,11 @@ def roll_back_behind(checkout: Checkout) -> asyncio.Future[Any] | None:
     One that fails leaves the connection doomed, which closes it when its lease ends.
     """
     connection: Any = checkout.connection
-    work = connection._protocol.query("ROLLBACK", connection.settings.reset_timeout)
+    prepared = connection._stmt_cache.get(("ROLLBACK", connection.record_class, False))
+    if prepared is None:
+        work = connection._protocol.query("ROLLBACK", connection.settings.reset_timeout)
+    else:  # which can do without a timer of its own
+        work = connection._protocol.bind_execute(prepared, (), "", 0, False, connection.drivers_limit)
     try:
         answer: asyncio.Future[Any] = work.send(None)
     except Exception:
@@ -93,6 +97,7 @@ def roll_back_behind(checkout: Checkout) -> asyncio.Future[Any] | None:
     answer._asyncio_future_blocking = False
 
     def answered(_: object) -> None:
+        forget(checkout.holder)
         try:
             work.send(None)
         except StopIteration:
@@ -100,6 +105,7 @@ def roll_back_behind(checkout: Checkout) -> asyncio.Future[Any] | None:
         except BaseException:
             connection.doom("a ROLLBACK was cut short")
 
+    checkout.limit(answer, connection.settings.reset_timeout)
     answer.add_done_callback(answered)
     return answer
 
@@ -109,6 +115,7 @@ def _send_begin(connection: Any, begin: SessionTransaction) -> Any:
     text = begin.options.begin()
     beginning = connection._stmt_cache.get((text, connection.record_class, False))
     if beginning is None:
+        await_(connection._get_statement("ROLLBACK", None))
         beginning = await_(connection._get_statement(text, None))
     begin.begin_unanswered()
     _send_ahead(connection._transport, _bound_and_executed(beginning.name))
