@@ -15,6 +15,7 @@ import pytest
 from tests.support.databases import Database
 from tests.support.wheels import ROOT, Built, Installed, build, installed
 
+UPLOT = "dbpool/pages/assets/uplot/LICENSE"
 ASK = """
 import asyncio, os, sys, dbpool
 
@@ -40,7 +41,7 @@ def test_the_wheel_has_all_that_the_package_is_and_nothing_else(built: Built) ->
         "dbpool/demo/shop/versions/0001_shop.py",
         "dbpool/migrate/scripts/env.py",
         "dbpool/migrate/scripts/script.py.mako",
-        "dbpool/loadtest/report/assets/uplot/LICENSE",
+        UPLOT,
         "dbpool/loadtest/schema/loadtest.schema.json",
     }
     assert {name.split("/")[0].removesuffix("-0.1.0.dist-info") for name in names} == {"dbpool"}
@@ -70,6 +71,7 @@ def test_its_metadata_says_what_it_needs_and_under_which_licence(built: Built) -
         (place,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         metadata = Parser().parsestr(archive.read(place).decode())
     assert metadata["License-Expression"] == "MIT"
+    assert metadata.get_all("License-File") == ["LICENSE", UPLOT]
     assert metadata["Requires-Python"] == ">=3.11"
     required = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert required == ["asyncpg<0.33,>=0.32"]

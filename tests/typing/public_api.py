@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, assert_type
 
+import sqlalchemy as sa
 from asyncpg import Record
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 import dbpool
 from dbpool import (
@@ -37,6 +39,10 @@ from dbpool import (
     Written,
     migrate,
 )
+from dbpool.sqlalchemy import create_engine
+from dbpool.telemetry.prometheus import PoolCollector
+from dbpool.testing import FakePool
+from dbpool.web import Shedding, status_app
 
 
 @dataclass
@@ -147,6 +153,25 @@ async def migrations() -> None:
     assert_type(await migrate.upgrade("postgresql://me@localhost/shop", folder="migrations"), migrate.Migrated)
     assert_type((await migrate.status("postgresql://me@localhost/shop")).pending, tuple[migrate.Revision, ...])
     assert_type(await migrate.current("postgresql://me@localhost/shop"), str | None)
+
+
+async def beside_sqlalchemy(db: DatabasePool) -> None:
+    users = sa.table("users", sa.column("id", sa.Integer))
+    assert_type(await db.fetch(sa.select(users).where(users.c.id == 7), into=User), list[User])
+    assert_type(create_engine(db), AsyncEngine)
+
+
+async def seen_from_outside(db: DatabasePool) -> None:
+    app = Shedding(status_app(db, token="secret"))
+    assert_type(app, Shedding)
+    assert_type(PoolCollector(db), PoolCollector)
+    assert_type(db.on_event(print), Callable[[], None])
+
+
+async def in_tests() -> None:
+    async with FakePool() as db:
+        assert_type(db, FakePool)
+        assert_type(await db.fetch("select 1", into=User), list[User])
 
 
 def a_bound_of_anything() -> None:
