@@ -44,11 +44,12 @@ def test_the_wheel_has_all_that_the_package_is_and_nothing_else(built: Built) ->
         UPLOT,
         "dbpool/loadtest/schema/loadtest.schema.json",
     }
-    assert {name.split("/")[0].removesuffix("-0.1.0.dist-info") for name in names} == {"dbpool"}
+    tops = {name.split("/")[0].removesuffix("-0.1.0.dist-info") for name in names}
+    assert tops == {"dbpool", "dbpool_command.py"}
     in_clone = {f"dbpool/{path.relative_to(ROOT / 'dbpool').as_posix()}" for path in (ROOT / "dbpool").rglob("*")}
     kept = {name for name in in_clone if "__pycache__" not in name and (ROOT / name).is_file()}
     own = {f"dbpool/_migrations/{name}" for name in ("env.py", "versions/0001_jobs.py")}
-    assert {name for name in names if "dist-info" not in name} == kept | own
+    assert {name for name in names if "dist-info" not in name} == kept | own | {"dbpool_command.py"}
 
 
 def test_the_wheel_is_the_same_from_the_sdist_and_from_the_clone(built: Built, tmp_path: Path) -> None:
