@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from dbpool.core.permits import Line
 from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.events import Event, SlowAcquire, SlowQuery
-from dbpool.observing import Asked
+from dbpool.observing import Asked, Operation
 from tests.support.facade import Faked, faked
 from tests.support.loops import cancel_at_suspension, outcomes, settle
 from tests.support.observers import Notebook
@@ -135,6 +136,18 @@ async def test_who_observes_no_more_is_told_the_end_of_what_has_begun() -> None:
         await call
         await pool.db.fetch("select")
         assert notes.ended_with == [(Asked.STATEMENT, None)]
+
+
+async def test_what_is_ended_twice_is_told_once() -> None:
+    async with faked(1, scripted()) as pool:
+        notes = Notebook(pool.db)
+        operation = Operation(pool.db.observing, Asked.STATEMENT, Line(), None)
+        operation.end(None)
+        assert not notes.ended_with
+        with operation.begin() as same:
+            same.begin()
+            operation.end(ValueError())
+        assert notes.ended_with == [(Asked.STATEMENT, ValueError)]
 
 
 class Broken(Notebook):

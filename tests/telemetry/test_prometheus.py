@@ -61,6 +61,8 @@ async def test_gauges_counters_and_durations_are_what_happened(database: Databas
         with pytest.raises(Exception, match="nowhere"):
             await db.fetch("select * from nowhere")
         await db.executemany("select $1::int", [(1,), (2,)])
+        async with db.transaction() as tx:
+            await tx.execute("select 1")
         value = reader(registry)
     assert value("dbpool_acquire_timeouts_total", pool="shop", lane="batch") == 1
     assert value("dbpool_acquires_total", pool="shop", lane="batch") == 1
@@ -71,9 +73,11 @@ async def test_gauges_counters_and_durations_are_what_happened(database: Databas
     assert value("dbpool_wait_seconds_sum", pool="shop", lane="batch") >= 0.05
     assert value("dbpool_wait_seconds_bucket", pool="shop", lane="batch", le="30.0") == 2
     assert value("dbpool_wait_seconds_bucket", pool="shop", lane="batch", le="+Inf") == 2
-    assert value("dbpool_use_seconds_count", pool="shop", lane="(none)") == 4
+    assert value("dbpool_use_seconds_count", pool="shop", lane="(none)") == 5
     statements = {"pool": "shop", "lane": "(none)", "operation": "statement"}
-    assert value("dbpool_operation_duration_seconds_count", **statements) == 2
+    assert value("dbpool_operation_duration_seconds_count", **statements) == 3
+    with pytest.raises(KeyError):
+        value("dbpool_operation_duration_seconds_count", **statements | {"operation": "transaction"})
     assert value("dbpool_operation_duration_seconds_count", **statements | {"operation": "executemany"}) == 1
     assert value("dbpool_connect_seconds_count", pool="shop") == 1  # one was there before
 
