@@ -16,20 +16,39 @@ T = TypeVar("T")
 PATIENCE_S: Final = 120.0  # for anything that is done here; a busy machine takes seconds to make a database
 
 
+class _Hand:
+    """A connection beside all tests, which does one thing at a time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: Any = None
+        self._turn = asyncio.Lock()
+
+    async def do(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        import asyncpg
+
+        async with self._turn:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(self._dsn)
+            return await work(self._connection)
+
+    async def hang_up(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+
 class Administrator:
-    """One connection beside all tests, in an event loop beside theirs, so that tests of any kind can wait for it.
+    """Two connections beside all tests, in an event loop beside theirs, so that tests of any kind can wait for it.
 
     The next clone of a template is made while a test runs on the one before, and what a test has done with is dropped
     meanwhile.
     """
 
     def __init__(self, server: Server) -> None:
-        self._server = server
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dbpool.testing", daemon=True)
         self._thread.start()
-        self._connection: Any = None
-        self._turn = asyncio.Lock()  # for the connection, which does one thing at a time
+        self._maker, self._looker = _Hand(server.admin), _Hand(server.admin)  # no test waits for another's database
         self._spares: dict[str, Future[str]] = {}
         self._under_way: list[Future[Any]] = []
 
@@ -47,15 +66,15 @@ class Administrator:
 
     def wait_left(self, name: str, patience_s: float) -> Sequence[Any]:
         """The sessions that are in a database after so many seconds."""
-        return self.run(self._with_admin(lambda admin: wait_left(admin, name, patience_s)))
+        return self.run(self._looker.do(lambda admin: wait_left(admin, name, patience_s)))
 
     def drop_soon(self, name: str) -> None:
         """Have a database dropped; who is in it is thrown out."""
-        self._under_way.append(self._start(self._with_admin(lambda admin: drop(admin, name))))
+        self._under_way.append(self._start(self._maker.do(lambda admin: drop(admin, name))))
 
     def drop(self, name: str) -> None:
         """The same, and wait for it."""
-        self.run(self._with_admin(lambda admin: drop(admin, name)))
+        self.run(self._maker.do(lambda admin: drop(admin, name)))
 
     def forget(self, template: str) -> None:
         """Drop the spare clone of *template*."""
@@ -64,10 +83,10 @@ class Administrator:
             self.drop(spare.result(PATIENCE_S))
 
     async def execute(self, sql: str) -> None:
-        await self._with_admin(lambda admin: admin.execute(sql))
+        await self._maker.do(lambda admin: admin.execute(sql))
 
     async def value(self, sql: str) -> Any:  # noqa: ANN401 - whatever type the column has
-        return await self._with_admin(lambda admin: admin.fetchval(sql))
+        return await self._maker.do(lambda admin: admin.fetchval(sql))
 
     def close(self) -> None:
         """Wait for what is under way, drop what nobody uses, end the thread."""
@@ -76,7 +95,8 @@ class Administrator:
                 self.forget(template)
             for each in self._under_way:
                 each.result(PATIENCE_S)
-            self.run(self._hang_up())
+            self.run(self._maker.hang_up())
+            self.run(self._looker.hang_up())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -87,17 +107,5 @@ class Administrator:
 
     async def _create(self, template: str | None) -> str:
         name = new_name()
-        await self._with_admin(lambda admin: create(admin, name, template))
+        await self._maker.do(lambda admin: create(admin, name, template))
         return name
-
-    async def _with_admin(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        import asyncpg
-
-        async with self._turn:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await asyncpg.connect(self._server.admin)
-            return await work(self._connection)
-
-    async def _hang_up(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
