@@ -106,9 +106,12 @@ def test_a_pool_for_each_test_in_auto_mode(project: Project) -> None:
     assert "dbpool server: url (--dbpool-dsn says so), PostgreSQL" in ended.text
 
 
-def test_a_pool_for_each_test_in_strict_mode(project: Project) -> None:
-    ended = project(test_it=STRICT, ini=AUTO.replace("auto", "strict"))
-    assert (ended.code, ended.counts()) == (0, {"passed": 4}), ended.text
+def test_a_pool_for_each_test_in_strict_mode_with_settings_of_the_ini_file(project: Project) -> None:
+    settings = "dbpool_settings =\n  query_timeout = 7.5\n  coalesce = true"
+    test = "@pytest.mark.asyncio\nasync def test_set(dbpool):\n    assert dbpool.settings.query_timeout == 7.5\n"
+    files = {"test_it": STRICT, "test_set": f"import pytest\n{test}    assert dbpool.settings.coalesce"}
+    ended = project(ini=f"{AUTO.replace('auto', 'strict')}\n{settings}", **files)
+    assert (ended.code, ended.counts()) == (0, {"passed": 5}), ended.text
 
 
 def test_workers_of_xdist_do_not_meet(project: Project) -> None:
@@ -144,13 +147,6 @@ def test_a_template_that_cannot_be_made_says_why(project: Project) -> None:
     assert ended.code == 1
     assert "the template for tests could not be prepared: PostgresSyntaxError" in ended.text
     assert "Traceback" not in ended.text
-
-
-def test_settings_of_the_pool_are_read_from_the_ini_file(project: Project) -> None:
-    test = "async def test_it(dbpool): assert (dbpool.settings.query_timeout, dbpool.settings.coalesce) == (7.5, True)"
-    ini = f"{AUTO}\ndbpool_settings =\n  query_timeout = 7.5\n  coalesce = true"
-    ended = project(test_it=test, ini=ini)
-    assert (ended.code, ended.counts()) == (0, {"passed": 1}), ended.text
 
 
 def test_an_embedded_server_is_there_for_who_asks(project: Project) -> None:
