@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbpool.core.sqltext import Kind, SqlTextError, tokens
-from dbpool.core.statements import Statement, classify
+from dbpool.core.statements import Statement, classify, transaction_commands
 from tests.support.statements import CALL, HARMLESS, HOSTILE, INVISIBLE, UNPROVEN
 
 BLANKS = st.sampled_from([" ", "\n", "\t\r\n", " /* ' /* ; */ $9 */ ", " -- set_config('\n", "/**/ "])
@@ -190,6 +190,24 @@ def test_a_single_statement_that_controls_a_transaction_is_told(sql: str, expect
 )
 def test_reading_only_is_told_when_it_is_certain(sql: str, expected: bool) -> None:
     assert classify(sql).reads_only is expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "commands"),
+    [
+        ("select 1", []),
+        ("begin", ["BEGIN"]),
+        ("insert into t values (1); commit; start transaction", ["COMMIT", "START"]),
+        ("/* x */ end; prepare transaction 'x'; prepare p as select 1", ["END", "PREPARE"]),
+        ("savepoint s; rollback to s; rollback work to savepoint s; release s", []),
+        ("rollback; abort", ["ROLLBACK", "ABORT"]),
+        ("create function f() returns int begin atomic select 1; end; rollback", ["ROLLBACK"]),
+        ("select 'commit; rollback'", []),
+        ("select 'not closed; commit", []),
+    ],
+)
+def test_what_begins_or_ends_a_transaction_is_told_from_savepoints(sql: str, commands: list[str]) -> None:
+    assert transaction_commands(sql) == commands
 
 
 def test_a_long_text_is_answered_like_a_short_one() -> None:
