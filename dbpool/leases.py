@@ -124,6 +124,10 @@ class Leases:
         """
         assert holder.place is HOLDING, holder.place
         loop = asyncio.get_running_loop()
+        if holder.connection is None:
+            holder.connection = self.take_idle(loop.time())
+        if holder.connection is not None and not holder.connection.is_closed():
+            return holder.connection  # nothing to wait for, so no need of a time limit
         try:
             async with asyncio.timeout_at(deadline):
                 while holder.connection is None or holder.connection.is_closed():
