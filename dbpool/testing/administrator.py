@@ -13,32 +13,49 @@ from dbpool.testing.server import Server
 
 T = TypeVar("T")
 
+IDLE_S: Final = 0.1  # who looks at the server must not see a session that has nothing to do with the test
 PATIENCE_S: Final = 120.0  # for anything that is done here; a busy machine takes seconds to make a database
 
 
 class _Hand:
-    """A connection beside all tests, which does one thing at a time."""
+    """A connection beside all tests, while there is something to do; it does one thing at a time."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: Any = None
         self._turn = asyncio.Lock()
+        self._resting: asyncio.Task[None] | None = None
 
     async def do(self, work: Callable[[Any], Awaitable[T]]) -> T:
         import asyncpg
 
         async with self._turn:
+            if self._resting is not None:
+                self._resting.cancel()
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._dsn)
-            return await work(self._connection)
+            try:
+                return await work(self._connection)
+            finally:
+                self._resting = asyncio.create_task(self._rest())
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(IDLE_S)
+        await self.hang_up()
 
     async def hang_up(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        """Close it: nothing more is to be done, for now."""
+        async with self._turn:
+            if self._resting is not None and self._resting is not asyncio.current_task():
+                self._resting.cancel()
+            self._resting = None  # from here on it is not cancelled
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
 
 
 class Administrator:
-    """Two connections beside all tests, in an event loop beside theirs, so that tests of any kind can wait for it.
+    """Two connections beside the tests, in an event loop beside theirs, so that tests of any kind can wait for it.
 
     The next clone of a template is made while a test runs on the one before, and what a test has done with is dropped
     meanwhile.

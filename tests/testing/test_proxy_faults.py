@@ -122,7 +122,7 @@ async def test_what_is_throttled_arrives_slowly_and_whole(dbpool_proxy: FaultPro
     clock = asyncio.get_running_loop().time
     dbpool_proxy.throttle(100_000, Way.TO_CLIENT)
     began = clock()
-    assert len(await db.fetchval("select repeat('x', 30_000)")) == 30_000
+    assert len(await db.fetchval("select repeat('x', 30000)")) == 30_000
     assert clock() - began >= 0.25
     dbpool_proxy.throttle(None)
 
