@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from dbpool.introspection import SharedTypes
 from dbpool.remains import Remains
 
 if TYPE_CHECKING:
+    from dbpool.core.fleetnames import Fleet
     from dbpool.credentials import Credentials, Secret
     from dbpool.settings import PoolSettings
 
@@ -45,6 +47,12 @@ class Driver:
         self._settings = settings
         self._pool: Any = None
         self._types = SharedTypes()
+        self.fleet: Fleet | None = None
+        if settings.fleet_budget is not None:
+            from dbpool.core.fleetnames import Fleet
+
+            tag = os.urandom(4).hex()
+            self.fleet = Fleet(settings.name, settings.fleet_budget, settings.fleet_members, tag)
         self._credentials: Credentials | None = None
         if settings.credentials is not None:
             from dbpool.credentials import Credentials
@@ -103,7 +111,9 @@ class Driver:
         """Where to connect, as whom and how."""
         settings = self._settings
         server_settings = dict(settings.server_settings)
-        if "application_name" not in settings.dsn.parameters:
+        if self.fleet is not None:
+            server_settings["application_name"] = self.fleet.application_name
+        elif "application_name" not in settings.dsn.parameters:
             server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
         options: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
         return {
@@ -113,6 +123,10 @@ class Driver:
             "server_settings": server_settings,
             **options,
         }
+
+    @property
+    def is_open(self) -> bool:
+        return self._pool is not None
 
     @property
     def size(self) -> int:

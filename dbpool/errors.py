@@ -241,6 +241,10 @@ class JobError(DbPoolError):
         self.job = job
 
 
+class FleetFull(DbPoolError):
+    """A process found no place, or no connection, in the budget that it shares with others."""
+
+
 class JobBusy(JobError):
     """Another run has this job: ``pid``, ``host`` and ``application`` say which one, ``since`` when it began."""
 

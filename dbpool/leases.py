@@ -102,7 +102,7 @@ class Leases:
         self.loop = asyncio.get_running_loop()
         await self.driver.open(self.gate.capacity)
         async with AsyncExitStack() as held:
-            for _ in range(max(1, self._settings.min_connections)):
+            for _ in range(max(1, min(self._settings.min_connections, self.gate.capacity))):
                 await held.enter_async_context(self.lease(self._settings.connect_timeout + 1.0, self._own_line))
 
     def lease(self, timeout: float, line: Line | None = None, site: Site | None = None) -> Lease:

@@ -16,6 +16,8 @@ class Options(TypedDict, total=False):
     credentials_ttl: float
     min_connections: int
     max_waiting: int | None
+    fleet_budget: int | None
+    fleet_members: int
     name: str
     acquire_timeout: float
     query_timeout: float

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
-from dbpool.errors import PoolClosed, SettingsError, UsageError
-from dbpool.events import Events, Listener, Resized
+from dbpool.errors import PoolClosed, UsageError
+from dbpool.events import Events, Listener
 from dbpool.lane import Lane
 from dbpool.leases import Leases
 from dbpool.oneshot import Calls
@@ -22,6 +22,7 @@ from dbpool.phase import Phase
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
 from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
+from dbpool.sizing import Sizing
 from dbpool.slowness import watch_slow
 from dbpool.upkeep import Upkeep
 
@@ -83,9 +84,10 @@ class DatabasePool(Lane):
         self._events = Events()
         self._run_on(Leases(settings, events=self._events))
         watch_slow(self._leases.gate.observing, settings, self._events)
-        self._upkeep: Upkeep | None = None  # set while it is open
+        self._upkeep: Upkeep | None = None  # these are set while it is open
+        self._sizing: Sizing | None = None
         super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
-        self._listeners: Listeners | None = None  # as the upkeep
+        self._listeners: Listeners | None = None
         self._pauses: Pauses | None = None
         self._closing: asyncio.Task[None] | None = None
         _pools.add(self)
@@ -123,31 +125,36 @@ class DatabasePool(Lane):
         if self._phase is not Phase.NEW:
             raise self._refusal()
         self._phase = Phase.OPENING
+        sizing = self._equip()
         try:
+            await sizing.begin()
             await self._leases.open()
         except BaseException:
             try:
                 await self._leases.close(self._settings.close_timeout)
+                await sizing.end()
             finally:  # as new; its lanes stay
                 self._run_on(Leases(self._settings, gate=self._leases.gate.reopened(), events=self._events))
                 self._phase = Phase.NEW
             raise
         self._loop, self._thread = asyncio.get_running_loop(), get_ident()
         self._phase = Phase.OPEN
-        self._equip().start()
+        assert self._upkeep is not None
+        self._upkeep.start()
         return self
 
     init_pool = open
 
-    def _equip(self) -> Upkeep:
-        """Make what an open pool has besides its leases; return what looks after them."""
+    def _equip(self) -> Sizing:
+        """Make what an open pool has besides its leases; return what says how many connections it may have."""
         from dbpool.listening import Listeners
         from dbpool.pausing import Pauses
 
         self._upkeep = Upkeep(self._leases, self._settings)
+        self._sizing = Sizing(self._leases, self._upkeep, self._settings)
         self._listeners = Listeners(self._leases.driver, self._settings)
         self._pauses = Pauses(self._leases, self._upkeep, self._listeners)
-        return self._upkeep
+        return self._sizing
 
     async def close(self, timeout: float | None = None) -> None:
         """Refuse newcomers, fail everyone in line, let leases end, close every connection.
@@ -182,6 +189,8 @@ class DatabasePool(Lane):
         assert self._listeners is not None
         self._upkeep.stop()
         await asyncio.gather(self._leases.close(timeout), self._listeners.close(timeout))
+        if self._sizing is not None:
+            await self._sizing.end()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -276,17 +285,8 @@ class DatabasePool(Lane):
             SettingsError: it is less than 1 or than ``min_connections``, or leaves none beside the lanes' reserves.
         """
         self._check_usable()
-        assert self._upkeep is not None
-        whole_number(max_connections, "max_connections", 1)
-        least = self._settings.min_connections
-        if max_connections < least:
-            raise SettingsError(f"max_connections cannot become {max_connections}: min_connections is {least}")
-        gate, before = self._leases.gate, self._leases.gate.capacity
-        self._leases.driver.grow(max_connections)
-        gate.resize(max_connections)
-        if max_connections != before:
-            self._events.tell(Resized(before, max_connections))
-        self._upkeep.look()
+        assert self._sizing is not None
+        self._sizing.resize(max_connections)
 
     def drain(self, *, spread_over: float = 0.0) -> int:
         """Have every connection that is open now replaced, as after a failover or a change of credentials.

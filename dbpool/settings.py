@@ -142,6 +142,10 @@ class PoolSettings:
     """Connections opened by ``open`` (at least one is) and kept when idle."""
     max_waiting: int | None = None
     """Callers in line before newcomers are refused with LineFull; None: no limit."""
+    fleet_budget: int | None = None
+    """Connections that all processes with a pool of this ``name`` on this database share; None: each has its own."""
+    fleet_members: int = 8
+    """Such processes at the most: of the budget each has one connection to see the others by."""
     name: str = ""
     """Stands in every message and in ``application_name``'s default; the database's name when empty."""
 
@@ -226,6 +230,13 @@ class PoolSettings:
         whole_number(self.statement_cache_size, "statement_cache_size", 0)
         if self.max_waiting is not None:
             whole_number(self.max_waiting, "max_waiting", 0)
+        whole_number(self.fleet_members, "fleet_members", 1)
+        budget = self.fleet_budget
+        if budget is not None and whole_number(budget, "fleet_budget", 3) <= 2 * self.fleet_members:
+            raise SettingsError(
+                f"fleet_budget ({budget}) must be more than twice fleet_members ({self.fleet_members}): each has one "
+                f"connection to see the others by and one for its callers, and one is kept for a newcomer"
+            )
         for name in _SECONDS:
             put(self, name, positive_seconds(getattr(self, name), name))
         for name in _SWITCHES:

@@ -13,6 +13,8 @@ from dbpool.testing.fake.script import Script
 class FakeDriver:
     """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
 
+    fleet = None
+    is_open = True
     make_connection: Callable[[FakeDriver, int], FakeConnection] = FakeConnection
 
     def __init__(self, max_size: int, script: Script | None = None, connect_timeout: float = 10.0) -> None:
