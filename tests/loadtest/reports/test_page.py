@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
@@ -202,7 +203,7 @@ def test_whatever_is_not_known_the_page_is_made() -> None:
     paths = list(_paths(document))
     assert len(paths) > 300
     failed = {}
-    for path in paths:
+    for path in random.sample(paths, 120):  # others each time: the seed is pytest's
         try:
             page(_without(document, path))
         except Exception as error:
