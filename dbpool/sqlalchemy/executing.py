@@ -61,8 +61,12 @@ def _ddl(statement: ExecutableDDLElement, args: Sequence[object], want: Want) ->
         raise StatementError(f"a {type(statement).__name__} takes no values")
     if want is not Want.STATUS:
         refuse_ddl(statement, "this helper")
+    schemas = statement.get_execution_options().get("schema_translate_map")
     try:
-        return Bound(str(statement.compile(dialect=DIALECT)).strip(), (), None)
+        compiled = statement.compile(
+            dialect=DIALECT, schema_translate_map=schemas, render_schema_translate=schemas is not None
+        )
+        return Bound(str(compiled).strip(), (), None)
     except SQLAlchemyError as error:
         raise as_ours(error) from error
 

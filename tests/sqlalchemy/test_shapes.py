@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateSchema, CreateTable
 
 from dbpool import DatabasePool
 from dbpool.core.want import Want
@@ -149,6 +151,19 @@ def test_another_schema_is_rendered_and_kept_apart() -> None:
         statement = sa.select(t.id).where(t.id.in_([1])).execution_options(schema_translate_map={None: schema})
         assert f"FROM {schema}.things" in asked(statement)[0]
     assert "FROM things" in asked(sa.select(t.id).where(t.id.in_([1])))[0]
+
+
+async def test_tables_are_made_in_the_schema_that_takes_the_place_of_theirs(db: DatabasePool) -> None:
+    note = sa.Table("note", sa.MetaData(), sa.Column("id", sa.Integer, sa.Identity(), primary_key=True))
+
+    for schema in ("a", "b"):
+        here: Any = {"schema_translate_map": {None: schema}}
+        await db.execute(CreateSchema(schema))
+        await db.execute(CreateTable(note).execution_options(**here))
+        await db.execute(sa.insert(note).execution_options(**here))
+
+    found = await db.fetch("select schemaname from pg_tables where tablename = 'note' order by 1")
+    assert [row[0] for row in found] == ["a", "b"]
 
 
 async def test_calls_are_coalesced_by_the_compiled_text(db: DatabasePool) -> None:
