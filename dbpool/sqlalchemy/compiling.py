@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 from sqlalchemy import Executable, FunctionElement, Insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +24,18 @@ _MEMO = "_dbpool_shape"
 _MEMOIZED = frozenset({_MEMO})  # what SQLAlchemy leaves out where it makes one statement of another
 
 
-def shape_of(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
+class Found(NamedTuple):
+    """The shape of a statement, and what this one brings along for it."""
+
+    shape: Shape
+    brought: Brought
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """A statement that is pickled, or copied deeply, leaves it behind."""
+        return NoneType, ()
+
+
+def shape_of(statement: Any, names: Sequence[str]) -> Found:
     """The shape of a statement, and what this one brings along for it.
 
     Args:
@@ -49,17 +61,17 @@ def shape_of(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
     return found
 
 
-def _found(statement: Any, names: Sequence[str]) -> tuple[Shape, Brought]:
+def _found(statement: Any, names: Sequence[str]) -> Found:
     schemas = statement._execution_options.get("schema_translate_map")
     key = HasCacheKey._generate_cache_key(statement)  # not by the statement's own, which keeps it: the shape is kept
     if key is None:
         shape = _compiled(statement, names, schemas, None)
-        return shape, Brought((), shape.collected)
+        return Found(shape, Brought((), shape.collected))
     at = (key.key, tuple(names), None if schemas is None else tuple(schemas.items()))
     known = _shapes.get(at)
     if known is None:
         known = _shapes[at] = _compiled(statement, names, schemas, key)
-    return known, Brought(key.bindparams, key.params)
+    return Found(known, Brought(key.bindparams, key.params))
 
 
 def _compiled(

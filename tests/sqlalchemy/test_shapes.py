@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -81,6 +83,15 @@ def test_a_statement_made_of_a_kept_one_is_another(compiled: list[str]) -> None:
     assert asked(by_id.params(id=4))[1] == [4]
     assert asked(by_id.params(id=5))[1] == [5]
     assert asked(kept) == before
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda statement: pickle.loads(pickle.dumps(statement))])
+def test_a_statement_that_was_run_can_be_pickled_and_copied(copied: Callable[[Any], Any]) -> None:
+    for statement in (sa.select(sa.literal(7)), sa.text("select :n").bindparams(n=7)):
+        sql, values = asked(statement)
+
+        assert asked(copied(statement)) == (sql, values)
+        assert asked(statement) == (sql, values)
 
 
 def test_a_statement_without_a_key_is_compiled_each_time(compiled: list[str]) -> None:
