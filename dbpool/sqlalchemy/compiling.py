@@ -12,8 +12,9 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.cache_key import HasCacheKey
 from sqlalchemy.util import LRUCache
 
+from dbpool.errors import StatementError
 from dbpool.sqlalchemy.dialect import Dialect
-from dbpool.sqlalchemy.refusing import as_ours, not_executable, refuse_entities
+from dbpool.sqlalchemy.refusing import as_ours, not_compiled, not_executable, refuse_entities
 from dbpool.sqlalchemy.shapes import Brought, Shape
 
 MOST_SHAPES = 1000  # kept: a few kilobytes each
@@ -53,8 +54,12 @@ def shape_of(statement: Any, names: Sequence[str]) -> Found:
         statement = statement.select()
     try:
         found = _found(statement, names)
+    except StatementError:
+        raise
     except SQLAlchemyError as error:
         raise as_ours(error) from error
+    except Exception as error:
+        raise not_compiled(statement, error) from error
     if not names:
         statement.__dict__[_MEMO] = found
         statement._memoized_keys = statement._memoized_keys | _MEMOIZED if statement._memoized_keys else _MEMOIZED

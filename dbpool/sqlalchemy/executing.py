@@ -14,7 +14,7 @@ from dbpool.executable import Bound, BoundMany
 from dbpool.sqlalchemy.compiling import DIALECT, shape_of
 from dbpool.sqlalchemy.many import many_values
 from dbpool.sqlalchemy.mapping import bound_job, explained, mapped
-from dbpool.sqlalchemy.refusing import as_ours
+from dbpool.sqlalchemy.refusing import as_ours, not_compiled
 from dbpool.sqlalchemy.shapes import Given
 
 __all__ = ["bound", "bound_job", "bound_many", "explained", "mapped"]
@@ -25,7 +25,7 @@ def bound(statement: object, args: Sequence[object], want: Want) -> Bound:
     if isinstance(statement, ExecutableDDLElement):
         return _ddl(statement, args, want)
     given = _given(statement, args) if args else None
-    shape, brought = shape_of(statement, sorted(given) if given else ())
+    shape, brought = shape_of(statement, sorted(map(str, given)) if given else ())
     return Bound(*shape.bind(brought, given), shape)
 
 
@@ -69,6 +69,8 @@ def _ddl(statement: ExecutableDDLElement, args: Sequence[object], want: Want) ->
         return Bound(str(compiled).strip(), (), None)
     except SQLAlchemyError as error:
         raise as_ours(error) from error
+    except Exception as error:
+        raise not_compiled(statement, error) from error
 
 
 def refuse_ddl(statement: object, where: str) -> None:

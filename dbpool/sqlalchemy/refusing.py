@@ -10,6 +10,7 @@ from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import Compiled
 
 from dbpool.errors import StatementError
+from dbpool.faults import one_line
 
 
 def not_executable(thing: object) -> StatementError:
@@ -52,11 +53,22 @@ def as_ours(error: SQLAlchemyError) -> StatementError:
     unsupported = error if isinstance(error, UnsupportedCompilationError) else error.__cause__
     if isinstance(unsupported, UnsupportedCompilationError):
         element: object = unsupported.element_type
-        kind = element if isinstance(element, type) else type(element)
-        return StatementError(
-            f"PostgreSQL has no {kind.__module__}.{kind.__qualname__}: it is of another database's dialect. Use what "
-            f"sqlalchemy or sqlalchemy.dialects.postgresql have"
-        )
+        return _of_another(element if isinstance(element, type) else type(element))
     text = str(error.args[0] if error.args else error).strip().split("\n")[0]
     what = "cannot be made into SQL" if isinstance(error, CompileError) else "cannot be run"
     return StatementError(f"the statement {what}: {text}")
+
+
+def not_compiled(statement: object, error: Exception) -> StatementError:
+    """For a statement over which a compiler stumbled: mostly one that was made for another database's."""
+    module = type(statement).__module__
+    if module.startswith("sqlalchemy.dialects.") and not module.startswith("sqlalchemy.dialects.postgresql."):
+        return _of_another(type(statement))
+    return StatementError(f"the statement cannot be made into SQL: {one_line(error)}")
+
+
+def _of_another(kind: type) -> StatementError:
+    return StatementError(
+        f"PostgreSQL has no {kind.__module__}.{kind.__qualname__}: it is of another database's dialect. Use what "
+        f"sqlalchemy or sqlalchemy.dialects.postgresql have"
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from sqlalchemy.schema import CreateTable, DropTable
 
@@ -46,7 +46,15 @@ REFUSED: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
         lambda: (rude.on_duplicate_key_update(name="x"),),
         r"PostgreSQL has no sqlalchemy.dialects.mysql.dml.OnDuplicateClause: it is of another database's dialect",
     ),
-    "a type of sqlite's": (lambda: (sa.select(sa.cast(t.id, mysql.TINYINT)),), r"PostgreSQL has no .*TINYINT"),
+    "sqlite": (
+        lambda: (sqlite.insert(things).values(id=1).on_conflict_do_nothing(),),
+        r"PostgreSQL has no sqlalchemy.dialects.sqlite.dml.Insert: it is of another database's dialect",
+    ),
+    "a type of mysql's": (lambda: (sa.select(sa.cast(t.id, mysql.TINYINT)),), r"PostgreSQL has no .*TINYINT"),
+    "a value of a type of mysql's": (
+        lambda: (sa.select(sa.literal("a", mysql.SET("a"))),),
+        r"the statement cannot be made into SQL: TypeError: .*retrieve_as_bitwise",
+    ),
     "a table": (lambda: (things,), r"a Table is no statement: select\(things\) reads its rows"),
     "a column": (lambda: (t.id,), r"a Column is no statement: select\(\.\.\.\) of it gives its value"),
     "a mapped class": (lambda: (Thing,), r"Thing is a mapped class, no statement: select\(Thing.__table__\)"),
@@ -68,6 +76,7 @@ REFUSED: dict[str, tuple[Callable[[], tuple[Any, ...]], str]] = {
         lambda: (sa.insert(things).values(id=1, nom="x"),),
         r"Unconsumed column names: nom",
     ),
+    "names that are none": (lambda: (by_id, {1: 2, "id": 3}), r"the statement has no bind 1: it has 'id'"),
     "values in order": (lambda: (by_id, 7), r"are one mapping by the names of its binds, as \{'id': 7\}, not 7"),
     "a list": (lambda: (sa.insert(things), [{"id": 1}]), r"A list of them is for executemany\(\)"),
     "a value for a decorator": (
