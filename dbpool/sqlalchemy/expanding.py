@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -44,6 +44,8 @@ class Expanding:
             StatementError: what should be a list is none.
         """
         for name in self._of_lists:
+            if isinstance(values[name], Set):
+                values[name] = [*values[name]]
             if isinstance(values[name], str) or not isinstance(values[name], Sequence):
                 raise StatementError(f"the value {values[name]!r:.60} of bind {name!r} is not a list, as IN takes it")
         lists = [values[name] for name in self._lists]

@@ -157,6 +157,13 @@ def test_a_list_is_expanded_once_for_its_length(monkeypatch: pytest.MonkeyPatch)
     assert lengths == [2, 1]
 
 
+def test_a_list_may_be_a_set() -> None:
+    statement = sa.select(t.name, t.id).where(t.id.in_(sa.bindparam("ids")))
+
+    for ids in ({7}, frozenset({8}), {9: None}.keys()):
+        assert asked(statement, {"ids": ids})[1] == [*ids]
+
+
 def test_another_schema_is_rendered_and_kept_apart() -> None:
     for schema in ("a", "b", "a"):
         statement = sa.select(t.id).where(t.id.in_([1])).execution_options(schema_translate_map={None: schema})
