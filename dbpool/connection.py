@@ -21,7 +21,7 @@ from dbpool.introspection import SharingConnection
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
-from dbpool.watching import prepared_again, watched
+from dbpool.watching import prepared_again, refuse_no_text, watched
 
 if TYPE_CHECKING:
     from dbpool.settings import PoolSettings
@@ -119,6 +119,7 @@ class PooledConnection(SharingConnection):
             StatementError: it can never work.
         """
         self.check_fit()
+        refuse_no_text(sql)
         self.last_sql = sql
         statement = classify(sql, self.settings.trusted_functions)
         refuse_copy(statement)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from dbpool.errors import StatementError
 from dbpool.faults import is_stale_plan, is_unfinished
 
 
@@ -31,6 +32,15 @@ def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any
             self.at_work -= 1
 
     return watched
+
+
+def refuse_no_text(sql: object) -> None:
+    """Raises: StatementError: it is no SQL text."""
+    if not isinstance(sql, str):
+        raise StatementError(
+            f"a connection takes SQL as a str, not {type(sql).__name__}: statements of SQLAlchemy's are for the "
+            f"helpers of pools, lanes and transactions, as db.fetch() and tx.fetch()"
+        )
 
 
 def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -116,6 +116,17 @@ async def test_literals_that_have_no_type_are_told_by_the_name_of_their_bind(db:
             await tx.fetchval(sa.select(sa.literal(object())))
 
 
+async def test_a_connection_of_ones_own_says_where_statements_go(db: DatabasePool) -> None:
+    async with db.acquire() as connection:
+        asked: Any = connection
+        for ask in (asked.fetch, asked.fetchval, asked.execute, asked.prepare):
+            with pytest.raises(
+                StatementError, match=r"takes SQL as a str, not Select: .* db\.fetch\(\) and tx\.fetch\(\)"
+            ):
+                await ask(sa.select(t.id))
+        assert await connection.fetchval("select 1") == 1
+
+
 async def test_a_field_without_a_column_is_told(db: DatabasePool) -> None:
     @dataclass
     class Named:
