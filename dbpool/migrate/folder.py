@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,20 +84,57 @@ def script_of(config: Config, folder: Folder, *, may_be_empty: bool = False) -> 
     Raises: MigrationError: there are none, or one of the files cannot be read.
     """
     from alembic.script import ScriptDirectory
+    from alembic.script.revision import RevisionMap
 
     try:
         script = ScriptDirectory.from_config(config)
+        steps = [*script._load_revisions()]  # noqa: SLF001 - alembic would read them itself, and warn of what cannot be
+        _check_history(folder, steps)
+        script.revision_map = RevisionMap(lambda: iter(steps))
         is_empty = not script.get_heads()
+    except MigrationError:
+        raise
     except SyntaxError as error:
         raise MigrationError(f"{error.filename}, line {error.lineno}, is no Python: {error.msg}") from error
     except Exception as error:
-        raise MigrationError(f"the steps in {folder} cannot be read: {one_line(error)}") from error
+        raise MigrationError(
+            f"the steps in {folder} cannot be read: {one_line(error)}{_place(error, folder)}"
+        ) from error
     if is_empty and not may_be_empty:
         raise MigrationError(
             f"there are no steps in {folder.path / 'versions'}: dbpool migrate new 'what it does' -f {folder.path} "
             f"makes the first."
         )
     return script
+
+
+def _check_history(folder: Folder, steps: Sequence[Script]) -> None:
+    """Raises: MigrationError: two steps have one id, or one comes after a step that is not there."""
+    files: dict[str, str] = {}
+    for step in steps:
+        file = Path(step.path).name
+        if step.revision in files:
+            raise MigrationError(
+                f"two steps in {folder} are {step.revision}: {files[step.revision]} and {file}. Give one another id."
+            )
+        files[step.revision] = file
+    known = files.keys() | {label for step in steps for label in step.branch_labels}
+    for step in steps:
+        for before in step._versioned_down_revisions:  # noqa: SLF001 - alembic's own word for a tuple of them
+            if before not in known:
+                raise MigrationError(
+                    f"step {files[step.revision]} in {folder} comes after {before}, which is not there: its file is "
+                    f"missing, or its down_revision is wrong."
+                )
+
+
+def _place(error: BaseException, folder: Folder) -> str:
+    """Where in the steps it went wrong, if it was in one."""
+    steps = folder.path.resolve()
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if steps in Path(frame.filename).resolve().parents
+    ]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
 def revision_of(script: Script) -> Revision:

@@ -76,7 +76,19 @@ async def test_a_cycle(database: Database, steps: Steps) -> None:
 
 async def test_a_step_that_stands_on_nothing_known(database: Database, steps: Steps) -> None:
     steps.sql("b2", "select 1", after="gone")
-    assert "gone" in await refusal(database, steps.path)
+    assert "step b2_step.py in" in await refusal(database, steps.path)
+    assert "comes after gone, which is not there" in await refusal(database, steps.path)
+
+
+async def test_two_steps_of_one_id(database: Database, steps: Steps) -> None:
+    first = steps.sql("a1", "select 1")
+    (first.parent / "copy.py").write_text(first.read_text())
+    assert "are a1: a1_step.py and copy.py. Give one another id" in await refusal(database, steps.path)
+
+
+async def test_a_step_that_imports_what_is_not_there(database: Database, steps: Steps) -> None:
+    steps.sql("a1", "select 1").write_text("import nowhere\n")
+    assert "No module named 'nowhere' (a1_step.py, line 1)" in await refusal(database, steps.path)
 
 
 async def test_a_way_back_past_a_step_without_downgrade_changes_nothing(database: Database, steps: Steps) -> None:
