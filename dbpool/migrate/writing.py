@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from dbpool.migrate.run import Run
+
+LONGEST_ID = 32  # characters, as alembic declares the version table
+_ID = re.compile(r"[\w.]+")  # it becomes a part of the file's name
+_MEANT_OTHERWISE = frozenset({"base", "current", "head", "heads"})
 
 _ENV = '''"""How alembic and dbpool migrate run these steps."""
 
@@ -64,6 +69,8 @@ async def written(
         raise several_heads(folder, heads)
     if is_merge and len(heads) < 2:
         raise MigrationError(f"{folder} has {counted(len(heads), 'head')}: there is nothing to merge.")
+    if rev_id:
+        _check_id(rev_id, script)
     new = RevisionContext(
         config,
         script,
@@ -88,6 +95,21 @@ async def written(
     except (CommandError, OSError) as error:
         raise MigrationError(f"the step cannot be written: {error}") from error
     return None if step is None else Path(step.path)
+
+
+def _check_id(rev_id: str, script: ScriptDirectory) -> None:
+    """Raises: MigrationError: no step can be called so."""
+    wrong = None
+    if not _ID.fullmatch(rev_id):
+        wrong = "has other characters than letters, digits, _ and ."
+    elif len(rev_id) > LONGEST_ID:
+        wrong = f"has {len(rev_id)} characters, {LONGEST_ID} are the most"
+    elif rev_id in _MEANT_OTHERWISE:
+        wrong = "means something else where a revision is asked for"
+    elif any(step.revision == rev_id for step in script.walk_revisions()):
+        wrong = "is that of a step already"
+    if wrong is not None:
+        raise MigrationError(f"the step cannot be written: the id {rev_id!r} {wrong}.")
 
 
 async def _compared(folder: Folder, config: Config, script: ScriptDirectory, run: Run, new: RevisionContext) -> None:

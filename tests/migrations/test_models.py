@@ -104,5 +104,28 @@ async def test_new_steps_stand_one_on_the_other(tmp_path: Path) -> None:
     ]
     with pytest.raises(MigrationError, match="1 head: there is nothing to merge"):
         await migrate.new_revision("join", tmp_path / "m", merge=True)
-    with pytest.raises(MigrationError, match=r"cannot be written: .*@"):
-        await migrate.new_revision("bad id", tmp_path / "m", rev_id="a@b")
+
+
+@pytest.mark.parametrize(
+    ("rev_id", "sentence"),
+    [
+        ("a@b", "the id 'a@b' has other characters than letters"),
+        ("../x", "has other characters"),
+        ("it's", "has other characters"),
+        ("head", "means something else"),
+        ("one", "is that of a step already"),
+        ("x" * 33, "has 33 characters, 32 are the most"),
+    ],
+)
+async def test_an_id_that_no_step_can_have_is_refused(tmp_path: Path, rev_id: str, sentence: str) -> None:
+    await migrate.new_revision("first", tmp_path / "m", rev_id="one")
+    with pytest.raises(MigrationError, match=f"the step cannot be written: .*{sentence}"):
+        await migrate.new_revision("next", tmp_path / "m", rev_id=rev_id)
+    assert [step.id for step in migrate.history(tmp_path / "m")] == ["one"]
+
+
+async def test_a_message_may_have_any_characters(tmp_path: Path) -> None:
+    messages = [r"C:\x and \N", 'three """', "öäü ${x} % 'one' \"two\"", "ends with \\"]
+    for message in messages:
+        await migrate.new_revision(message, tmp_path / "m")
+    assert [step.message for step in migrate.history(tmp_path / "m")] == messages
