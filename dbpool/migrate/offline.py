@@ -37,7 +37,10 @@ async def sql_of(folder: Folder, revision: str, run: Run, *, is_down: bool) -> s
     set_url(config, folder, None)
 
     def steps(heads: tuple[str, ...], _: MigrationContext) -> Any:  # noqa: ANN401 - what alembic runs
-        return run.stepping(lambda: planned("downgrade" if is_down else "upgrade", script, end, heads))
+        plan = planned("downgrade" if is_down else "upgrade", script, end, heads)
+        if colon and not plan and script.get_revisions(end) != script.get_revisions(heads):
+            raise MigrationError(f"no step leads up from {start or 'base'} to {end}: --down is for the way back.")
+        return run.stepping(lambda: plan)
 
     options = {"as_sql": True, "starting_rev": start or None, "destination_rev": end}
     await told_run(lambda: run_env(folder, config, script, run, steps, **options), run, f"sql of {revision!r}", folder)

@@ -42,6 +42,11 @@ async def test_a_range_that_means_nothing_is_refused(steps: Steps) -> None:
         await migrate.sql("a1:zz", folder=steps.path)
     with pytest.raises(MigrationError, match="Say a range"):
         await migrate.sql("base", folder=steps.path, down=True)
+    steps.sql("b2", "select 2", after="a1")
+    for back in ("b2:a1", "b2:base"):
+        with pytest.raises(MigrationError, match=r"no step leads up from b2 to .*: --down is for the way back"):
+            await migrate.sql(back, folder=steps.path)
+    assert "select" not in await migrate.sql("b2:head", folder=steps.path)
 
 
 async def test_an_env_of_alembics_own_kind_makes_sql_too(steps: Steps) -> None:
