@@ -61,6 +61,16 @@ class EngineDialect(Dialect):
 class EnginePool(NullPool):
     """Makes an adapter for each checkout and throws it away at the end: what is kept, the pool behind it keeps."""
 
+    def _close_connection(self, connection: Any, *, terminate: bool = False) -> None:
+        """A caller cancelled meanwhile is no error to log: the lease ends all the same, in a task of the pool's."""
+        if terminate:
+            super()._close_connection(connection, terminate=True)
+            return
+        try:
+            connection.close()
+        except Exception:
+            self.logger.exception("Exception closing connection %r", connection)
+
     def status(self) -> str:
         creator: Any = self._creator
         return repr(creator.lane)

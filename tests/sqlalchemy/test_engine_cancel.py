@@ -97,6 +97,25 @@ async def test_a_session_out_of_time_anywhere_leaves_a_pool_that_works(database:
         await check_harmless(db, witness)
 
 
+async def test_a_session_cancelled_while_its_connection_is_reset_logs_no_error(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with library(database, 1) as (db, engine), witness_of(database) as witness:
+        for trial in trials():
+            others: list[asyncio.Task[None]] = []
+
+            async def changed(others: list[asyncio.Task[None]] = others) -> None:
+                async with AsyncSession(engine) as session:
+                    await session.execute(text("set work_mem = '65kB'"))
+                    others.append(asyncio.create_task(looked_up(engine, 1)))  # in line when the connection comes back
+                    await session.commit()
+
+            await trial.run(changed())
+            await asyncio.gather(*others)
+            await check_harmless(db, witness)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_session_cancelled_in_line_never_had_a_connection(database: Database) -> None:
     async with library(database, 1) as (db, engine):
         async with engine.connect():
