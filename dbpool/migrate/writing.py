@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ from __future__ import annotations
 
 from dbpool.migrate.env import run
 
-run(version_table={table!r})
+run(version_table={table})
 '''
 
 
@@ -49,7 +50,7 @@ def made(path: str | Path, version_table: str | None) -> Folder:
     try:
         (folder.path / "versions").mkdir(parents=True, exist_ok=True)
         if is_new and version_table is not None:
-            (folder.path / "env.py").write_text(_ENV.format(table=version_table).replace("'", '"'), "utf-8")
+            (folder.path / "env.py").write_text(_ENV.format(table=json.dumps(version_table)), "utf-8")
     except OSError as error:
         raise MigrationError(f"{path} cannot be made: {one_line(error)}.") from error
     return folder_at(path)

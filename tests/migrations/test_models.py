@@ -89,10 +89,13 @@ async def test_without_models_nothing_is_generated(database: Database, steps: St
     assert not list((steps.path / "versions").glob("*.py"))
 
 
-async def test_a_version_table_of_a_new_folder_is_kept_in_its_env(database: Database, tmp_path: Path) -> None:
-    await migrate.new_revision("first", tmp_path / "billing", version_table="billing_version")
+@pytest.mark.parametrize("name", ["billing_version", """it's a "table" of ours"""])
+async def test_a_version_table_of_a_new_folder_is_kept_in_its_env(
+    database: Database, tmp_path: Path, name: str
+) -> None:
+    await migrate.new_revision("first", tmp_path / "billing", version_table=name)
     await migrate.upgrade(database.dsn, folder=tmp_path / "billing")
-    assert (await migrate.status(database.dsn, folder=tmp_path / "billing")).version_table == "billing_version"
+    assert (await migrate.status(database.dsn, folder=tmp_path / "billing")).version_table == name
 
 
 async def test_new_steps_stand_one_on_the_other(tmp_path: Path) -> None:
