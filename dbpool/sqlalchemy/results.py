@@ -22,7 +22,11 @@ class Results:
 
     def __init__(self, compiled: SQLCompiler) -> None:
         self._dialect = compiled.dialect
-        self._columns = compiled._result_columns
+        # without the expressions, in which there may be values of the first call
+        self._columns = [
+            column._replace(objects=tuple(name for name in column.objects if isinstance(name, str)))
+            for column in compiled._result_columns
+        ]
         self._is_by_place = compiled._ordered_columns or compiled._textual_ordered_columns or compiled._ad_hoc_textual
         self._is_loose = compiled._loose_column_name_matching
         self._in_order = self._processes([column.type for column in self._columns])

@@ -50,7 +50,6 @@ class Shape:
     """
 
     def __init__(self, compiled: SQLCompiler, render: Callable[[str], str]) -> None:
-        self._compiled = compiled
         self.sql = render(compiled.string)
         self.results = Results(compiled)
         self.rows = self.results.rows
@@ -59,6 +58,9 @@ class Shape:
         self._expanding = Expanding(compiled, render) if self.is_expanded else None
         self.collected = getattr(compiled, "_collected_params", None)  # by params(), where there is no cache key
         self._has_defaults = bool(compiled.insert_prefetch or compiled.update_prefetch)
+        # Kept only where each call needs it: it holds the statement, with the values of the first call
+        self._compiled = compiled if self.is_expanded or self._has_defaults else None
+        self._is_plain_text = bool(compiled.isplaintext)
         self._names = {str(slot.bind.key) for slot in self.slots} | {slot.name for slot in self.slots}
         self._simple = self._all_brought()
 
@@ -99,7 +101,7 @@ class Shape:
 
     def told(self, error: Exception, args: Sequence[object]) -> Exception:
         """*error*, or that a value has no type by which it could be bound."""
-        if sqlstate(error) in UNTYPED and not self._compiled.isplaintext and len(args) == len(self.slots):
+        if sqlstate(error) in UNTYPED and not self._is_plain_text and len(args) == len(self.slots):
             untyped = [(slot.name, arg) for slot, arg in zip(self.slots, args, strict=True) if slot.bind.type._isnull]
             if untyped:
                 return StatementError(
@@ -125,6 +127,7 @@ class Shape:
     def _bind_with_sqlalchemy(self, brought: Brought, given: Given) -> tuple[str, tuple[object, ...]]:
         """The same where there is more to it: IN with a list, literals in the text, defaults of columns."""
         compiled, sql = self._compiled, self.sql
+        assert compiled is not None
         names: Sequence[str] = compiled.positiontup or ()
         processes: Mapping[str, Any] = compiled._bind_processors
         try:
@@ -156,10 +159,21 @@ def _slots(compiled: SQLCompiler, *, is_expanded: bool) -> list[Slot]:
             places.update((bind, at) for bind in matches[0][brought])
     by_name = {name: bind for bind, name in compiled.bind_names.items()}
     processes = compiled._bind_processors
-    return [
-        Slot(name, by_name[name], places.get(by_name[name]), cast("Process | None", processes.get(name)))
-        for name in dict.fromkeys((*(compiled.positiontup or ()), *(by_name if is_expanded else ())))
-    ]
+    slots = []
+    for name in dict.fromkeys((*(compiled.positiontup or ()), *(by_name if is_expanded else ()))):
+        bind = by_name[name]
+        place = places.get(bind)
+        slots.append(
+            Slot(name, bind if place is None else _emptied(bind), place, cast("Process | None", processes.get(name)))
+        )
+    return slots
+
+
+def _emptied(bind: BindParameter[Any]) -> BindParameter[Any]:
+    """The same without the value of the call for which it was compiled."""
+    emptied: BindParameter[Any] = BindParameter(bind.key, None, type_=bind.type)  # a clone would remember its original
+    emptied.unique = bind.unique
+    return emptied
 
 
 def _processed(name: str, process: Process | None, value: object) -> object:

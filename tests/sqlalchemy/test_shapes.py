@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import pickle
+import weakref
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
@@ -155,6 +157,28 @@ def test_a_list_is_expanded_once_for_its_length(monkeypatch: pytest.MonkeyPatch)
     for ids in ([1, 2], (3, 4), [5], [6, 7], [8]):
         assert asked(statement, {"ids": ids})[1] == [*ids]
     assert lengths == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "statement_of",
+    [
+        lambda value: sa.select(t.id, t.weight).where(t.name == value),
+        lambda value: sa.select(sa.literal(value), t.weight),
+        lambda value: sa.insert(things).values(id=1, name=value),
+        lambda value: sa.text("select :kept, 1").bindparams(kept=value),
+    ],
+)
+def test_a_value_is_kept_by_nobody_once_its_statement_is_gone(statement_of: Callable[[str], Executable]) -> None:
+    class Value(str):
+        __slots__ = ("__weakref__",)
+
+    value = Value("of the first call")
+    is_kept = weakref.ref(value)
+    assert value in asked(statement_of(value))[1]
+
+    del value
+    gc.collect()
+    assert is_kept() is None
 
 
 def test_a_list_may_be_a_set() -> None:
