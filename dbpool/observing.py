@@ -188,8 +188,8 @@ class Operation:
         for observer, note in notes:
             try:
                 observer.ended(self, note, error)
-            except Exception as error:
-                _failed(observer, error)
+            except Exception as failure:  # not `error`, which the next observer is to be told
+                _failed(observer, failure)
 
     def __enter__(self) -> Self:
         return self.begin()

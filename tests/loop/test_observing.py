@@ -163,6 +163,13 @@ class Broken(Notebook):
         raise ValueError("used")
 
 
+class BrokenAtEnds(Notebook):
+    """Raises when it is told an end."""
+
+    def ended(self, *args: Any) -> None:  # noqa: ANN401
+        raise ValueError("ended")
+
+
 async def test_an_observer_that_fails_costs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     async with faked(1, scripted()) as pool:
         Broken(pool.db)
@@ -171,6 +178,18 @@ async def test_an_observer_that_fails_costs_nobody(caplog: pytest.LogCaptureFixt
         assert notes.ended_with == [(Asked.STATEMENT, None)]
         assert [record.getMessage() for record in caplog.records] == ["Broken failed"] * 3
         assert all(record.levelno == logging.ERROR and record.exc_info for record in caplog.records)
+
+
+async def test_an_observer_that_fails_at_an_end_leaves_it_to_the_next(caplog: pytest.LogCaptureFixture) -> None:
+    async with faked(1, scripted()) as pool:
+        BrokenAtEnds(pool.db)
+        notes = Notebook(pool.db)
+        operation = Operation(pool.db.observing, Asked.STATEMENT, Line(), None)
+        with operation.begin():
+            operation.end(KeyError("the caller's"))
+        await pool.db.fetch("select")
+        assert notes.ended_with == [(Asked.STATEMENT, KeyError), (Asked.STATEMENT, None)]
+        assert [record.getMessage() for record in caplog.records] == ["BrokenAtEnds failed"] * 2
 
 
 async def test_a_slow_statement_is_told_with_where_it_was_asked_for() -> None:
