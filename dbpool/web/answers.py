@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from dbpool.web.asgi import Headers, Scope, Send
 
+ODD: Final = "backslashreplace"
+"""What becomes of a lone surrogate, as in a task that is named after a file: ``\\udc80``, which is JSON's own form."""
 PRIVATE: Final[Headers] = [
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -42,15 +44,17 @@ class Answer:
 
 def text(status: int, sentence: str, *headers: tuple[str, str]) -> Answer:
     """A sentence."""
-    return Answer(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8", headers)
+    return Answer(status, f"{sentence}\n".encode(errors=ODD), "text/plain; charset=utf-8", headers)
 
 
 def html(status: int, page: str, policy: str, *headers: tuple[str, str]) -> Answer:
     """A page that may do no more than *policy* says."""
-    return Answer(status, page.encode(), "text/html; charset=utf-8", (("content-security-policy", policy), *headers))
+    return Answer(
+        status, page.encode(errors=ODD), "text/html; charset=utf-8", (("content-security-policy", policy), *headers)
+    )
 
 
 def json_answer(status: int, value: Any, *headers: tuple[str, str]) -> Answer:  # noqa: ANN401 - any JSON
     """JSON."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(errors=ODD)
     return Answer(status, body, "application/json", headers)

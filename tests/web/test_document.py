@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -100,6 +101,22 @@ async def test_the_pages_tables_equal_the_json(database: Database) -> None:
             lanes = page.table("Lanes")
             assert dict(zip(*lanes, strict=True))["In line"] == str(pool["lanes"][0]["waiting"])
             assert "script" not in [kind for kind, attributes in page.elements if attributes.get("class")]
+
+
+async def test_a_task_named_after_a_file_whose_name_is_not_utf8_is_told(database: Database) -> None:
+    name = os.fsdecode(b"load caf\xe9.csv")
+    async with pool_of(database, 1) as db:
+        app = status_app(db, title=name)
+        async with db.acquire():
+            waiter = asyncio.create_task(db.fetchval("select 1"), name=name)
+            await becomes(lambda: db.stats().waiting == 1)
+            document = await told(app)
+            assert (document["title"], document["pools"][0]["waiters"][0]["task"]) == (name, name)
+            for path in ("/", "/update.json"):
+                answer = await ask(app, "GET", path)
+                assert answer.status == 200
+                assert "load caf\\udce9.csv" in answer.text
+        await waiter
 
 
 async def test_neither_parameters_nor_the_password_are_in_any_answer(database: Database) -> None:
