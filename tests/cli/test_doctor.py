@@ -75,6 +75,15 @@ async def test_a_pooler_in_transaction_mode_is_found(server: Server, program: st
     assert (levels["pooler.mode"], levels["pooler.prepared"]) == ("advice", keeps)
 
 
+@pytest.mark.parametrize("program", [PROGRAM, OLD_PROGRAM])
+async def test_a_pooler_in_statement_mode_is_a_problem_and_all_else_is_looked_at(server: Server, program: str) -> None:
+    async with pgbouncer(server.admin, max_client_conn=20, program=program, mode="statement") as dsn:
+        code, _, levels = await examined(dsn)
+    assert (code, levels["pooler.mode"]) == (3, "problem")
+    assert levels["role.superuser"] == "warning"
+    assert "settings.all" not in levels
+
+
 async def test_a_pooler_with_one_connection_is_found_too(server: Server) -> None:
     async with pgbouncer(server.admin, max_client_conn=20, pool_size=1) as dsn:
         _, _, levels = await examined(dsn)

@@ -1,4 +1,4 @@
-"""A PgBouncer of a test's own, in transaction mode."""
+"""A PgBouncer of a test's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONSOLE = "pgbouncer"  # the database that is none
 
 @asynccontextmanager
 async def pgbouncer(
-    dsn: str, *, max_client_conn: int, program: str = PROGRAM, pool_size: int = 4
+    dsn: str, *, max_client_conn: int, program: str = PROGRAM, pool_size: int = 4, mode: str = "transaction"
 ) -> AsyncIterator[str]:
     """The address of a pooler on loopback in front of *dsn*'s server; its user may use the console.
 
@@ -44,7 +44,7 @@ async def pgbouncer(
         settings.write_text(
             f"[databases]\npostgres = host={parts.hostname} port={parts.port} user={user} password={password}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
-            f"auth_file = {users}\npool_mode = transaction\ndefault_pool_size = {pool_size}\n"
+            f"auth_file = {users}\npool_mode = {mode}\ndefault_pool_size = {pool_size}\n"
             f"max_client_conn = {max_client_conn}\nadmin_users = {user}\n"
         )
         for path in (Path(place), settings, users):

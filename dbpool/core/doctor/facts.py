@@ -59,10 +59,12 @@ class Pooler:
 
     Args:
         keeps_prepared: it follows prepared statements from one server connection to the other.
+        takes_transactions: False: it shares them after each statement already, and refuses BEGIN.
     """
 
     is_shared: bool | None = None
     keeps_prepared: bool | None = None
+    takes_transactions: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,16 @@ def look_at_pooler(facts: Facts) -> Iterator[Finding]:
     if not pooler.is_shared:
         yield ok("pooler.mode", "a pooler is in between, in session mode as far as it shows")
         return
+    if pooler.takes_transactions is False:
+        yield Finding(
+            "pooler.mode",
+            Level.PROBLEM,
+            "a pooler in statement mode is in between",
+            "It refuses BEGIN, and ends the session: db.transaction(), stream() and all else that needs a transaction "
+            "cannot work through it.",
+            "pool_mode = transaction in pgbouncer.ini, or for this database",
+        )
+        return
     yield Finding(
         "pooler.mode",
         Level.ADVICE,

@@ -22,8 +22,11 @@ async def try_pooler(dsn: str, session: Session, name: str) -> Pooler:
     except CONNECT_ERRORS:
         return Pooler()
     try:
-        is_shared = await _is_shared(session, other)
-        return Pooler(is_shared, await _keeps_prepared(session) if is_shared else None)
+        if not await _is_shared(session, other):
+            return Pooler(is_shared=False)
+        if not await _takes_transactions(other):
+            return Pooler(is_shared=True, takes_transactions=False)
+        return Pooler(is_shared=True, keeps_prepared=await _keeps_prepared(session), takes_transactions=True)
     except CONNECT_ERRORS:  # in session mode a full pool lets the second one wait
         return Pooler()
     finally:
@@ -36,6 +39,18 @@ async def _is_shared(one: Session, other: Session) -> bool:
         if mine["pid"] == its["pid"]:
             return True
     return False
+
+
+async def _takes_transactions(session: Session) -> bool:
+    """In statement mode BEGIN is refused, and ends the session that it comes by: it must be one that just answered."""
+    try:
+        async with asyncio.timeout(PATIENCE_S), session.transaction():
+            pass
+    except TimeoutError:  # which says nothing of it
+        raise
+    except CONNECT_ERRORS:
+        return False
+    return True
 
 
 async def _keeps_prepared(session: Session) -> bool | None:
