@@ -109,6 +109,8 @@ class Dsn:
             port = host.rpartition("]")[2].partition(":")[2] if "[" in host else host.partition(":")[2]
             if port and not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
                 return "a port is not a number from 1 to 65535; in a password write '@' as %40, '/' as %2F"
+        if query.get("sslmode", "prefer").replace("_", "-") not in _SSL_MODES:
+            return f"sslmode is none of {', '.join(_SSL_MODES)}"
         self.parameters = frozenset(query)
         self.user = unquote(userinfo.partition(":")[0]) or query.get("user", "")
         self.host = unquote(hosts) or query.get("host", "")

@@ -6,6 +6,7 @@ import math
 
 import click
 
+from dbpool.addresses import plain_address
 from dbpool.errors import SettingsError
 from dbpool.settings import Dsn
 
@@ -15,13 +16,13 @@ class BadAddress(click.BadParameter):
 
 
 class Address(click.ParamType[str]):
-    """A ``postgresql://`` address; what is said of a malformed one does not quote it."""
+    """A ``postgresql://`` address, also as SQLAlchemy writes it; what is said of a malformed one does not quote it."""
 
     name = "address"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
-            return Dsn(str(value)).reveal()
+            return Dsn(str(plain_address(value))).reveal()
         except SettingsError as error:
             raise BadAddress(str(error), ctx, param) from None
 

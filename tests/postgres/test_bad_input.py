@@ -350,7 +350,6 @@ def everything_said(error: BaseException | None, db: DatabasePool, log: pytest.L
         f"postgresql://app@127.0.0.1:1/shop?password={CANARY}",
         f"postgresql:///shop?host=/nonexistent&user=app&password={CANARY}",
         f"postgresql://app:{CANARY}@127.0.0.1:1/shop?sslmode=verify-full&sslrootcert=/nonexistent",
-        f"postgresql://app:{CANARY}@127.0.0.1:1/shop?sslmode=never",
     ],
 )
 async def test_an_unreachable_server_is_told_without_the_password(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
