@@ -87,14 +87,16 @@ async def dbpool_fake(
 def _options(request: pytest.FixtureRequest, options: Mapping[str, Any]) -> Mapping[str, Any]:
     mark = request.node.get_closest_marker("dbpool")
     of_test = {} if mark is None else mark.kwargs
+    if mark is not None and mark.args:
+        raise pytest.fail.Exception("the mark dbpool takes settings by name, as max_connections=1", pytrace=False)
     try:
         return checked_options({**request.config.stash[PLAN].options, **options, **of_test})
     except DbPoolError as error:
-        pytest.fail(f"the pool for this test: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"the pool for this test: {error}", pytrace=False) from None
 
 
 async def _opened(db: DatabasePool) -> None:
     try:
         await db.open()
     except DbPoolError as error:
-        pytest.fail(f"no pool for this test: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"no pool for this test: {error}", pytrace=False) from None

@@ -128,7 +128,8 @@ def _told_in_a_sentence(what: str) -> Iterator[None]:
         yield
     except Exception as error:
         text = str(error) if isinstance(error, DbPoolError) else one_line(error)
-        pytest.fail(f"{what}: {text}", pytrace=False)
+        script = "".join(getattr(error, "__notes__", ()))
+        raise pytest.fail.Exception(f"{what}: {script}{text}", pytrace=False) from None
 
 
 async def _awaited(work: Any) -> Any:  # noqa: ANN401 - anything that can be awaited
@@ -146,6 +147,10 @@ async def _migrate(dsn: str, scripts: Sequence[Path], folder: Path) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for script in scripts:
-            await connection.execute(script.read_text("utf-8"))
+            try:
+                await connection.execute(script.read_text("utf-8"))
+            except Exception as error:
+                error.add_note(f"{script.name}: ")
+                raise
     finally:
         await connection.close()

@@ -142,17 +142,37 @@ def test_scripts_in_a_folder_make_the_template(project: Project) -> None:
 
 
 def test_a_template_that_cannot_be_made_says_why(project: Project) -> None:
-    wrong = {"1.sql": "create table users (id int"}
+    wrong = {"1.sql": "create table users (id int)", "2.sql": "create tabel orders (id int)"}
     ended = project(test_it=CLONED, migrations=wrong, ini=f"{AUTO}\ndbpool_migrations = migrations")
     assert ended.code == 1
-    assert "the template for tests could not be prepared: PostgresSyntaxError" in ended.text
+    assert "the template for tests could not be prepared: 2.sql: PostgresSyntaxError" in ended.text
     assert "Traceback" not in ended.text
+    assert "During handling" not in ended.text
 
 
 def test_an_embedded_server_is_there_for_who_asks(project: Project) -> None:
     ended = project("--dbpool-server", "embedded", test_it=WORKS, is_ours=False)
     assert (ended.code, ended.counts()) == (0, {"passed": 4}), ended.text
     assert "dbpool server: embedded (--dbpool-server says so), PostgreSQL" in ended.text
+
+
+MARKED = """
+import pytest
+
+@pytest.mark.dbpool(max_conections=1)
+async def test_misspelt(dbpool) -> None: ...
+
+@pytest.mark.dbpool(1)
+async def test_nameless(dbpool) -> None: ...
+"""
+
+
+def test_a_mark_that_means_nothing_is_said_in_a_sentence(project: Project) -> None:
+    ended = project(test_it=MARKED)
+    assert (ended.code, ended.counts()) == (1, {"error": 2}), ended.text
+    assert "the pool for this test: unknown setting 'max_conections'" in ended.text
+    assert "the mark dbpool takes settings by name" in ended.text
+    assert "During handling" not in ended.text
 
 
 def test_what_cannot_be_is_said_in_a_sentence(project: Project) -> None:
