@@ -146,7 +146,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     assert (code, "did not answer in time" in err) == (1, True), err
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [40, 80, 120])
 async def test_it_fits_a_terminal(database: Database, columns: int) -> None:
     with at_a_terminal(SHELL, ["doctor", database.dsn], columns=columns, lines=150) as terminal:
         assert await asyncio.to_thread(terminal.end) in (0, 3)
@@ -155,3 +155,4 @@ async def test_it_fits_a_terminal(database: Database, columns: int) -> None:
     assert "DatabasePool(dsn, max_connections=" in shown
     assert password_of(database.dsn) not in shown
     assert max(map(len, terminal.lines)) <= min(columns, 110)
+    assert "…" not in shown

@@ -52,7 +52,7 @@ def _print(console: Console, where: str, findings: Sequence[Finding], sizing: Si
 def _table(findings: Sequence[Finding], *, is_unicode: bool) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")  # what mends it is to be copied: nothing of it is cut
     for finding in findings:
         mark, plain, style = MARKS[finding.level]
         text = Text(finding.what if finding.level is not Level.UNKNOWN else f"not available: {finding.what}")
