@@ -112,4 +112,13 @@ def _state(error: BaseException) -> str | None:
 
 
 def _parameters(args: Sequence[object]) -> dict[str, str]:
-    return {f"{names.DB_QUERY_PARAMETER}.{index}": str(value)[:LONGEST_PARAMETER] for index, value in enumerate(args)}
+    return {f"{names.DB_QUERY_PARAMETER}.{index}": _shown(value) for index, value in enumerate(args)}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str | bytes):  # megabytes of it are not written out first
+        value = value[:LONGEST_PARAMETER]
+    try:
+        return str(value)[:LONGEST_PARAMETER]
+    except Exception:  # the span goes on without it
+        return f"<{type(value).__name__}>"

@@ -160,6 +160,22 @@ async def test_a_call_belongs_to_its_own_callers_context_whoever_hands_the_conne
         assert all(attributes_of(call).get("dbpool.wait_time", 1.0) > 0 for call in calls)
 
 
+class Unprintable:
+    """Nothing that a statement takes, nor a word of text."""
+
+    def __repr__(self) -> str:
+        raise ValueError("never shown")
+
+
+async def test_a_parameter_that_cannot_be_shown_costs_no_span(database: Database) -> None:
+    async with instrumented(database, 1, record_parameters=True) as (db, collected):
+        with pytest.raises((asyncpg.DataError, ValueError)):
+            await db.fetchval("select $1::int", Unprintable())
+        await db.fetchval("select length($1::text)", "x" * 3_000_000)
+        shown = [attributes_of(span)["db.query.parameter.0"] for span in collected.spans()]
+        assert shown == ["<Unprintable>", "x" * 1024]
+
+
 async def test_each_caller_of_a_batch_has_a_span_that_says_with_how_many(database: Database) -> None:
     sql = "select $1::int + 1"
     async with instrumented(database, 1, coalesce=True) as (db, collected):
