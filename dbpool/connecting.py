@@ -12,7 +12,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, Reason
-from dbpool.faults import one_line, sqlstate
+from dbpool.faults import one_line, sqlstate, unread_file
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
@@ -248,6 +248,8 @@ class Connector:
             remedy = "Check the function given as credentials, and what it asks."
         elif outage.is_denied:
             remedy = "Check the user, the password and the database's name."
+        elif unread := unread_file(self.last_error, dsn.parameters):
+            remedy = unread
         else:
             remedy = "Check that the server runs and that this machine reaches it."
         error = ServerUnavailable(

@@ -17,6 +17,10 @@ from dbpool.errors import ConnectionLost, QueryTimeout
 REFUSED_DATA = frozenset({"22", "23", "44", "54", "P0"})
 
 
+TLS_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+"""Parameters of an address that name files."""
+
+
 class Breakable(Protocol):
     """A connection, as far as its errors are concerned."""
 
@@ -31,6 +35,17 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return verdict(error.sqlstate) is Verdict.LOST
     return isinstance(error, OSError) and not isinstance(error, TimeoutError)
+
+
+def unread_file(error: BaseException, named: frozenset[str]) -> str | None:
+    """What to do where a file for TLS of those that an address *named* could not be read; None: it was not that.
+
+    The error itself has no name of a file in it.
+    """
+    files = " and ".join(sorted(named & TLS_FILES))
+    if files and isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return f"Check that the file of {files} is there and can be read."
+    return None
 
 
 def sqlstate(error: BaseException) -> str | None:

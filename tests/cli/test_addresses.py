@@ -13,6 +13,16 @@ async def test_an_address_as_sqlalchemy_writes_it_is_taken(database: Database) -
     assert await run("query", "select 7 as n", dsn=dsn) == (0, "n\n7\n", "")
 
 
+@pytest.mark.parametrize("words", [("doctor",), ("query", "select 1")])
+async def test_a_file_for_tls_that_is_not_there_is_told_as_that(words: tuple[str, ...]) -> None:
+    dsn = "postgresql://app:canary@127.0.0.1:1/shop?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"
+    code, out, err = await run(*words, dsn=dsn)
+    assert (code, out) == (1, "")
+    assert "Check that the file of sslrootcert is there and can be read." in " ".join(err.split())
+    assert "not_listening" not in err
+    assert "server runs" not in err
+
+
 @pytest.mark.parametrize(
     ("dsn", "says"),
     [

@@ -10,8 +10,9 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 
 from dbpool.errors import DbPoolError
-from dbpool.faults import one_line
+from dbpool.faults import one_line, unread_file
 from dbpool.loadtest.drivers.failures import refusal_by
+from dbpool.settings import Dsn
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PREFIX: Final = "dbpool-loadtest/"
@@ -76,6 +77,8 @@ async def lifeline(dsn: str, run_id: str, *, timeout_s: float = 10.0) -> Session
     try:
         return await connect(dsn, application_name(run_id, "lifeline"), timeout_s=timeout_s)
     except CONNECT_ERRORS as error:
+        if unread := unread_file(error, Dsn(dsn).parameters):
+            raise Unreachable(f"no connection to the server: {one_line(error)}. {unread}") from error
         reason = refusal_by(error)
         why = "it did not answer in time" if isinstance(error, TimeoutError) else one_line(error)
         raise Unreachable(f"no connection to the server ({reason.value}): {why}") from error
