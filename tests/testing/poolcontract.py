@@ -60,6 +60,17 @@ class PoolContract:
         with pytest.raises(IndexError):
             row[2]
 
+    @pytest.mark.parametrize("args", [(), (1, 2)])
+    async def test_arguments_too_few_or_too_many_are_refused_and_end_no_transaction(
+        self, db: DatabasePool, args: tuple[int, ...]
+    ) -> None:
+        with pytest.raises(asyncpg.InterfaceError, match=f"the server expects 1 argument for this query, {len(args)} "):
+            await db.fetch(NUMBER, *args)
+        async with db.transaction() as tx:
+            with pytest.raises(asyncpg.InterfaceError):
+                await tx.fetchval(NUMBER, *args)
+            assert await tx.fetchval(NUMBER, 7) == 7
+
     async def test_each_helper_returns_its_own_kind(self, db: DatabasePool) -> None:
         for _ in range(2):  # what is prepared goes another way
             assert [row["n"] for row in await db.fetch(SERIES)] == [1, 2, 3]

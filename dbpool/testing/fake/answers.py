@@ -8,10 +8,14 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+import asyncpg
+
+from dbpool.core.sqltext import Kind, tokens
 from dbpool.errors import UsageError
 from dbpool.settings import seconds_from_zero, whole_number
 from dbpool.testing.fake.records import FakeRecord, records_of
 from dbpool.testing.fake.script import Reply, Script
+from dbpool.wording import counted
 
 Rows: TypeAlias = Sequence[Mapping[str, Any] | FakeRecord]
 Does: TypeAlias = Callable[..., "Rows | str | Exception | None"]
@@ -135,6 +139,7 @@ class Answers(Script):
         """What the server says to a statement.
 
         Raises:
+            InterfaceError: it has another number of parameters, as from the driver.
             UnexpectedStatement: nothing, and it is strict.
         """
         asked = Asked(sql, tuple(args), now)
@@ -142,6 +147,7 @@ class Answers(Script):
             self.asked.append(asked)
         for answer in reversed(self.answers):  # the newest counts
             if answer.fits(sql):
+                _check_count(sql, len(args))
                 answer.asked.append(asked)
                 return answer.reply(args)
         if sql in _OWN:
@@ -162,3 +168,13 @@ class Answers(Script):
         before = [each for each in self.asked if each not in self.unexpected]
         lines += ["it was asked before:", *(f"  {each}" for each in before[-MOST_SHOWN:])] if before else []
         return "\n".join(lines)
+
+
+def _check_count(sql: str, passed: int) -> None:
+    """Raise what the driver raises where the places of parameters are fewer or more than the arguments."""
+    wanted = max((int(each.text[1:]) for each in tokens(sql) if each.kind is Kind.PARAMETER), default=0)
+    if wanted != passed:
+        raise asyncpg.InterfaceError(
+            f"the server expects {counted(wanted, 'argument')} for this query, "
+            f"{passed} {'was' if passed == 1 else 'were'} passed"
+        )
