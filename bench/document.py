@@ -75,6 +75,23 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   limits both is the client, which on uvloop takes 48 µs, and 38 for asyncpg.Pool. In a profile, with a server, half of
   the difference is how a lease ends, a quarter the line, the rest the watch for deadlocks and the place in the
   program.
+- **SQLAlchemy Core.** 3.9 and 4.1 of two runs on asyncio, 4.3 and 4.5 on uvloop. Of the 87 to 106 µs of a processor
+  that a lookup takes, SQLAlchemy takes 35 to make the statement and 20 for its cache key, on both sides; the text of a
+  statement and its arguments then go the way of any text. What this package adds to those two was 19 µs and is 5: the
+  key is made without keeping it on the statement, where the shape is kept instead.
+- **SQLAlchemy's ORM and connections.** 0.91 to 1.04 in four runs. Nearly all of a session's 500 µs is SQLAlchemy's own,
+  on both sides. Tried, and stayed, together 0.70 to 0.95 - 1.0 in processor time: BEGIN leaves with the first
+  statement; nobody waits for the ROLLBACK of who only read; both without a coroutine or timer of their own; a
+  connection that came with the permit is taken without a time limit. What is left: three system calls to send, as
+  SQLAlchemy's has; its pool's record and events at each checkout (5 %); the watch for deadlocks, as each session
+  holds its connection as a task (4 %); the place in the program (2 %). The 99th percentile is a third to a half of that
+  of SQLAlchemy's pool, which lets newcomers overtake. Rejected: a BEGIN that waits for the second statement, for it
+  would let go of the first one's locks in between.
+- **Telemetry by OpenTelemetry's SDK.** Its version 1.45 takes 26 µs for a span with eight attributes that goes to an
+  exporter, and 6 to 12 for each duration that is recorded, of which a call has three: about 50 µs, before this package
+  does anything. Its own share is 10: what can be said of a text is worked out once and kept. Prometheus, and the API
+  without an SDK, stay below 30 µs. Without any of them no cost was found: in 28 interleaved blocks, the commit before
+  the hooks beside the one after them, the medians of a lookup's processor time were 34.9 and 34.8 µs.
 - **Lanes.** Three take about 1 µs a call more than one, to find whose turn it is. A report takes 0.5 ms, so that ten
   of them are half a per cent of a second.
 - **psycopg_pool and psqlpy, 5 x.** With autocommit and prepared statements psycopg_pool makes a third to a half of the
@@ -102,7 +119,8 @@ Measured by profiling (cProfile, the driver replaced by a stub) on two processor
   its batches answer as single statements would, and begins with small ones: with 2,000,000 keys, in order, it makes
   400,000 a second.
 - **Import.** A frozen dataclass costs 0.5 to 1 ms, and there are 30: events, reports, statistics. Bulk work,
-  `create_pool`, listening and statistics are loaded at their first use (152 ms before).
+  `create_pool`, SQLAlchemy, telemetry and the like are loaded when they are first used. It is half of what asyncpg
+  takes: 30 ms beside 62 here, 61 beside 132 when others used the machine.
 - **A Gate's line, cancelled in random order.** Tasks that wait for bare futures take half of that: what is cancelled
   is no longer in the processor's caches. On a machine that is faster by a third it was 0.94 s.
 - **Exports by two connections.** Of a million rows as CSV the server takes 175 to 190 ms of processor time by `COPY

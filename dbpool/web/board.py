@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from functools import cached_property
@@ -151,8 +150,3 @@ class Board:
         ticked, self.ticked = self.ticked, asyncio.Event()
         ticked.set()
         self.wake()
-
-
-def encoded(value: Json) -> bytes:
-    """As JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
