@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from dbpool.connection import PlainConnection
+from dbpool.connection import PlainConnection, PostgresError
 from dbpool.core.fleet import Demand, Sight
 from dbpool.core.fleetnames import Fleet
 from dbpool.core.retry import Backoff
@@ -30,6 +30,7 @@ log = logging.getLogger("dbpool")
 
 LOOK_EVERY_S: Final = 0.5  # one query; shares are right after three looks at the latest
 DEMAND_LOOKS: Final = 20  # ten seconds: a pool that is busy now and then keeps what it needs
+LOCK_NOT_AVAILABLE: Final = "55P03"
 LOCK_WAIT: Final = "2s"  # for another member that takes slots, which it does in a few milliseconds
 _BACKOFF = Backoff(first_s=0.1, cap_s=2.0)
 
@@ -45,6 +46,7 @@ WHERE a.datname = current_database() AND a.application_name LIKE '%#' || $2 || '
 """
 _NAME = "SELECT set_config('application_name', $1, false)"
 _TAKE = "SELECT pg_try_advisory_lock($1, $2)"
+_GUARD = "SELECT pg_advisory_xact_lock($1, $2)"
 _GIVE_UP = "SELECT pg_advisory_unlock($1, $2)"
 _BACKEND = "SELECT pg_backend_pid()"
 
@@ -208,7 +210,12 @@ class Membership:
         assert self._connection is not None
         async with self._connection.transaction():
             await self._connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-            await self._connection.execute("SELECT pg_advisory_xact_lock($1, $2)", self._fleet.key, self._fleet.guard)
+            try:
+                await self._connection.execute(_GUARD, self._fleet.key, self._fleet.guard)
+            except PostgresError as error:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
+                    raise
+                return  # its turn comes with the next look
             free = [slot for slot in (await self._sight()).free(self._fleet.tag) if slot in self._free]
             for slot in free[: share - self.slots]:
                 if await self._connection.fetchval(_TAKE, self._fleet.key, slot):
@@ -216,6 +223,6 @@ class Membership:
 
     @property
     def _in_use(self) -> int:
-        """Connections that the server may count for this pool."""
+        """Connections that the server may count for this pool, those included that holders of permits will open."""
         leases = self._leases
-        return leases.driver.size + leases.connector.opening + leases.zombies
+        return max(leases.driver.size + leases.connector.opening, leases.gate.held) + leases.zombies

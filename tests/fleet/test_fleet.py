@@ -128,6 +128,33 @@ async def test_a_member_whose_slots_were_lost_takes_new_ones(database: Database)
         assert db.stats().capacity == 6
 
 
+async def test_a_slot_is_kept_for_a_permit_whose_connection_is_still_to_be_opened(database: Database) -> None:
+    async with pool(database.dsn) as db:
+        membership = db._sizing._membership  # type: ignore[union-attr] # noqa: SLF001
+        assert membership is not None
+        permits = [db._leases.seize() for _ in range(5)]  # noqa: SLF001
+        db.resize(1)
+        await becomes(lambda: membership.slots == 5)
+        for permit in permits:
+            assert permit is not None
+            db._leases.settle(permit)  # noqa: SLF001
+        await becomes(lambda: membership.slots == 1)
+
+
+async def test_who_cannot_take_slots_now_keeps_those_it_has(database: Database) -> None:
+    async with pool(database.dsn, most=2) as db, witness_of(database) as witness:
+        membership = db._sizing._membership  # type: ignore[union-attr] # noqa: SLF001
+        assert membership is not None
+        key, guard = membership._fleet.key, membership._fleet.guard  # noqa: SLF001
+        await witness.run("select pg_advisory_lock($1, $2)", key, guard)
+        db.resize(6)
+        await witness.until_blocked()
+        await witness.until_none_blocked()  # it has given up, for now
+        assert membership.slots == 2
+        await witness.run("select pg_advisory_unlock($1, $2)", key, guard)
+        await becomes(lambda: db.stats().capacity == 6)
+
+
 async def test_nothing_is_left_when_a_member_closes(database: Database) -> None:
     async with pool(database.dsn):
         pass
