@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +61,22 @@ async def test_files_become_a_report(database: Database, tmp_path: Path) -> None
     assert "again: 0 inserted, 60 updated" in text
     assert (tmp_path / "report.csv").read_text().splitlines()[0] == "product,sales,total"
     assert len((tmp_path / "report.csv").read_text().splitlines()) == 3
+
+
+def test_a_server_that_is_not_there_ends_an_example_in_a_sentence() -> None:
+    ended = subprocess.run(
+        [sys.executable, "examples/connection_pool.py"],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": "postgresql://app:hunter2@127.0.0.1:1/shop"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("no connection to database 'shop' at 127.0.0.1:1 for pool 'shop'")
+    assert ended.stderr.count("\n") == 1
+    assert "hunter2" not in ended.stderr
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
