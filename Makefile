@@ -37,7 +37,7 @@ demo: $(READY) ## show what the pool does, on a PostgreSQL of its own
 test: $(READY) ## the whole test suite
 	@$(PYTEST) $(ARGS)
 
-check: $(READY) ## all that lint does, and the tests without a server (half a minute)
+check: $(READY) ## all that lint does, and the tests without a server (under a minute)
 	@$(MAKE) $(PARALLEL) -k check-tests $(LINT)
 
 lint: $(READY) ## format, lint, types, layers, dependencies
