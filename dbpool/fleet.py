@@ -155,7 +155,7 @@ class Membership:
                 f"their own. Let the pooler bound the connections."
             )
         self._held.clear()
-        self._announced = (0, 0)
+        self._announced, self._free = (0, 0), frozenset()
         await self._announce()
         for place in fleet.places:
             if await connection.fetchval(_TAKE, fleet.key, place):
