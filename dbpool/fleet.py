@@ -55,18 +55,14 @@ class Membership:
     """Keeps one pool's capacity at its share.
 
     Args:
-        resize: sets the pool's capacity; not below *least*.
-        least: connections that it cannot do without: one beside what its lanes reserve.
+        resize: sets the pool's capacity.
     """
 
-    def __init__(
-        self, fleet: Fleet, leases: Leases, settings: PoolSettings, resize: Callable[[int], None], least: int
-    ) -> None:
+    def __init__(self, fleet: Fleet, leases: Leases, settings: PoolSettings, resize: Callable[[int], None]) -> None:
         self._fleet = fleet
         self._leases = leases
         self._settings = settings
         self._resize = resize
-        self._least = least
         self._demand = Demand(settings.max_connections, DEMAND_LOOKS)
         self._held: set[int] = set()  # slots
         self._connection: PlainConnection[Any] | None = None
@@ -220,6 +216,11 @@ class Membership:
             for slot in free[: share - self.slots]:
                 if await self._connection.fetchval(_TAKE, self._fleet.key, slot):
                     self._held.add(slot)
+
+    @property
+    def _least(self) -> int:
+        """Connections that it cannot do without: one beside what its lanes reserve, of which there may be more now."""
+        return 1 + sum(line.reserved for line in self._leases.gate.lines)
 
     @property
     def _in_use(self) -> int:

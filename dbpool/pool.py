@@ -134,6 +134,8 @@ class DatabasePool(Lane):
                 await self._leases.close(self._settings.close_timeout)
                 await sizing.end()
             finally:  # as new; its lanes stay
+                if self._upkeep is not None:  # a share that came meanwhile may have had it look
+                    self._upkeep.stop()
                 self._run_on(Leases(self._settings, gate=self._leases.gate.reopened(), events=self._events))
                 self._phase = Phase.NEW
             raise

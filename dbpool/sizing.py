@@ -34,8 +34,7 @@ class Sizing:
             return
         from dbpool.fleet import Membership
 
-        least = 1 + sum(line.reserved for line in self._leases.gate.lines)
-        membership = Membership(fleet, self._leases, self._settings, self._apply, least)
+        membership = Membership(fleet, self._leases, self._settings, self._apply)
         await membership.join(asyncio.get_running_loop().time() + self._settings.connect_timeout)
         self._membership = membership
 
@@ -57,10 +56,11 @@ class Sizing:
 
     def _apply(self, capacity: int) -> None:
         gate, before = self._leases.gate, self._leases.gate.capacity
-        if self._leases.driver.is_open:
+        is_open = self._leases.driver.is_open  # else the fleet says how many there are to be
+        if is_open:
             self._leases.driver.grow(capacity)
         gate.resize(capacity)
         if capacity != before:
             self._leases.events.tell(Resized(before, capacity))
-        if self._upkeep.is_running:
+        if is_open:
             self._upkeep.look()

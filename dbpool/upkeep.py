@@ -39,17 +39,12 @@ class Upkeep:
         self._opening = 0  # connections that nobody waits for
         self._asking = 0  # idle connections
 
-    @property
-    def is_running(self) -> bool:
-        return self._timer is not None
-
     def start(self) -> None:
         self.look()
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     def look(self) -> None:
         """Do now what is due, and come again."""

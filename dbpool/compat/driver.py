@@ -60,6 +60,10 @@ class RecipeDriver(Driver):
     def connections(self) -> list[PooledConnection]:
         return cast(list[PooledConnection], [one for one in self.open_connections if not one.is_closed()])
 
+    @property
+    def is_open(self) -> bool:
+        return True
+
     def grow(self, max_connections: int) -> None:
         """There is room for any number."""
 

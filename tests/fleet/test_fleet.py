@@ -128,6 +128,22 @@ async def test_a_member_whose_slots_were_lost_takes_new_ones(database: Database)
         await becomes(lambda: (membership.slots, db.stats().capacity) == (6, 6))
 
 
+async def test_a_lane_that_reserves_after_the_pool_was_opened_keeps_its_reserve(database: Database) -> None:
+    async with pool(database.dsn, most=8) as one:
+        lane = one.lane("pay", reserved=4)
+        async with pool(database.dsn, most=8) as two:
+            db = one._sizing._membership  # type: ignore[union-attr] # noqa: SLF001
+            assert db is not None
+            db._demand._seen.clear()  # noqa: SLF001
+            calls = [asyncio.create_task(two.fetch("select pg_sleep(3)")) for _ in range(8)]
+            await becomes(lambda: one.stats().capacity == 5 and db.slots == 5)
+            await becomes(lambda: two.stats().capacity == 3)
+            assert await lane.fetchval("select 1") == 1
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+
+
 async def test_a_slot_is_kept_for_a_permit_whose_connection_is_still_to_be_opened(database: Database) -> None:
     async with pool(database.dsn) as db:
         membership = db._sizing._membership  # type: ignore[union-attr] # noqa: SLF001

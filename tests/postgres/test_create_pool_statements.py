@@ -222,6 +222,13 @@ async def test_what_only_our_pools_have_works_too(database: Database) -> None:
             assert str(pool.report()).count("test_create_pool_statements.py") >= 2
 
 
+async def test_a_pool_that_is_made_smaller_closes_what_is_idle(database: Database) -> None:
+    async with dbpool.create_pool(database.dsn, min_size=0, init_size=4, max_size=4) as pool:
+        assert pool.get_size() == 4
+        pool.resize(2)
+        await until_size(pool, 2)
+
+
 async def _noop(_: object) -> None:
     pass
 
