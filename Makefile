@@ -11,6 +11,7 @@ PY    := $(BIN)/python
 READY := $(VENV)/.ready
 UV    ?= uv
 ARGS  ?=
+HOURS ?= 1
 
 # Two processes share many tests out, each with a server of its own: most tests wait. What ARGS choose runs in one,
 # unless WORKERS says otherwise.
@@ -22,7 +23,7 @@ PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 LINT := check-types check-lint check-format check-layers check-dependencies
 
-.PHONY: help setup demo test check lint bench loadtest docs clean lock
+.PHONY: help setup demo test check lint bench loadtest chaos soak docs clean lock
 .PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
 
 help: ## list the targets
@@ -48,6 +49,12 @@ bench: $(READY) ## side by side with other pools
 
 loadtest: $(READY) ## find the limit of a server, with a report in build/loadtest (about two minutes)
 	@$(BIN)/dbpool loadtest run --quick -o build/loadtest $(ARGS)
+
+chaos: $(READY) ## ten minutes of faults on servers of its own; build/chaos.json says what broke
+	@$(PY) -m tests.rigs chaos --json build/chaos.json $(ARGS)
+
+soak: $(READY) ## HOURS=1 of faults and a ledger of every write; build/soak.json says what broke
+	@$(PY) -m tests.rigs soak --hours $(HOURS) --json build/soak.json $(ARGS)
 
 docs: $(READY) ## the documentation as a site, in build/site (`.venv/bin/mkdocs serve` shows it while you write)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)

@@ -1,0 +1,38 @@
+"""Who runs where and for how long."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rigs.sharing import ROUND_S, Turn, lanes_of_chaos, lanes_of_soak
+
+ALL = ("availability", "ledger", "pooler", "security", "session", "sim", "sweep", "wire")
+
+
+@pytest.mark.parametrize("processors", [1, 2, 3, 8, 20])
+def test_all_get_their_share_and_no_lane_is_longer_than_the_time(processors: int) -> None:
+    lanes = lanes_of_chaos(ALL, 600.0, processors)
+    turns = [turn for lane in lanes for turn in lane]
+    assert sorted(turn.name for turn in turns) == sorted(ALL)
+    assert all(sum(turn.seconds for turn in lane) <= 600.01 for lane in lanes)
+    assert len(lanes) == min(processors, len(ALL))
+    seconds = {turn.name: turn.seconds for turn in turns}
+    assert seconds["sim"] >= seconds["wire"] > 0
+
+
+def test_few_have_all_the_time() -> None:
+    assert lanes_of_chaos(["sim"], 600.0, 4) == [[Turn("sim", 600.0)]]
+
+
+def test_in_a_soak_the_others_yield_to_the_ledger() -> None:
+    first, *others = lanes_of_soak(ALL, 3600.0, 2)
+    assert first == [Turn("ledger", 3600.0)]
+    assert [turn.is_beside for lane in others for turn in lane] == [True] * (len(ALL) - 1)
+    assert lanes_of_soak(["sim"], 60.0, 2) == [[Turn("sim", 60.0)]]
+
+
+def test_a_round_is_never_short_and_none_has_the_seed_of_another() -> None:
+    rounds = list(Turn("sim", 2.5 * ROUND_S).rounds(7))
+    assert rounds == [(ROUND_S, 7), (1.5 * ROUND_S, 8)]
+    assert list(Turn("sim", 1.9 * ROUND_S).rounds(7)) == [(1.9 * ROUND_S, 7)]
+    assert list(Turn("ledger", 100 * ROUND_S).rounds(7)) == [(100 * ROUND_S, 7)]
