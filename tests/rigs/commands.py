@@ -13,7 +13,7 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from tests.rigs.known import HERE, Known, commands, known, processors
+from tests.rigs.known import HERE, PEERS, Known, commands, known, processors
 from tests.rigs.results import beginning, written
 from tests.rigs.running import STOP_PATIENCE_S, Run
 from tests.rigs.sharing import Turn, lanes_of_chaos, lanes_of_soak
@@ -84,6 +84,20 @@ def soak(
     _run(among, lanes_of_soak(among, hours * 3600, processors), hours * 3600, seed, file)
 
 
+@rigs.command()
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True, help="For each.")
+@_seed
+@_json
+def peers(*, minutes: float, seed: int | None, file: Path | None) -> NoReturn:
+    """Run the ledger's writes through dbpool, asyncpg.Pool and psycopg_pool, one after the other.
+
+    The exit code is 1 where any of them told a lie.
+    """
+    among = known(PEERS)
+    turns = [Turn(name, minutes * 60, is_whole=True) for name in among]
+    _run(among, [turns], minutes * 60 * len(turns), seed, file)
+
+
 def _one(rig: Known) -> click.Command:
     """The command that runs one rig."""
 
@@ -92,7 +106,7 @@ def _one(rig: Known) -> click.Command:
     @_seed
     @_json
     def one(*, seconds: float, seed: int | None, file: Path | None) -> NoReturn:
-        _run({rig.name: rig}, [[Turn(rig.name, seconds)]], seconds, seed, file, in_one=True)
+        _run({rig.name: rig}, [[Turn(rig.name, seconds, is_whole=True)]], seconds, seed, file)
 
     return one
 
@@ -116,8 +130,6 @@ def _run(
     seconds: float,
     seed: int | None,
     file: Path | None,
-    *,
-    in_one: bool = False,
 ) -> NoReturn:
     """Run them, say what was found, write it, and exit."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
@@ -131,7 +143,7 @@ def _run(
 
     is_whole = False
     run.noted = write
-    asyncio.run(_followed(run, lanes, seconds, in_one=in_one))
+    asyncio.run(_followed(run, lanes, seconds))
     is_whole = not run.is_stopped
     write()
     for line in as_text(run.found.values(), time.monotonic() - run.started):
@@ -140,7 +152,7 @@ def _run(
     sys.exit(130 if run.is_stopped else 1 if is_violated else 0)
 
 
-async def _followed(run: Run, lanes: list[list[Turn]], seconds: float, *, in_one: bool) -> None:
+async def _followed(run: Run, lanes: list[list[Turn]], seconds: float) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -150,8 +162,7 @@ async def _followed(run: Run, lanes: list[list[Turn]], seconds: float, *, in_one
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    works = [run.once(lane[0]) if in_one else run.lane(lane) for lane in lanes]
-    at_work: set[asyncio.Task[Any]] = {asyncio.create_task(work) for work in works}
+    at_work: set[asyncio.Task[Any]] = {asyncio.create_task(run.lane(lane)) for lane in lanes}
     screen, shown = progress(seconds)
     with screen:
         while at_work:

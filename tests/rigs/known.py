@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HERE = "tests.rigs"
+PEERS = "tests.rigs.peers"
 
 
 @dataclass(frozen=True, slots=True)

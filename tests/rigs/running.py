@@ -48,10 +48,6 @@ class Run:
                     return
                 self._add(await self.round(turn, seconds, seed))
 
-    async def once(self, turn: Turn) -> None:
-        """The whole of it as one round."""
-        self._add(await self.round(turn, turn.seconds, self.seed))
-
     async def round(self, turn: Turn, seconds: float, seed: int) -> Findings:
         """One process; one that breaks down or does not end is a violation, too."""
         rig = self.rigs[turn.name]

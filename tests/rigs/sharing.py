@@ -22,10 +22,12 @@ class Turn:
     seconds: float
     is_beside: bool = False
     """It takes only what processor time the others leave."""
+    is_whole: bool = False
+    """One round, however long."""
 
     def rounds(self, seed: int) -> Iterator[tuple[float, int]]:
         """Seconds and seed of each; a rest that is too short goes to the last one."""
-        if self.name in WHOLE or self.seconds < 2 * ROUND_S:
+        if self.is_whole or self.name in WHOLE or self.seconds < 2 * ROUND_S:
             yield self.seconds, seed
             return
         count = int(self.seconds // ROUND_S)
