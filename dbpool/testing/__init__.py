@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from dbpool.testing.fake.answers import Answer, Asked, UnexpectedStatement
     from dbpool.testing.fake.pool import FakePool
     from dbpool.testing.fake.records import FakeRecord
-    from dbpool.testing.proxying.faults import Cut
+    from dbpool.testing.proxying.damage import Damage
+    from dbpool.testing.proxying.faults import Fault
     from dbpool.testing.proxying.messages import Do, Message, Way
     from dbpool.testing.proxying.proxy import FaultProxy, proxy_before
+    from dbpool.testing.proxying.session import Standing
     from dbpool.testing.rollback.pool import Sandbox, sandbox
     from dbpool.testing.server import Server
     from dbpool.testing.virtualtime import Deadlock, VirtualTime, VirtualTimeLoop, run, virtual_time
@@ -19,16 +21,18 @@ __all__ = [
     "Answer",
     "Asked",
     "BrokenBySuspension",
-    "Cut",
+    "Damage",
     "Deadlock",
     "Do",
     "Explored",
     "FakePool",
     "FakeRecord",
+    "Fault",
     "FaultProxy",
     "Message",
     "Sandbox",
     "Server",
+    "Standing",
     "UnexpectedStatement",
     "VirtualTime",
     "VirtualTimeLoop",
@@ -46,9 +50,11 @@ _HOMES = {
     "fake.answers": ("Answer", "Asked", "UnexpectedStatement"),
     "fake.pool": ("FakePool",),
     "fake.records": ("FakeRecord",),
-    "proxying.faults": ("Cut",),
+    "proxying.damage": ("Damage",),
+    "proxying.faults": ("Fault",),
     "proxying.messages": ("Do", "Message", "Way"),
     "proxying.proxy": ("FaultProxy", "proxy_before"),
+    "proxying.session": ("Standing",),
     "rollback.pool": ("Sandbox", "sandbox"),
     "server": ("Server",),
     "virtualtime": ("Deadlock", "VirtualTime", "VirtualTimeLoop", "run", "virtual_time"),

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from dbpool.testing.proxying.damage import Damage
 from dbpool.testing.proxying.messages import Do, Message, Way
-from dbpool.testing.proxying.session import Session
+from dbpool.testing.proxying.session import Session, Standing
 
 
 @dataclass(slots=True, eq=False)
-class Cut:
-    """A cut that will happen once; ``await cut.wait()`` until it has."""
+class Fault:
+    """Something that will happen once; ``await fault.wait()`` until it has."""
 
-    way: Way | None
-    reset: bool
+    does: Do | Damage
+    way: Way | None = None
     name: str = ""
     says: bytes = b""
     nth: int = 1
-    is_behind: bool = False
+    standing: Standing | None = None
+    within: int | None = None
+    """The number of the only session that it may happen to; None: any."""
     at_byte: int | None = None
+    losing: int = 0
+    """So many bytes from *at_byte* on do not arrive."""
     session: int | None = None
-    """The number of the session that was cut, from 1; None: none was yet."""
+    """The number of the session that it happened to, from 1; None: it has not happened yet."""
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -46,14 +51,16 @@ class Cut:
         """Whether *message* is the one; counts those that are like it."""
         if self.at_byte is not None or self.name != message.name or self.way not in (None, message.way):
             return False
+        if self.standing not in (None, message.session.standing) or self.within not in (None, message.session.number):
+            return False
         if self.says not in message.body:
             return False
         self.nth -= 1
         return self.nth == 0
 
     def falls_into(self, session: Session, way: Way, size: int) -> int | None:
-        """How many of the next *size* bytes still go on before the cut; None: all do."""
-        if self.at_byte is None or self.way is not way:
+        """How many of the next *size* bytes still go on before it; None: all do."""
+        if self.at_byte is None or self.way is not way or self.within not in (None, session.number):
             return None
         left = self.at_byte - session.bytes_out[way]
         return left if 0 <= left <= size else None
@@ -61,43 +68,49 @@ class Cut:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast a direction lets bytes through."""
+    """How fast, and in how large pieces, a direction lets bytes through."""
 
     delay_s: float = 0.0
     bytes_per_s: float | None = None
+    piece: int | None = None
 
 
 class Faults:
     """All that a proxy was told, until it is told to heal."""
 
     def __init__(self) -> None:
-        self.cuts: list[Cut] = []
+        self.planned: list[Fault] = []
         self.paces = {way: Pace() for way in Way}
 
     def clear(self) -> None:
-        self.cuts.clear()
+        self.planned.clear()
         for way in Way:
             self.paces[way] = Pace()
 
-    def verdict(self, message: Message) -> Do:
-        """What the cuts that were asked for make of *message*; one that happens is used up."""
-        for each in self.cuts:
+    def verdict(self, message: Message) -> Do | Damage:
+        """What is to become of *message*; what happens is used up."""
+        for each in self.planned:
             if each.meets(message):
                 self._use_up(each, message.session)
-                if each.is_behind:
-                    return Do.RESET_BEHIND if each.reset else Do.FINISH_BEHIND
-                return Do.RESET if each.reset else Do.FINISH
+                return each.does
         return Do.PASS
 
-    def cut_within(self, session: Session, way: Way, size: int) -> tuple[int, bool] | None:
-        """The bytes of the next *size* that still go on, and whether a reset follows; None: all do."""
-        for each in self.cuts:
+    def falling_into(self, session: Session, way: Way, size: int) -> tuple[Fault, int] | None:
+        """What happens within the next *size* bytes, and how many of them are before it; None: nothing does."""
+        for each in self.planned:
             left = each.falls_into(session, way, size)
             if left is not None:
-                self._use_up(each, session)
-                return left, each.reset
+                if not each.losing:
+                    self._use_up(each, session)
+                return each, left
         return None
 
-    def _use_up(self, cut: Cut, session: Session) -> None:
-        self.cuts.remove(cut)
-        cut.happen(session)
+    def lose(self, fault: Fault, session: Session, count: int) -> None:
+        """Note that *count* of the bytes that *fault* is to lose are lost."""
+        fault.losing -= count
+        if not fault.losing:
+            self._use_up(fault, session)
+
+    def _use_up(self, fault: Fault, session: Session) -> None:
+        self.planned.remove(fault)
+        fault.happen(session)

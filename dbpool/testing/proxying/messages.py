@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from dbpool.errors import UsageError
 
 if TYPE_CHECKING:
+    from dbpool.testing.proxying.damage import Damage
     from dbpool.testing.proxying.session import Session
 
 
@@ -89,7 +90,7 @@ class Message:
         return self.way is Way.TO_SERVER and self.kind == kind and text in self.body
 
 
-Rule: TypeAlias = Callable[[Message], Do]
+Rule: TypeAlias = "Callable[[Message], Do | Damage]"
 
 
 def let_all_pass(_: Message) -> Do:

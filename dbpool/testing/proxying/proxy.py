@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,27 +12,21 @@ from urllib.parse import urlsplit
 from dbpool.errors import UsageError
 from dbpool.settings import positive_seconds, seconds_from_zero, whole_number
 from dbpool.testing.addresses import address_of, dsn_with
-from dbpool.testing.proxying.faults import Cut, Faults
+from dbpool.testing.proxying.damage import Damage
+from dbpool.testing.proxying.deafness import Deafness
+from dbpool.testing.proxying.faults import Fault
 from dbpool.testing.proxying.incoming import Incoming
 from dbpool.testing.proxying.messages import (
-    BEGINNINGS,
-    ENCRYPTED,
-    GSS,
-    SSL,
-    SSL_ANSWER,
-    STARTUP,
     Do,
-    Message,
     Rule,
     Way,
     checked_name,
     let_all_pass,
 )
-from dbpool.testing.proxying.session import Session, cut
+from dbpool.testing.proxying.passing import Passage
+from dbpool.testing.proxying.session import Session, Standing, cut
 
 _ASKS: Final = {(Way.TO_SERVER, "Q"), (Way.TO_SERVER, "S")}
-_BEHIND: Final = {Do.RESET_BEHIND: True, Do.FINISH_BEHIND: False}  # and whether by a reset
-_PIECE_S: Final = 0.02  # of a throttled stream at a time
 
 
 class FaultProxy:
@@ -49,18 +43,23 @@ class FaultProxy:
 
     def __init__(self, upstream: tuple[str, int] | Path, target: str = "") -> None:
         self.upstream = upstream
-        self.rule: Rule = let_all_pass
-        """Asked about each whole message, in order, which way it goes: for what the methods below do not have."""
         self.port = 0
         self.sessions: list[Session] = []
         """Every connection that was made, also those that are over."""
         self._target = target
-        self._faults = Faults()
-        self._free = {way: asyncio.Event() for way in Way}
-        for event in self._free.values():
-            event.set()
+        self._passage = Passage()
         self._listener: asyncio.Server | None = None
+        self._deafness = Deafness()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def rule(self) -> Rule:
+        """Asked about each whole message, in order, what becomes of it: for what the methods below do not have."""
+        return self._passage.rule
+
+    @rule.setter
+    def rule(self, rule: Rule) -> None:
+        self._passage.rule = rule
 
     @property
     def address(self) -> str:
@@ -85,41 +84,58 @@ class FaultProxy:
 
     async def refuse(self) -> None:
         """Have the machine refuse connections; those there are stay."""
+        self._deafness.end()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
 
+    async def deafen(self) -> None:
+        """Have no connection come about, and none refused either, as by a firewall; those there are stay. Linux only.
+
+        Raises:
+            UsageError: this system answers all the same.
+        """
+        await self.refuse()
+        await self._deafness.begin(self.port)
+
     async def listen(self) -> None:
         """Take connections, on the same port as before; does nothing if it does."""
         if self._listener is None:
+            self._deafness.end()
             self._listener = await asyncio.start_server(self._met, "127.0.0.1", self.port)
             self.port = self._listener.sockets[0].getsockname()[1]
 
     @property
     def is_stalled(self) -> bool:
-        events = (*self._free.values(), *(session.go_on for session in self.sessions))
+        events = (*self._passage.free.values(), *(session.go_on for session in self.sessions))
         return not all(event.is_set() for event in events)
 
     def stall(self, way: Way | None = None) -> None:
         """Let nothing through in any session, as a network that swallows all; None: in either direction."""
         for one in Way if way is None else (way,):
-            self._free[one].clear()
+            self._passage.free[one].clear()
 
     def resume(self) -> None:
         """End what ``stall`` or a rule began; nothing of what waited is lost."""
-        for event in (*self._free.values(), *(session.go_on for session in self.sessions)):
+        for event in (*self._passage.free.values(), *(session.go_on for session in self.sessions)):
             event.set()
 
     def delay(self, seconds: float, way: Way | None = None) -> None:
         """Have everything arrive so much later, as over a long way; a round trip takes twice that. 0: at once."""
         for one in Way if way is None else (way,):
-            self._faults.paces[one].delay_s = seconds_from_zero(seconds, "delay")
+            self._passage.faults.paces[one].delay_s = seconds_from_zero(seconds, "delay")
 
     def throttle(self, bytes_per_s: float | None, way: Way | None = None) -> None:
         """Let no more than so many bytes a second through in each connection; None: as many as there are."""
         rate = None if bytes_per_s is None else positive_seconds(bytes_per_s, "bytes_per_s")
         for one in Way if way is None else (way,):
-            self._faults.paces[one].bytes_per_s = rate
+            self._passage.faults.paces[one].bytes_per_s = rate
+
+    def slice(self, most_bytes: int | None, way: Way | None = None) -> None:
+        """Pass on no more than so many bytes at a time, as they may come through any network; None: whole messages."""
+        piece = None if most_bytes is None else whole_number(most_bytes, "most_bytes", 1)
+        for one in Way if way is None else (way,):
+            self._passage.faults.paces[one].piece = piece
 
     def cut(
         self,
@@ -129,8 +145,9 @@ class FaultProxy:
         says: str = "",
         way: Way | None = None,
         nth: int = 1,
+        standing: Standing | None = None,
         reset: bool = True,
-    ) -> Cut:
+    ) -> Fault:
         """Cut a connection off at a message, once: ``proxy.cut(after="CommandComplete", says="COMMIT")``.
 
         Both ends see it. The message is the *nth* from now on, over all connections, that has the name and the text.
@@ -140,6 +157,7 @@ class FaultProxy:
             after: the same, and it arrives just in time. One of the two.
             says: what it must hold, as the SQL of a Query or Parse.
             way: for the names that both directions have.
+            standing: where the session must stand, as ``Standing.IN_TRANSACTION``; None: anywhere.
             reset: by a TCP reset; False: by an orderly end.
         Returns: the cut; ``await cut.wait()`` until it has happened.
         Raises:
@@ -147,16 +165,44 @@ class FaultProxy:
         """
         if bool(before) == bool(after):
             raise UsageError("cut() needs before= or after=, one of them")
-        name = checked_name(before or after, way)
-        whole_number(nth, "nth", 1)
-        return self._arm(Cut(way, reset, name=name, says=says.encode(), nth=nth, is_behind=bool(after)))
+        at, behind = (Do.RESET, Do.RESET_BEHIND) if reset else (Do.FINISH, Do.FINISH_BEHIND)
+        return self._plan(at if before else behind, before or after, says, way, nth, standing)
 
-    def cut_at_byte(self, number: int, way: Way, *, reset: bool = True) -> Cut:
+    def damage(
+        self,
+        message: str,
+        by: Damage,
+        *,
+        says: str = "",
+        way: Way | None = None,
+        nth: int = 1,
+        standing: Standing | None = None,
+    ) -> Fault:
+        """Spoil a message, once: ``proxy.damage("ReadyForQuery", Damage.TWICE)``; the message is told as for ``cut``.
+
+        No TCP does that, but programs on the way do that pass messages on, and hosts whose memory fails.
+        """
+        return self._plan(by, message, says, way, nth, standing)
+
+    def cut_at_byte(self, number: int, way: Way, *, reset: bool = True, session: int | None = None) -> Fault:
         """Cut the next connection off, once, whose bytes in that direction reach *number*, counted from 0.
 
         So many have arrived by then, which may be in the middle of a message; with TLS, too.
+
+        Args:
+            session: the number of the connection, from 1 in the order in which they are made; None: any.
         """
-        return self._arm(Cut(way, reset, at_byte=whole_number(number, "number", 0)))
+        return self._plan_at_byte(Do.RESET if reset else Do.FINISH, number, way, session)
+
+    def stall_at_byte(self, number: int, way: Way, *, session: int | None = None) -> Fault:
+        """The same, but there is silence from then on in both directions, and no end, until ``resume``."""
+        return self._plan_at_byte(Do.STALL, number, way, session)
+
+    def lose_at_byte(self, number: int, way: Way, *, count: int = 1, session: int | None = None) -> Fault:
+        """Lose *count* bytes there; what follows them goes on as if they had never been."""
+        fault = self._plan_at_byte(Damage.LOST, number, way, session)
+        fault.losing = whole_number(count, "count", 1)
+        return fault
 
     def end_all(self, *, reset: bool = True) -> None:
         """Cut every connection off now, by a TCP reset or an orderly end."""
@@ -166,7 +212,7 @@ class FaultProxy:
     async def heal(self) -> None:
         """Be a good network again: take connections, let everything through, forget cuts that have not happened."""
         self.rule = let_all_pass
-        self._faults.clear()
+        self._passage.faults.clear()
         self.resume()
         await self.listen()
 
@@ -178,9 +224,21 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _arm(self, cut: Cut) -> Cut:
-        self._faults.cuts.append(cut)
-        return cut
+    def _plan(
+        self, does: Do | Damage, message: str, says: str, way: Way | None, nth: int, standing: Standing | None
+    ) -> Fault:
+        name = checked_name(message, way)
+        whole_number(nth, "nth", 1)
+        return self._planned(Fault(does, way, name, says.encode(), nth, standing))
+
+    def _plan_at_byte(self, does: Do | Damage, number: int, way: Way, session: int | None) -> Fault:
+        if session is not None:
+            whole_number(session, "session", 1)
+        return self._planned(Fault(does, way, within=session, at_byte=whole_number(number, "number", 0)))
+
+    def _planned(self, fault: Fault) -> Fault:
+        self._passage.faults.planned.append(fault)
+        return fault
 
     # What goes through
 
@@ -202,98 +260,11 @@ class FaultProxy:
         self.sessions.append(session)
         try:
             await asyncio.gather(
-                self._pump(session, Way.TO_SERVER, Incoming(from_client)),
-                self._pump(session, Way.TO_CLIENT, Incoming(from_server)),
+                self._passage.pump(session, Way.TO_SERVER, Incoming(from_client)),
+                self._passage.pump(session, Way.TO_CLIENT, Incoming(from_server)),
             )
         finally:
             session.end(reset=False)
-
-    async def _pump(self, session: Session, way: Way, incoming: Incoming) -> None:
-        with suppress(ConnectionError, EOFError):
-            await (self._to_server if way is Way.TO_SERVER else self._to_client)(session, incoming)
-        if not session.is_over:
-            await self._way_is_free(session, way)  # the end of a connection is not seen through a stalled network
-            with suppress(OSError, RuntimeError):
-                session.writers[way].write_eof()
-
-    async def _to_server(self, session: Session, incoming: Incoming) -> None:
-        is_encrypted = False
-        kind = SSL
-        while kind in (SSL, GSS) and not session.is_over and not is_encrypted:
-            head, body = await incoming.message(has_kind=False)
-            kind = BEGINNINGS.get(int.from_bytes(body[:4]), STARTUP)
-            if kind in (SSL, GSS):
-                session.asked_to_encrypt = asyncio.get_running_loop().create_future()
-            await self._pass_on(Message(session, Way.TO_SERVER, kind, body), head, incoming.came_at)
-            if session.asked_to_encrypt is not None:
-                is_encrypted = await session.asked_to_encrypt
-        await self._pass_all_on(session, Way.TO_SERVER, incoming, is_encrypted=is_encrypted)
-
-    async def _to_client(self, session: Session, incoming: Incoming) -> None:
-        is_encrypted = False
-        while not session.is_over and not is_encrypted:
-            await incoming.wait_some()
-            asked, session.asked_to_encrypt = session.asked_to_encrypt, None
-            if asked is None:
-                break
-            answer = await incoming.chunk(1)
-            is_encrypted = answer in (b"S", b"G")
-            await self._pass_on(Message(session, Way.TO_CLIENT, SSL_ANSWER, answer), b"", incoming.came_at)
-            asked.set_result(is_encrypted)
-        await self._pass_all_on(session, Way.TO_CLIENT, incoming, is_encrypted=is_encrypted)
-
-    async def _pass_all_on(self, session: Session, way: Way, incoming: Incoming, *, is_encrypted: bool) -> None:
-        while not session.is_over:
-            if is_encrypted:
-                head, body, kind = b"", await incoming.chunk(), ENCRYPTED
-            else:
-                head, body = await incoming.message(has_kind=True)
-                kind = chr(head[0])
-            await self._pass_on(Message(session, way, kind, body), head, incoming.came_at)
-
-    async def _pass_on(self, message: Message, head: bytes, came_at: float) -> None:
-        session, way = message.session, message.way
-        data = head + message.body
-        session.bytes_in[way] += len(data)
-        session.messages.append((way, message.kind))
-        todo = self.rule(message)
-        if todo is Do.PASS:
-            todo = self._faults.verdict(message)
-        if not await self._may_go_on(session, way, todo):
-            return
-        await asyncio.sleep(max(0.0, came_at + self._faults.paces[way].delay_s - asyncio.get_running_loop().time()))
-        cut_at = self._faults.cut_within(session, way, len(data))
-        if cut_at is not None:
-            data = data[: cut_at[0]]
-        await self._write(session, way, data)
-        session.bytes_out[way] += len(data)
-        if todo is Do.LAST:
-            session.go_on.clear()
-        elif todo in _BEHIND:
-            session.end(reset=_BEHIND[todo])
-        if cut_at is not None:
-            session.end(reset=cut_at[1])
-
-    async def _write(self, session: Session, way: Way, data: bytes) -> None:
-        writer, rate = session.writers[way], self._faults.paces[way].bytes_per_s
-        piece = len(data) if rate is None else max(1, int(rate * _PIECE_S))
-        for at in range(0, len(data), max(1, piece)):
-            writer.write(data[at : at + piece])
-            await writer.drain()
-            if rate is not None:
-                await asyncio.sleep(min(piece, len(data) - at) / rate)
-
-    async def _may_go_on(self, session: Session, way: Way, todo: Do) -> bool:
-        if todo is Do.STALL:
-            session.go_on.clear()
-        await self._way_is_free(session, way)
-        if todo in (Do.RESET, Do.FINISH) and not session.is_over:
-            session.end(reset=todo is Do.RESET)
-        return not session.is_over and todo is not Do.DROP
-
-    async def _way_is_free(self, session: Session, way: Way) -> None:
-        await self._free[way].wait()
-        await session.go_on.wait()
 
 
 @asynccontextmanager

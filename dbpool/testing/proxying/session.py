@@ -6,8 +6,21 @@ import asyncio
 import socket
 import struct
 from collections import Counter
+from enum import Enum
 
 from dbpool.testing.proxying.messages import Way
+
+
+class Standing(Enum):
+    """Where a session stands, by the last ReadyForQuery that went through."""
+
+    STARTING = "has not been ready yet"
+    IDLE = "in no transaction"
+    IN_TRANSACTION = "in a transaction"
+    FAILED = "in a transaction that has failed"
+
+
+_STANDINGS = {b"I": Standing.IDLE, b"T": Standing.IN_TRANSACTION, b"E": Standing.FAILED}
 
 
 class Session:
@@ -22,10 +35,15 @@ class Session:
         self.bytes_in: Counter[Way] = Counter()
         self.bytes_out: Counter[Way] = Counter()
         self.messages: list[tuple[Way, str]] = []
+        self.standing = Standing.STARTING
         self.is_over = False
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.asked_to_encrypt: asyncio.Future[bool] | None = None  # until the server has answered whether it does
+
+    def is_ready(self, status: bytes) -> None:
+        """Note a ReadyForQuery with *status*."""
+        self.standing = _STANDINGS.get(status, self.standing)
 
     def end(self, *, reset: bool) -> None:
         """Cut both ends off."""
