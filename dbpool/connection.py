@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -13,18 +13,17 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 from asyncpg.protocol.protocol import _create_record  # type: ignore[attr-defined]
 
-from dbpool.core.rowsource import RowSource
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.core.want import Want as Want  # noqa: PLC0414 - for the other files
 from dbpool.events import Reason
-from dbpool.introspection import SharingConnection
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
+from dbpool.rowsending import SendingConnection
 from dbpool.watching import prepared_again, refuse_no_text, watched
 
 if TYPE_CHECKING:
-    from dbpool.settings import PoolSettings
+    pass
 
 Handle = PoolConnectionProxy
 PlainConnection = asyncpg.Connection  # one that no pool has
@@ -44,7 +43,7 @@ STRONG_RESET = (
 MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
 
 
-class PooledConnection(SharingConnection):
+class PooledConnection(SendingConnection):
     """An asyncpg connection that remembers whether it owes a reset."""
 
     __slots__ = (
@@ -52,17 +51,11 @@ class PooledConnection(SharingConnection):
         "_heard",
         "_holder",
         "_lent",
-        "_sending",
-        "_source",
         "at_work",
-        "callers_error",
-        "doomed_by",
         "expires_at",
         "expires_for",
         "held_by",
         "idle_since",
-        "is_broken",
-        "is_interrupted",
         "is_standard",
         "keeps_session",
         "last_sql",
@@ -71,26 +64,20 @@ class PooledConnection(SharingConnection):
         "remains",
         "retired_for",
         "seen_alive_at",
-        "settings",
         "transactions",
     )
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
-    is_broken: bool  # close it instead of cleaning it
-    doomed_by: str  # why nothing more may be sent, its state being unknown or its time over; mostly empty
-    is_interrupted: bool  # a statement may have been given up on it between Parse and Sync, unnoticed by asyncpg
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     retired_for: Reason | None  # why it is to be closed when its lease ends, though nothing is wrong with it
     expires_at: float  # seconds of the loop's clock, as the next two times
     expires_for: Reason  # why it is closed then
     idle_since: float
     seen_alive_at: float
-    callers_error: BaseException | None  # what last went wrong in a caller's own rows: no fault of the connection
     at_work: int  # statements that a holder has under way
     last_sql: str | None  # what its holder ran last, or runs
     held_by: str  # the pool and the lane of its lease, for messages
     loan: int  # counts the leases, so that what one of them made is of no use in the next
-    settings: PoolSettings
     record_class: type[Record]
     remains: (
         Remains | None
@@ -99,8 +86,6 @@ class PooledConnection(SharingConnection):
     _heard: Loan | None  # its handle, while callbacks listen that are called with it
     _holder: Any
     _lent: Callable[[], Loan | None]  # its handle, while somebody has it
-    _sending: asyncio.Task[Any] | None  # an executemany or COPY under way, or given up
-    _source: RowSource | None  # where it takes its rows
 
     make_transaction: Callable[..., Any]  # set by transaction.py, a layer up
     drivers_limit: Any = NO_TIMEOUT  # of a statement begun; None: the driver's ``command_timeout``
@@ -108,7 +93,7 @@ class PooledConnection(SharingConnection):
     def __init__(self, protocol: Any, transport: Any, _: Any, *rest: Any) -> None:
         # not the loop that asyncpg was given, which may have been a DialingLoop
         super().__init__(protocol, transport, asyncio.get_running_loop(), *rest)
-        self.remains = self._sending = self._source = self._heard = None
+        self.remains = self._heard = None
         self._lent = nobody
         self._backend = (protocol.backend_pid, protocol.backend_secret)
 
@@ -132,11 +117,6 @@ class PooledConnection(SharingConnection):
         self.is_broken = True
         self.retired_for = self.retired_for or reason
 
-    def doom(self, by: str) -> None:
-        """Let nothing more be sent on it, and have it closed when its lease ends, which rolls back."""
-        self.is_broken = True
-        self.doomed_by = by
-
     def check_fit(self) -> None:
         """Raise asyncpg's errors for a connection that is closed or doomed."""
         me: Any = self
@@ -158,59 +138,6 @@ class PooledConnection(SharingConnection):
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""
         return type(self).make_transaction(self, **options)
-
-    async def executemany(self, command: str, args: Any, *, timeout: float | None = None) -> None:
-        """As asyncpg's, but what goes wrong in *args* is raised as it is, and a cancellation is never swallowed.
-
-        asyncpg swallows it while the server is slow to read. Here the task that sends goes on, with no more rows, until
-        the connection is closed, which cancels the statement first: a server that is writing reads its socket's end
-        only later, behind a proxy perhaps never.
-        """
-        source = self._source = RowSource(args)
-        sending = self._sending = asyncio.ensure_future(super().executemany(command, source, timeout=timeout))
-        try:
-            await asyncio.wait([sending])
-        except BaseException:
-            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
-            source.is_stopped = True
-            self.doom("an executemany was cut short")
-            raise
-        self._sending = self._source = None
-        if source.error is not None:
-            sending.exception()
-            self.is_interrupted = True
-            self.callers_error = source.error
-            raise source.error
-        sending.result()
-
-    async def copy_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
-        """As asyncpg's, but time limit and loss of the connection end it also while the server does not read."""
-        return await self._ending(super().copy_to_table(table_name, timeout=timeout, **options), timeout)
-
-    async def copy_records_to_table(self, table_name: str, *, timeout: float | None = None, **options: Any) -> str:
-        """The same."""
-        return await self._ending(super().copy_records_to_table(table_name, timeout=timeout, **options), timeout)
-
-    async def copy_in(self, sql: str, source: AsyncIterable[bytes | memoryview], timeout: float) -> str:
-        """The same by a COPY statement of one's own, for options that ``copy_to_table`` does not have."""
-        return await self._ending(super()._copy_in(sql, source, timeout), timeout)  # type: ignore[misc]
-
-    async def _ending(self, copy: Coroutine[Any, Any, str], timeout: float | None) -> str:
-        copying = self._sending = asyncio.ensure_future(copy)
-        try:
-            async with asyncio.timeout(self.settings.query_timeout if timeout is None else timeout):
-                await asyncio.wait([copying])
-        except BaseException:
-            copying.add_done_callback(lambda done: done.cancelled() or done.exception())
-            copying.cancel()
-            raise
-        finally:
-            self._sending = None
-        error = asyncio.CancelledError() if copying.cancelled() else copying.exception()
-        if error is not None and self.is_closed():
-            raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of a COPY") from error
-        status: str = copying.result()
-        return status
 
     def cursor(self, query: str, *args: Any, **options: Any) -> Any:
         self.watch(query)
@@ -277,14 +204,8 @@ class PooledConnection(SharingConnection):
         return await me._execute(sql, args, want.limit, timeout)
 
     def _cleanup(self) -> None:
-        """The connection is gone: end what waits to write to it, which asyncpg would leave waiting."""
-        if self._source is not None:
-            self._source.is_stopped = True
-        if self._sending is not None:  # two turns later: what waits for an answer has the reason by then
-            loop, cancel = self._sending.get_loop(), self._sending.cancel
-            loop.call_soon(lambda: loop.call_soon(cancel))
         self._heard = None
-        super()._cleanup()  # type: ignore[misc]
+        super()._cleanup()
 
     async def close(self, *, timeout: float | None = None) -> None:
         """As asyncpg's; ``remains`` is left if it fails."""

@@ -149,6 +149,20 @@ class ConnectionLost(DbPoolError, ConnectionError):
     """The server or the network went away during a lease; a write under way may or may not have been applied."""
 
 
+class ResultUnreadable(DbPoolError):
+    """A statement was run, and its result has another shape than its types had when it was prepared.
+
+    What it wrote is stored, or with *in_transaction* will be at COMMIT. Reads alone never meet this: they are repeated.
+    """
+
+    type_name: str
+    in_transaction: bool
+
+    def __init__(self, message: str, *, type_name: str, in_transaction: bool) -> None:
+        super().__init__(message)
+        self.type_name, self.in_transaction = type_name, in_transaction
+
+
 class TransactionRolledBack(DbPoolError):
     """COMMIT was answered with ROLLBACK: a statement had failed and its error was swallowed. Nothing was stored."""
 

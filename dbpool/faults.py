@@ -10,12 +10,15 @@ from typing import Protocol
 import asyncpg
 
 from dbpool.core.retry import Verdict, verdict
-from dbpool.errors import ConnectionLost, QueryTimeout
+from dbpool.errors import ConnectionLost, QueryTimeout, ResultUnreadable
 
 # SQLSTATE classes: data exceptions, integrity constraints, views with a check, limits (of an index entry, say), what
 # triggers raise.
 REFUSED_DATA = frozenset({"22", "23", "44", "54", "P0"})
 
+# Where the server looks for the type of a parameter, and fails (XX000) if it was dropped since the statement was
+# prepared: lsyscache.c.
+_TYPE_LOOKUPS = frozenset({"getTypeBinaryInputInfo", "getTypeInputInfo"})
 
 TLS_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 """Parameters of an address that name files."""
@@ -28,6 +31,8 @@ class Breakable(Protocol):
     callers_error: BaseException | None
 
     def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
+    def forget_schema(self) -> None: ...
 
 
 def is_lost(error: BaseException) -> bool:
@@ -105,12 +110,28 @@ def is_failed_transaction(error: BaseException) -> bool:
 
 def is_stale_plan(error: BaseException) -> bool:
     """Whether the statement was not run because its prepared form is out of date: preparing it again mends that."""
-    return isinstance(error, asyncpg.InvalidCachedStatementError)
+    return isinstance(error, asyncpg.InvalidCachedStatementError) or (
+        isinstance(error, asyncpg.InternalServerError) and error.server_source_function in _TYPE_LOOKUPS
+    )
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether a statement was run, and its rows have another shape than its types had when it was prepared."""
+    return isinstance(error, asyncpg.OutdatedSchemaCacheError)
+
+
+def is_misfit(error: BaseException) -> bool:
+    """Whether a statement was not run because its arguments do not fit what is known of its types, or do not fit."""
+    if isinstance(error, asyncpg.DatatypeMismatchError):
+        return error.server_source_function == "record_recv"
+    return isinstance(error, asyncpg.DataError) and error.severity is None
 
 
 def is_conflict(error: BaseException) -> bool:
     """Whether nothing was stored for a reason that may be gone when the whole transaction is run again."""
     state = sqlstate(error)
+    if isinstance(error, ResultUnreadable):
+        return error.in_transaction
     return is_stale_plan(error) or (state is not None and verdict(state) is Verdict.RETRY_TRANSACTION)
 
 
@@ -129,8 +150,11 @@ def is_refused_by_driver(error: BaseException) -> bool:
 
 def translated(error: BaseException, connection: Breakable, name: str) -> BaseException:
     """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
+    if isinstance(error, asyncpg.OutdatedSchemaCacheError):
+        connection.forget_schema()
+        return _unreadable(error, name, in_transaction=connection.is_in_transaction())
     state = sqlstate(error)
-    if isinstance(error, asyncpg.OutdatedSchemaCacheError) or (state is not None and verdict(state) is Verdict.DISCARD):
+    if state is not None and verdict(state) is Verdict.DISCARD:
         connection.is_broken = True
     if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
         connection.is_broken = True
@@ -143,6 +167,19 @@ def translated(error: BaseException, connection: Breakable, name: str) -> BaseEx
     )
     lost.__cause__ = error
     return lost
+
+
+def _unreadable(error: asyncpg.OutdatedSchemaCacheError, name: str, *, in_transaction: bool) -> ResultUnreadable:
+    fate = "is in the transaction" if in_transaction else "is stored unless COMMIT was refused"
+    ours = ResultUnreadable(
+        f"a statement on {name} was run, but its result cannot be read: the type {error.data_type_name} has changed "
+        f"since it was prepared. What it wrote {fate}: do not repeat a write before you have looked. The next one is "
+        f"prepared anew.",
+        type_name=error.data_type_name or "",
+        in_transaction=in_transaction,
+    )
+    ours.__cause__ = error
+    return ours
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Si
 from typing import TYPE_CHECKING, Any, LiteralString, Protocol, TypeVar
 
 from dbpool.acquiring import Acquiring
-from dbpool.connection import Answer, Handle, PostgresError, Record, Want
+from dbpool.connection import Answer, Handle, Record, Want
 from dbpool.core.permits import Line
-from dbpool.core.retry import Backoff, Verdict, verdict
+from dbpool.core.retry import Backoff
 from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
 from dbpool.executable import Executable, bound, bound_many
-from dbpool.faults import one_line, told_as_ours
+from dbpool.faults import is_conflict, one_line, told_as_ours
 from dbpool.lease import Lease
 from dbpool.leases import Leases
 from dbpool.loan import Loan
@@ -174,7 +174,10 @@ class Lane(WholeTables):
         isolation: str | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> T:
-        """Run ``await work(tx)`` in a transaction; run all of it again when it conflicts (40001, 40P01).
+        """Run ``await work(tx)`` in a transaction; run all of it again when it conflicts.
+
+        That is with another transaction (40001, 40P01), or with a type or table that has changed since its statements
+        were prepared.
 
         *work* must have no effects outside the transaction, for it may run *attempts* times. Between attempts it waits
         with full jitter, up to a second.
@@ -183,13 +186,13 @@ class Lane(WholeTables):
             TransactionFailed: every attempt conflicted; the last conflict is the cause.
         """
         whole_number(attempts, "attempts", 1)
-        last: PostgresError | None = None
+        last: Exception | None = None
         for attempt in range(1, attempts + 1):
             try:
                 async with self.transaction(isolation=isolation, settings=settings) as tx:
                     return await work(tx)
-            except PostgresError as error:
-                if verdict(error.sqlstate) is not Verdict.RETRY_TRANSACTION:
+            except Exception as error:
+                if not is_conflict(error):
                     raise
                 last = error
             if attempt < attempts:

@@ -11,10 +11,11 @@ from dbpool.connection import Answer, Want
 from dbpool.core.permits import NEW, Line
 from dbpool.deadlines import forget
 from dbpool.errors import QueryTimeout
-from dbpool.faults import is_stale_plan, is_unfinished, query_timeout, told_as_ours, translated
+from dbpool.faults import is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
 from dbpool.observing import Operation
+from dbpool.outdated import can_run_again
 from dbpool.settings import PoolSettings
 from dbpool.sites import Site
 from dbpool.waiter import Parcel
@@ -147,7 +148,7 @@ class Call(Leaseholder):
         connection = self.connection
         assert connection is not None
         if isinstance(result, BaseException):
-            if is_stale_plan(result) and self.wakeup is not None and not self.wakeup.done():
+            if can_run_again(connection, result, self.sql) and self.wakeup is not None and not self.wakeup.done():
                 self._answer = None
                 self.wakeup.set_result(Driven.BY_CALLER)
                 return
@@ -250,7 +251,7 @@ class Calls:
         connection = call.connection
         assert connection is not None
         if isinstance(result, Exception):
-            if is_stale_plan(result) and stopped is None:
+            if can_run_again(connection, result, call.sql) and stopped is None:
                 return await self._drive(call)
             result = translated(result, connection, self.named(call.line))
         if stopped is None and self.leases.is_clean(connection):

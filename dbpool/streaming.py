@@ -10,9 +10,34 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Self, TypeVar
 
+from dbpool.connection import PooledConnection, Record
 from dbpool.observing import Block
+from dbpool.outdated import can_run_again
 
 T = TypeVar("T")
+
+
+class Records:
+    """The records of a cursor, which is opened anew if it fails at the first because its statement is out of date."""
+
+    def __init__(self, connection: PooledConnection, sql: str, begin: Callable[[], AsyncIterator[Record]]) -> None:
+        self._connection, self._sql, self._begin = connection, sql, begin
+        self._at = begin()
+        self._is_new = True
+
+    async def next(self) -> Record:
+        """The next one.
+
+        Raises: StopAsyncIteration; what the driver raises.
+        """
+        is_new, self._is_new = self._is_new, False
+        try:
+            return await anext(self._at)
+        except Exception as error:
+            if not (is_new and can_run_again(self._connection, error, self._sql)):
+                raise
+        self._at = self._begin()
+        return await anext(self._at)
 
 
 class Rows(Generic[T]):

@@ -19,7 +19,7 @@ from dbpool.ownership import InnerRef
 from dbpool.queries import Queries, check, check_statement, checked_timeout, mapper_of
 from dbpool.settings import whole_number
 from dbpool.sites import Site
-from dbpool.streaming import Rows
+from dbpool.streaming import Records, Rows
 from dbpool.transactionoptions import TransactionOptions
 
 T = TypeVar("T")
@@ -218,14 +218,14 @@ class Transaction(Queries):
         """The same for a statement that was checked."""
         self._check_open("run a statement")
         sql, args, telling = asked
-        records = aiter(self._connection.cursor(sql, *args, prefetch=prefetch))
+        records = Records(self._connection, sql, lambda: aiter(self._connection.cursor(sql, *args, prefetch=prefetch)))
         make: Callable[[Record], Any] | None = None
 
         async def fetch() -> Any:  # noqa: ANN401 - a record, or what *into* makes of one
             nonlocal make
             self._check_open("go on reading")
             with self._told(self._settings.query_timeout):
-                record = await anext(records)
+                record = await records.next()
             if telling is not None:
                 record = telling.rows([record])[0]
             if into is None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from dbpool.errors import StatementError
-from dbpool.faults import is_stale_plan, is_unfinished
+from dbpool.faults import is_misfit, is_unfinished
+from dbpool.outdated import can_run_again
+
+LEAST_S = 0.001  # for a second try whose time is up: the driver takes none of 0
 
 
 def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any]:
@@ -44,15 +48,26 @@ def refuse_no_text(sql: object) -> None:
 
 
 def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
-    """``_do_execute`` of asyncpg, which prepares a stale statement anew, but then forgets the class of its rows."""
+    """``_do_execute`` of asyncpg, run again where what the driver knew is out of date and no effect can have been had.
+
+    asyncpg does so for a stale plan alone, but then forgets the class of the rows, and sends none of those of an
+    ``executemany`` that it took from an iterator the first time.
+    """
 
     @functools.wraps(method)
     async def prepared_again(self: Any, query: str, run: Any, timeout: float | None, **options: Any) -> Any:
+        began = monotonic()
         try:
             return await method(self, query, run, timeout, retry=False, **options)
         except Exception as error:
-            if not is_stale_plan(error) or self.is_in_transaction():
+            if not (can_run_again(self, error, query) and self.can_resend()):
                 raise
-        return await method(self, query, run, timeout, retry=False, **options)
+            is_changed = is_misfit(error)
+        if timeout is not None:
+            timeout = max(timeout - (monotonic() - began), LEAST_S)
+        answer = await method(self, query, run, timeout, retry=False, **options)
+        if is_changed:  # for now the arguments fit: other connections know no better yet
+            self.forget_schema()
+        return answer
 
     return prepared_again

@@ -18,6 +18,7 @@ from dbpool.errors import AcquireTimeout, QueryTimeout
 from dbpool.faults import is_unfinished, query_timeout, sqlstate, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.observing import Asked, Operation
+from dbpool.outdated import can_run_again
 from dbpool.waiter import Parcel, Waiter
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class JointCall(Leaseholder):
 
     def _answered(self, _: asyncio.Future[Any]) -> None:
         forget(self)
-        connection = self.connection
+        connection, plan = self.connection, self.group.plan
         assert connection is not None
         try:
             self._work.send(None)
@@ -197,7 +198,9 @@ class JointCall(Leaseholder):
             self._deliver(stop.value)
             self._end()
         except Exception as error:
-            if is_items_fault(error) and not connection.is_closed() and self._live:
+            sql = self.group.sql if plan is None or len(self.members) == 1 else plan.sql
+            may_go_on = can_run_again(connection, error, sql) or is_items_fault(error)
+            if may_go_on and not connection.is_closed() and self._live:
                 self._start_driving()  # whose fault, and what of the others?
             else:
                 self._fail(error)

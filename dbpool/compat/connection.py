@@ -109,6 +109,8 @@ class Borrowed:
     begin: Any = PooledConnection.begin
     discard: Any = PooledConnection.discard
     doom: Any = PooledConnection.doom
+    forget_schema: Any = PooledConnection.forget_schema
+    forget_statement: Any = PooledConnection.forget_statement
     check_fit: Any = PooledConnection.check_fit
     is_quiet: Any = PooledConnection.is_quiet
     retire: Any = PooledConnection.retire

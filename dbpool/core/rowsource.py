@@ -1,24 +1,27 @@
-"""A caller's rows on their way into executemany."""
+"""A caller's rows on their way into executemany or COPY."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
 
 
 class RowSource:
-    """The rows; keeps what goes wrong in making them, which asyncpg would report as its own or swallow."""
+    """The rows; keeps what goes wrong in making them, which asyncpg would report as its own or swallow.
 
-    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
+    What is no ``Exception`` would leave its protocol waiting for ever.
+    """
+
+    def __init__(self, rows: Iterable[Any]) -> None:
         self._rows = rows
-        self._iterator: Iterator[Sequence[object]] | None = None
+        self._iterator: Iterator[Any] | None = None
         self.is_stopped = False
         self.error: BaseException | None = None
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Sequence[object]:
+    def __next__(self) -> Any:  # noqa: ANN401 - a row
         if self.is_stopped:
             raise ValueError("the caller or the connection is gone")
         try:
@@ -30,3 +33,10 @@ class RowSource:
         except BaseException as error:
             self.error = error
             raise ValueError("the rows could not be made") from error
+
+    def rewind(self) -> bool:
+        """Begin with the first row again; False: some were taken from an iterator, which has them no more."""
+        if self.error is not None or (self._iterator is not None and isinstance(self._rows, Iterator)):
+            return False
+        self._iterator = None
+        return True

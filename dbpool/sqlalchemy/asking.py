@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy.util import await_
 
 from dbpool.connection import PooledConnection, Record
-from dbpool.faults import is_stale_plan, is_unfinished, told_as_ours
+from dbpool.faults import is_unfinished, servers_sqlstate, told_as_ours
+from dbpool.outdated import can_run_again, was_outdated
 from dbpool.sqlalchemy.checkout import Checkout
 from dbpool.sqlalchemy.flight import fly
 from dbpool.sqlalchemy.sessiontransaction import SessionTransaction
@@ -66,16 +67,16 @@ def ask(
         try:
             rows, status, _ = fly(checkout, statement, args, begin)
         except Exception as error:
-            if is_unfinished(error):
-                connection.is_interrupted = True
-            if not is_stale_plan(error) or (begin is None and connection.is_in_transaction()):
+            has_failed = servers_sqlstate(error) is not None and connection.is_in_transaction()
+            if not was_outdated(connection, error, sql) or (begin is None and has_failed):
+                if is_unfinished(error):
+                    connection.is_interrupted = True
                 raise
         else:
             return Answer(rows, descriptions.of(statement), rowcount_of(status))
-        forget_plans(connection)
-        if begin is not None:  # nothing was done in the transaction yet
+        if begin is not None and has_failed:  # nothing was done in the transaction yet
             await_(begin.begin_again())
-            begin = None
+        begin = None
     return await_(_ask(connection, sql, args, descriptions, begin))
 
 
@@ -94,8 +95,12 @@ async def _ask(
     connection.at_work += 1
     try:
         with told_as_ours(connection, connection.held_by, connection.settings.query_timeout):
-            statement = await driver._get_statement(sql, None)
-            rows, status, _ = await driver._protocol.bind_execute(statement, args, "", 0, True, None)
+            try:
+                rows, status, statement = await _prepared(driver, sql, args)
+            except Exception as error:
+                if not can_run_again(connection, error, sql):
+                    raise
+                rows, status, statement = await _prepared(driver, sql, args)
     except BaseException as error:
         if is_unfinished(error):
             connection.is_interrupted = True
@@ -105,15 +110,13 @@ async def _ask(
     return Answer(rows, descriptions.of(statement), rowcount_of(status))
 
 
+async def _prepared(driver: Any, sql: str, args: Sequence[object]) -> tuple[list[Record], bytes | None, Any]:
+    statement = await driver._get_statement(sql, None)
+    rows, status, _ = await driver._protocol.bind_execute(statement, args, "", 0, True, None)
+    return rows, status, statement
+
+
 def rowcount_of(status: bytes | None) -> int:
     """How many rows a command's status counts: ``INSERT 0 5`` says 5, ``CREATE TABLE`` nothing, which is -1."""
     first, _, last = (status or b"").rpartition(b" ")
     return int(last) if first.split(b" ")[0] in _COUNTING and last.isdigit() else -1
-
-
-def forget_plans(connection: PooledConnection) -> None:
-    """The schema has changed: have every connection of the pool prepare its statements anew, and ask for types anew."""
-    driver: Any = connection
-    pool = driver._holder._pool
-    pool._drop_statement_cache()
-    pool._drop_type_cache()

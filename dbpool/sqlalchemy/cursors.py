@@ -11,7 +11,7 @@ from sqlalchemy.util import await_
 from dbpool.connection import Record
 from dbpool.faults import told_as_ours
 from dbpool.observing import Asked
-from dbpool.sqlalchemy.asking import Description, ask, forget_plans
+from dbpool.sqlalchemy.asking import Description, ask
 
 if TYPE_CHECKING:
     from dbpool.sqlalchemy.dbapi import Adapter
@@ -48,7 +48,7 @@ class Cursor:
                 answer = ask(adapter.checkout, sql, args or (), adapter.descriptions, begin)
             self._rows, self.description, self.rowcount = deque(answer.rows), answer.description, answer.rowcount
         if self.changes_schema:
-            forget_plans(adapter.connection)  # whoever prepares anew waits for the lock that the change holds
+            adapter.connection.forget_schema()  # whoever prepares anew waits for the lock that the change holds
 
     def executemany(self, sql: str, args: Iterable[Sequence[object]]) -> None:
         """Run a statement for each of *args*, in few round trips."""

@@ -64,3 +64,13 @@ async def test_a_release_that_asks_in_another_way_is_left_alone(
         for connection in (one, two):
             assert await connection.fetchval("select $1::int[]", [1]) == [1]
     assert len(asked) == 2
+
+
+def test_an_answer_asked_for_before_types_were_forgotten_is_not_kept() -> None:
+    types, oids = introspection.SharedTypes(), frozenset({99_999})
+    age = types.age
+    types.forget()
+    types.keep(oids, ["of before"], age)
+    assert types.get(oids) is None
+    types.keep(oids, ["of now"], types.age)
+    assert types.get(oids) == ["of now"]

@@ -194,3 +194,24 @@ async def test_a_session_that_was_cancelled_costs_a_reset_and_no_connection(data
             await witness.until_none_blocked()
             await settled(db)
         assert await db.fetchval("select pg_backend_pid()") == backend
+
+
+async def test_types_that_have_changed_are_not_noticed_in_a_session(database: Database) -> None:
+    async with library(database) as (db, engine):
+        await db.execute("create type pair as (a int, b int); create type kind as enum ('x'); create table p (v pair)")
+        insertion = text("insert into p values (cast(:v as pair))")
+        reading, kind = text("select (v).a, v from p"), text("select cast(cast(:k as kind) as text)")
+        for _ in range(2):
+            async with engine.begin() as connection:
+                await connection.execute(kind, {"k": "x"})
+                await connection.execute(insertion, {"v": (1, 2)})
+                await connection.execute(reading)
+        await db.execute("alter type pair add attribute c int; drop type kind; create type kind as enum ('x')")
+        for statement, values in (insertion, {"v": (1, 2, 3)}), (kind, {"k": "x"}), (reading, {}):
+            async with engine.begin() as connection:  # each of them the first of its transaction
+                await connection.execute(statement, values)
+        async with engine.begin() as connection:
+            await connection.execute(insertion, {"v": (4, 5, 6)})
+            rows = (await connection.execute(reading)).all()
+        assert [tuple(row[1]) for row in rows] == [(1, 2, None), (1, 2, None), (1, 2, 3), (4, 5, 6)]
+        await settled(db)

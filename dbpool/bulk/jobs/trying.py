@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from dbpool.connection import PooledConnection
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import ConnectionLost, ServerUnavailable
-from dbpool.faults import is_stale_plan, sqlstate
+from dbpool.faults import is_conflict, sqlstate
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ async def tried(connections: Connections, tries: int, attempt: Callable[[PooledC
 
 def can_be_mended(error: Exception) -> bool:
     """Whether another attempt may succeed, though nothing is changed."""
-    if isinstance(error, (ConnectionLost, ServerUnavailable)) or is_stale_plan(error):
+    if isinstance(error, (ConnectionLost, ServerUnavailable)) or is_conflict(error):
         return True
     state = sqlstate(error)
     return state is not None and verdict(state) in (Verdict.RETRY_TRANSACTION, Verdict.DISCARD)

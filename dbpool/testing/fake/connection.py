@@ -127,6 +127,12 @@ class FakeConnection:
         self.is_broken = True
         self.retired_for = self.retired_for or reason
 
+    def forget_schema(self) -> None:
+        """Nothing that was prepared here goes out of date."""
+
+    def forget_statement(self, sql: str) -> bool:
+        return False
+
     def is_in_transaction(self) -> bool:
         return self._in_transaction
 
