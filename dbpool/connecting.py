@@ -19,6 +19,8 @@ from dbpool.settings import PoolSettings
 
 # A server that comes back is found within this time; one connect a second is no load for it.
 LONGEST_BACKOFF_S = 1.0
+# Where there are several, one of them may be promoted at any moment; most answers are a refused connect.
+LONGEST_BACKOFF_OF_SEVERAL_S = 0.2
 # A connect takes milliseconds, across the world and with TLS some tenths of a second.
 SLOW_S = 1.0
 
@@ -44,7 +46,9 @@ class Connector:
         self._on_spare = on_spare
         self._wanting: dict[asyncio.Future[PooledConnection | Exception], str] = {}  # a line, and who asked by name
         self._tasks = Cleanups()
-        self._outage = Outage(settings.outage_patience, Backoff(cap_s=LONGEST_BACKOFF_S))
+        has_several = len(settings.dsn.named.hosts) > 1
+        longest_s = LONGEST_BACKOFF_OF_SEVERAL_S if has_several else LONGEST_BACKOFF_S
+        self._outage = Outage(settings.outage_patience, Backoff(cap_s=longest_s))
         self._is_closed = False
         self._openers: set[asyncio.Task[None]] = set()
         self._under_way: list[float] = []  # when each connect began

@@ -21,6 +21,7 @@ from dbpool.remains import Remains
 if TYPE_CHECKING:
     from dbpool.core.fleetnames import Fleet
     from dbpool.credentials import Credentials, Secret
+    from dbpool.reaching import Reaching
     from dbpool.settings import PoolSettings
 
 # asyncio's own loop allocates this much for every read. Its default of 256 KiB is above malloc's threshold for mapping
@@ -47,6 +48,14 @@ class Driver:
         self._settings = settings
         self._pool: Any = None
         self._types = SharedTypes()
+        self.reaching: Reaching | None = None  # of an address with one server, of which nothing is asked, there is none
+        named, target = settings.dsn.named, settings.target_session_attrs
+        if len(named.hosts) > 1 or target is not None:
+            from dbpool.reaching import Reaching
+
+            assert not isinstance(target, str)  # settings have made it a Target
+            assert not isinstance(settings.load_balance_hosts, str)
+            self.reaching = Reaching(named, target, settings.load_balance_hosts, settings.quarantine_timeout)
         self.fleet: Fleet | None = None
         if settings.fleet_budget is not None:
             from dbpool.core.fleetnames import Fleet
@@ -77,9 +86,21 @@ class Driver:
         """As asyncpg's pool calls ``asyncpg.connect``."""
 
         async def once(login: dict[str, Any]) -> PooledConnection:
-            return await dial(lambda loop: asyncpg.connect(*args, **{**options, **login, "loop": loop}), _leave.get())
+            how = {**options, **login}
+            if self.reaching is not None:
+                connection: PooledConnection = await self._reach(self.reaching, _leave.get(), *args, **how)
+                return connection
+            return await dial(lambda loop: asyncpg.connect(*args, **{**how, "loop": loop}), _leave.get())
 
         return await self._as_somebody(once)
+
+    async def _reach(self, reaching: Reaching, leave: Callable[[Remains], None] | None, *args: Any, **how: Any) -> Any:
+        """Connect to the server that will do."""
+
+        def connect(**place: Any) -> Awaitable[Any]:
+            return asyncpg.connect(*args, **{**how, **place, "target_session_attrs": "any"})
+
+        return await reaching.connect(connect, how["timeout"], leave)
 
     async def _as_somebody(self, connect: Callable[[dict[str, Any]], Awaitable[T]]) -> T:
         """Connect with the credentials of this moment; once more with new ones if they are refused.
@@ -101,9 +122,15 @@ class Driver:
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
-        connection: PlainConnection[Any] = await self._as_somebody(
-            lambda login: asyncpg.connect(**{**address, **login})
-        )
+
+        async def once(login: dict[str, Any]) -> PlainConnection[Any]:
+            how = {**address, **login}
+            reached: PlainConnection[Any] = await (
+                asyncpg.connect(**how) if self.reaching is None else self._reach(self.reaching, None, **how)
+            )
+            return reached
+
+        connection = await self._as_somebody(once)
         tune(connection)
         return connection
 
@@ -204,6 +231,8 @@ class Driver:
 
     def terminate(self) -> None:
         """Cut every connection off."""
+        if self.reaching is not None:
+            self.reaching.stop()
         if self._pool is not None:
             self._pool.terminate()
 

@@ -6,12 +6,15 @@ import ssl
 from collections.abc import Mapping
 from typing import TypedDict
 
+from dbpool.hosts import Order, Target
 from dbpool.settings import AskCredentials, Reset
 
 
 class Options(TypedDict, total=False):
     """The fields of PoolSettings but for the two that DatabasePool takes by position."""
 
+    target_session_attrs: Target | str | None
+    load_balance_hosts: Order | str | None
     credentials: AskCredentials | None
     credentials_ttl: float
     min_connections: int

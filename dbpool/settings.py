@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dbpool.errors import SettingsError
+from dbpool.hosts import Order, Target, chosen, named_by, without_order
 
 LONGEST_S = 1e9  # thirty years: what an event loop's clock can surely add
 
@@ -71,7 +72,7 @@ class Dsn:
         SettingsError: it cannot be parsed; the message does not quote it.
     """
 
-    __slots__ = ("_text", "database", "host", "parameters", "user")
+    __slots__ = ("_text", "database", "host", "named", "parameters", "user")
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
@@ -111,6 +112,12 @@ class Dsn:
                 return "a port is not a number from 1 to 65535; in a password write '@' as %40, '/' as %2F"
         if query.get("sslmode", "prefer").replace("_", "-") not in _SSL_MODES:
             return f"sslmode is none of {', '.join(_SSL_MODES)}"
+        named = named_by(hosts, query)
+        if isinstance(named, str):
+            return named
+        self.named = named
+        if named.order is not None:  # the driver would take it for a parameter of the server
+            self._text = parts._replace(query=without_order(parts.query)).geturl()
         self.parameters = frozenset(query)
         self.user = unquote(userinfo.partition(":")[0]) or query.get("user", "")
         self.host = unquote(hosts) or query.get("host", "")
@@ -134,6 +141,10 @@ class PoolSettings:
 
     dsn: Dsn = field(repr=False)
     """The server's address: ``postgresql://user:password@host:5432/database``."""
+    target_session_attrs: Target | str | None = None
+    """Which server will do: ``any``, ``read-write``, ``primary``, ``standby`` ...; None: as the address says."""
+    load_balance_hosts: Order | str | None = None
+    """``random``: its servers are tried in random order; ``disable``: in its own; None: as the address says."""
     credentials: AskCredentials | None = field(default=None, repr=False)
     """Asked for the password, or for (user, password), when a connection is opened; may be a coroutine function."""
     credentials_ttl: float = 900.0
@@ -210,6 +221,8 @@ class PoolSettings:
             put(self, "reset", Reset(self.reset))
         except ValueError:
             raise SettingsError(f"reset must be 'smart', 'always' or 'never', not {self.reset!r}") from None
+        put(self, "target_session_attrs", chosen(self.target_session_attrs, self.dsn.named.target))
+        put(self, "load_balance_hosts", chosen(self.load_balance_hosts, self.dsn.named.order, Order))
         put(self, "trusted_functions", _names(self.trusted_functions, "trusted_functions"))
         if not isinstance(self.server_settings, Mapping):
             raise SettingsError(f"server_settings must map names to strings, not {type(self.server_settings).__name__}")
@@ -317,6 +330,7 @@ class PoolSettings:
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_TEXTS = ("load_balance_hosts", "name", "reset", "ssl", "target_session_attrs")
 _ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _OPTIONAL_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float | None")
@@ -355,7 +369,7 @@ def _read(text: str, variable: str, name: str, url: str) -> object:
         return _object(text, variable)
     if name == "ssl" and text not in _SSL_MODES:
         raise SettingsError(f"{variable} must be one of {', '.join(_SSL_MODES)}, not {text!r}")
-    return text if name in ("name", "reset", "ssl") else _number(text, variable, name)
+    return text if name in _TEXTS else _number(text, variable, name)
 
 
 def _number(text: str, variable: str, name: str) -> int | float:
