@@ -57,7 +57,7 @@ class EmbeddedPostgres:
     ) -> None:
         self._kept = None if data_dir is None else Path(data_dir).resolve()
         self._template = None if template is None else Path(template).resolve()
-        self._settings = _checked(settings or {})
+        self._settings = checked_settings(settings or {})
         self._listen = listen
         self._start_timeout = start_timeout
         self._port = 5432  # part of the socket's name only, unless it listens
@@ -151,7 +151,7 @@ class EmbeddedPostgres:
         if self._kept is not None:
             ensure_kept(self._kept, source, binaries, account, deadline=deadline)
         for attempt in range(PORT_ATTEMPTS):
-            self._port = _free_port() if self._listen else 5432
+            self._port = free_port() if self._listen else 5432
             try:
                 self._launch(account, binaries, source, deadline)
                 return
@@ -160,7 +160,7 @@ class EmbeddedPostgres:
                     raise
 
     def _launch(self, account: Account, binaries: Binaries, source: Path, deadline: float) -> None:
-        run_dir = _run_dir(account, deadline)
+        run_dir = new_run_dir(account, deadline)
         launch = Launch(
             account=account,
             binaries=binaries,
@@ -213,7 +213,8 @@ class EmbeddedPostgres:
         return self._process
 
 
-def _checked(settings: Mapping[str, str]) -> dict[str, str]:
+def checked_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Refuse names that are none, or that are set here."""
     for name in settings:
         if not re.fullmatch(r"[a-z_.]+", name):
             raise EmbeddedError(f"{name!r} is not the name of a setting: lower-case letters, '_' and '.' only.")
@@ -222,7 +223,7 @@ def _checked(settings: Mapping[str, str]) -> dict[str, str]:
     return dict(settings)
 
 
-def _run_dir(account: Account, deadline: float) -> Path:
+def new_run_dir(account: Account, deadline: float) -> Path:
     """Choose a new directory, short enough for a socket's path, that the supervisor can make."""
     name = f"dbpool-{secrets.token_hex(4)}"
     for parent in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - a private directory will be made in it
@@ -232,7 +233,8 @@ def _run_dir(account: Account, deadline: float) -> Path:
     raise EmbeddedError(f"No temporary directory that user {account.name!r} can write to: set TMPDIR.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One on which nobody listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dbpool.testing.proxying.messages import Do, Message, Way
     from dbpool.testing.proxying.proxy import FaultProxy, proxy_before
     from dbpool.testing.proxying.session import Standing
+    from dbpool.testing.replication.cluster import PostgresCluster
+    from dbpool.testing.replication.node import PostgresNode
     from dbpool.testing.rollback.pool import Sandbox, sandbox
     from dbpool.testing.server import Server
     from dbpool.testing.virtualtime import Deadlock, VirtualTime, VirtualTimeLoop, run, virtual_time
@@ -30,6 +32,8 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "Message",
+    "PostgresCluster",
+    "PostgresNode",
     "Sandbox",
     "Server",
     "Standing",
@@ -55,6 +59,8 @@ _HOMES = {
     "proxying.messages": ("Do", "Message", "Way"),
     "proxying.proxy": ("FaultProxy", "proxy_before"),
     "proxying.session": ("Standing",),
+    "replication.cluster": ("PostgresCluster",),
+    "replication.node": ("PostgresNode",),
     "rollback.pool": ("Sandbox", "sandbox"),
     "server": ("Server",),
     "virtualtime": ("Deadlock", "VirtualTime", "VirtualTimeLoop", "run", "virtual_time"),

@@ -1,0 +1,1 @@
+"""A primary with standbys, for the tests of what happens when one of them goes."""
