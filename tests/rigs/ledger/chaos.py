@@ -125,8 +125,11 @@ class Chaos:
             + [(each, Way.TO_CLIENT) for each in ("BindComplete", "CommandComplete", "ReadyForQuery", "DataRow")]
         )
         is_behind = self.luck.random() < 0.5
-        where = {"after": name} if is_behind else {"before": name}
-        cut = self.proxy.cut(**where, way=way, nth=self.luck.randint(1, 20), reset=self.luck.random() < 0.6)
+        nth, reset = self.luck.randint(1, 20), self.luck.random() < 0.6
+        if is_behind:
+            cut = self.proxy.cut(after=name, way=way, nth=nth, reset=reset)
+        else:
+            cut = self.proxy.cut(before=name, way=way, nth=nth, reset=reset)
         await cut.wait(2.0)
         return 28
 
