@@ -12,7 +12,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, Reason
-from dbpool.faults import one_line, sqlstate, unread_file
+from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.settings import PoolSettings
@@ -218,7 +218,7 @@ class Connector:
         self.connect_failures_total += 1
         self.last_error = error
         state = sqlstate(error)
-        denied = state is not None and verdict(state) is Verdict.DENIED
+        denied = is_distrusted(error) or (state is not None and verdict(state) is Verdict.DENIED)
         self._outage.failed(started, now, denied=denied, chance=random.random())
         self._events.tell(ConnectFailed(one_line(error), self._outage.failures, error))
         if self._is_hopeless(now):
@@ -250,10 +250,10 @@ class Connector:
         assert self.last_error is not None
         if isinstance(self.last_error, CredentialsError):
             remedy = "Check the function given as credentials, and what it asks."
+        elif transport := transport_remedy(self.last_error, dsn.parameters):
+            remedy = transport
         elif outage.is_denied:
             remedy = "Check the user, the password and the database's name."
-        elif unread := unread_file(self.last_error, dsn.parameters):
-            remedy = unread
         else:
             remedy = "Check that the server runs and that this machine reaches it."
         error = ServerUnavailable(

@@ -1,4 +1,4 @@
-"""Connecting in such a way that a failed attempt leaves its sockets behind."""
+"""Connecting in such a way that a failed attempt leaves its sockets behind, and no server gets what it must not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from asyncpg.protocol import Protocol
+
+from dbpool.errors import InsecureConnection
 from dbpool.remains import Remains
+from dbpool.vetting import Announcing, Vetted, bare
 
 T = TypeVar("T")
 Factory = Callable[[], asyncio.BaseProtocol]
@@ -21,26 +25,36 @@ async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], lea
 
     Args:
         connect: opens connections by the loop it is given, and by no other.
+    Raises:
+        InsecureConnection: the server asked for what it must not get.
     """
     loop = DialingLoop(asyncio.get_running_loop())
     try:
         connection = await connect(cast("asyncio.AbstractEventLoop", loop))
-    except BaseException:
+    except BaseException as error:
         for remains in loop.release():
             remains.hang_up()
             leave(remains)
+        if loop.refusal is not None and isinstance(error, Exception):
+            raise loop.refusal from None
         raise
     for remains in loop.release():
         remains.close()
+    opened: Any = connection
+    opened._transport = bare(opened._transport)  # noqa: SLF001 - nothing else is announced
     return connection
 
 
 class DialingLoop:
-    """An event loop that keeps hold of each socket on which a connection is opened, before a byte is sent."""
+    """An event loop that keeps hold of each socket on which a connection is opened, before a byte is sent.
+
+    What the server says until it is ready for queries is looked at before the driver answers it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._held: list[Remains] | None = []
+        self.refusal: InsecureConnection | None = None
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the loop has by this name
         found = getattr(self._loop, name)
@@ -48,19 +62,40 @@ class DialingLoop:
         return found
 
     async def create_connection(self, factory: Factory, *where: Any, **how: Any) -> Opened:  # noqa: ANN401 - the loop's
-        return _met(await self._loop.create_connection(lambda: Meeting(factory(), self), *where, **how))
+        return self._met(await self._loop.create_connection(lambda: Meeting(factory(), self), *where, **how))
 
     async def create_unix_connection(self, factory: Factory, *where: Any, **how: Any) -> Opened:  # noqa: ANN401 - too
-        return _met(await self._loop.create_unix_connection(lambda: Meeting(factory(), self), *where, **how))
+        return self._met(await self._loop.create_unix_connection(lambda: Meeting(factory(), self), *where, **how))
+
+    async def start_tls(self, transport: asyncio.Transport, *what: Any, **how: Any) -> asyncio.Transport | None:  # noqa: ANN401 - the loop's
+        opened = await self._loop.start_tls(bare(transport), *what, **how)
+        return None if opened is None else self._announcing(opened)
 
     def hold(self, transport: asyncio.BaseTransport) -> None:
         if self._held is not None and (remains := Remains.of(transport)) is not None:
             self._held.append(remains)
 
+    def introduce(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
+        """Let *protocol* have what comes by *transport*: the driver's own only what may be answered."""
+        if self._held is not None and isinstance(protocol, Protocol):
+            protocol = Vetted(cast("asyncio.Protocol", protocol), transport, self._refuse)
+        transport.set_protocol(protocol)
+
     def release(self) -> list[Remains]:
         """What was held; nothing is from now on, such as the connections by which a statement is cancelled."""
         held, self._held = self._held or [], None
         return held
+
+    def _refuse(self, refusal: InsecureConnection) -> None:
+        self.refusal = refusal
+
+    def _met(self, opened: tuple[asyncio.Transport, Meeting]) -> Opened:
+        transport, meeting = opened
+        return self._announcing(transport), meeting.protocol
+
+    def _announcing(self, transport: asyncio.Transport) -> asyncio.Transport:
+        """The driver talks TLS, or without, on a transport that it is given before it sets its protocol."""
+        return transport if self._held is None else cast("asyncio.Transport", Announcing(transport, self.introduce))
 
 
 class Meeting(asyncio.Protocol):
@@ -72,10 +107,5 @@ class Meeting(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._loop.hold(transport)
-        cast("asyncio.Transport", transport).set_protocol(self.protocol)
+        self._loop.introduce(cast("asyncio.Transport", transport), self.protocol)
         self.protocol.connection_made(transport)
-
-
-def _met(opened: tuple[asyncio.Transport, Meeting]) -> Opened:
-    transport, meeting = opened
-    return transport, meeting.protocol

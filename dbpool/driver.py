@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -17,12 +18,13 @@ from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.dialing import dial
 from dbpool.introspection import SharedTypes
 from dbpool.remains import Remains
+from dbpool.tls import Asked, Tls
 
 if TYPE_CHECKING:
     from dbpool.core.fleetnames import Fleet
     from dbpool.credentials import Credentials, Secret
     from dbpool.reaching import Reaching
-    from dbpool.settings import PoolSettings
+    from dbpool.settings import Dsn, PoolSettings
 
 # asyncio's own loop allocates this much for every read. Its default of 256 KiB is above malloc's threshold for mapping
 # pages, so each answer, however small, costs page faults: 45 us of CPU a point lookup, and 27 us with 64 KiB. Large
@@ -68,9 +70,15 @@ class Driver:
 
             self._credentials = Credentials(settings.credentials, settings.credentials_ttl)
 
+    @cached_property
+    def tls(self) -> Tls:
+        """How its connections are protected."""
+        return Tls(self._settings.dsn, self._settings.ssl)
+
     async def open(self, max_connections: int) -> None:
         """Make the asyncpg pool, with room for so many connections; opens none."""
         settings = self._settings
+        self.tls.tell(f"pool '{settings.name}'")
         self._pool = await asyncpg.create_pool(
             min_size=0,
             max_size=max_connections,
@@ -86,11 +94,11 @@ class Driver:
         """As asyncpg's pool calls ``asyncpg.connect``."""
 
         async def once(login: dict[str, Any]) -> PooledConnection:
-            how = {**options, **login}
+            how = {**options, **login, "ssl": self.tls.argument()}
             if self.reaching is not None:
                 connection: PooledConnection = await self._reach(self.reaching, _leave.get(), *args, **how)
                 return connection
-            return await dial(lambda loop: asyncpg.connect(*args, **{**how, "loop": loop}), _leave.get())
+            return await dial(lambda loop: _open(loop, *args, **how), _leave.get())
 
         return await self._as_somebody(once)
 
@@ -98,7 +106,8 @@ class Driver:
         """Connect to the server that will do."""
 
         def connect(**place: Any) -> Awaitable[Any]:
-            return asyncpg.connect(*args, **{**how, **place, "target_session_attrs": "any"})
+            loop = place.pop("loop")
+            return _open(loop, *args, **{**how, **place, "target_session_attrs": "any"})
 
         return await reaching.connect(connect, how["timeout"], leave)
 
@@ -124,11 +133,11 @@ class Driver:
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
 
         async def once(login: dict[str, Any]) -> PlainConnection[Any]:
-            how = {**address, **login}
-            reached: PlainConnection[Any] = await (
-                asyncpg.connect(**how) if self.reaching is None else self._reach(self.reaching, None, **how)
-            )
-            return reached
+            how = {**address, **login, "ssl": self.tls.argument()}
+            if self.reaching is not None:
+                reached: PlainConnection[Any] = await self._reach(self.reaching, None, **how)
+                return reached
+            return await dial(lambda loop: _open(loop, **how), Remains.close)
 
         connection = await self._as_somebody(once)
         tune(connection)
@@ -142,13 +151,11 @@ class Driver:
             server_settings["application_name"] = self.fleet.application_name
         elif "application_name" not in settings.dsn.parameters:
             server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
-        options: dict[str, Any] = {} if settings.ssl is None else {"ssl": settings.ssl}
         return {
             "dsn": settings.dsn.reveal(),
             "timeout": settings.connect_timeout,
             "statement_cache_size": settings.statement_cache_size,
             "server_settings": server_settings,
-            **options,
         }
 
     @property
@@ -235,6 +242,19 @@ class Driver:
             self.reaching.stop()
         if self._pool is not None:
             self._pool.terminate()
+
+
+async def connect(dsn: Dsn, *, ssl: Asked = None, **options: Any) -> PlainConnection[Any]:
+    """A connection of asyncpg's own, protected as a pool's are; *options* are those of ``asyncpg.connect``."""
+    tls = Tls(dsn, ssl)
+    how = {**options, "ssl": tls.argument()}
+    return await dial(lambda loop: _open(loop, dsn.reveal(), **how), Remains.close)
+
+
+def _open(loop: Any, *args: Any, **how: Any) -> Awaitable[Any]:
+    """``asyncpg.connect`` by a DialingLoop."""
+    loop.tls = how["ssl"]
+    return asyncpg.connect(*args, **{**how, "loop": loop})
 
 
 def _as_options(secret: Secret) -> dict[str, str]:

@@ -145,6 +145,13 @@ class CredentialsError(DbPoolError):
     """What was given as ``credentials`` failed; seen as the cause of ServerUnavailable."""
 
 
+class InsecureConnection(DbPoolError):
+    """Connecting was given up, for who answers may be anybody; seen as the cause of ServerUnavailable.
+
+    The password was not sent.
+    """
+
+
 class ConnectionLost(DbPoolError, ConnectionError):
     """The server or the network went away during a lease; a write under way may or may not have been applied."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 import asyncpg
 
 from dbpool.core.retry import Verdict, verdict
-from dbpool.errors import ConnectionLost, QueryTimeout, ResultUnreadable
+from dbpool.errors import ConnectionLost, InsecureConnection, QueryTimeout, ResultUnreadable
 
 # SQLSTATE classes: data exceptions, integrity constraints, views with a check, limits (of an index entry, say), what
 # triggers raise.
@@ -42,15 +43,46 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, OSError) and not isinstance(error, TimeoutError)
 
 
-def unread_file(error: BaseException, named: frozenset[str]) -> str | None:
-    """What to do where a file for TLS of those that an address *named* could not be read; None: it was not that.
+def is_distrusted(error: BaseException) -> bool:
+    """Whether a connect was given up since the server is not, or does not show to be, the one that is meant."""
+    return isinstance(error, ssl.SSLCertVerificationError | InsecureConnection)
 
-    The error itself has no name of a file in it.
+
+def transport_remedy(error: BaseException, named: frozenset[str]) -> str | None:
+    """What to do where a connect failed for its TLS; None: it did not.
+
+    Args:
+        named: the parameters of the address. The error for a file has no name of it.
     """
     files = " and ".join(sorted(named & TLS_FILES))
     if files and isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return f"Check that the file of {files} is there and can be read."
+    if isinstance(error, InsecureConnection):
+        return "Check that it is the server that is meant."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _CERTIFICATE.get(error.verify_code, _AUTHORITY)
+    if isinstance(error, ssl.SSLError):
+        return "The two ends do not agree on TLS: check the versions, and whether the server wants a certificate."
+    if type(error) is ConnectionError:  # the driver's, for any answer to its request for TLS but yes
+        return (
+            "Another machine must have TLS, and this one did not agree to it: turn it on there (ssl = on, with a "
+            "certificate), or end the address with ?sslmode=disable, which lets whoever is on the way read and change "
+            "everything."
+        )
     return None
+
+
+# OpenSSL's X509_V_ERR codes
+_TIME = "Check the clocks; the server needs a certificate that is valid now."
+_NAME = (
+    "Connect by a name that the server's certificate has; sslmode=verify-ca with sslrootcert does without, and takes "
+    "any server of that authority for this one."
+)
+_AUTHORITY = (
+    "Name the file of the authority that issued the server's certificate with ?sslrootcert=FILE (a certificate that "
+    "is self-signed is its own); ?sslmode=require does without, and takes whoever answers for the server."
+)
+_CERTIFICATE = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME}
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from dbpool.errors import SettingsError
 from dbpool.hosts import Order, Target, chosen, named_by, without_order
 
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 LONGEST_S = 1e9  # thirty years: what an event loop's clock can surely add
 
 Login: TypeAlias = str | tuple[str, str]  # a password, or user and password
@@ -110,8 +111,8 @@ class Dsn:
             port = host.rpartition("]")[2].partition(":")[2] if "[" in host else host.partition(":")[2]
             if port and not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
                 return "a port is not a number from 1 to 65535; in a password write '@' as %40, '/' as %2F"
-        if query.get("sslmode", "prefer").replace("_", "-") not in _SSL_MODES:
-            return f"sslmode is none of {', '.join(_SSL_MODES)}"
+        if query.get("sslmode", "prefer").replace("_", "-") not in SSL_MODES:
+            return f"sslmode is none of {', '.join(SSL_MODES)}"
         named = named_by(hosts, query)
         if isinstance(named, str):
             return named
@@ -210,7 +211,8 @@ class PoolSettings:
     server_settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of each session, such as ``statement_timeout``; in a variable, a JSON object."""
     ssl: ssl.SSLContext | str | bool | None = None
-    """TLS: ``disable`` to ``verify-full``, or in the program a context; None: as the address says."""
+    """TLS: ``disable`` to ``verify-full``, or in the program a context; None: as the address says, else ``verify-full``
+    where it names another machine."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: only here
@@ -231,6 +233,10 @@ class PoolSettings:
                 raise SettingsError("server_settings hold a control character or a lone surrogate")
         if "" in self.server_settings:
             raise SettingsError("server_settings hold an empty name")
+        if isinstance(self.ssl, str) and self.ssl.replace("_", "-") not in SSL_MODES:
+            raise SettingsError(f"ssl must be one of {', '.join(SSL_MODES)}, or an SSLContext, not {self.ssl!r}")
+        if not isinstance(self.ssl, ssl.SSLContext | str | bool | None):
+            raise SettingsError(f"ssl must be one of {', '.join(SSL_MODES)}, or an SSLContext, not {self.ssl!r}")
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
@@ -328,7 +334,6 @@ class PoolSettings:
         return cls.from_mapping(values)
 
 
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _TEXTS = ("load_balance_hosts", "name", "reset", "ssl", "target_session_attrs")
 _ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
@@ -367,8 +372,8 @@ def _read(text: str, variable: str, name: str, url: str) -> object:
         return frozenset(filter(None, map(str.strip, text.split(","))))
     if name == "server_settings":
         return _object(text, variable)
-    if name == "ssl" and text not in _SSL_MODES:
-        raise SettingsError(f"{variable} must be one of {', '.join(_SSL_MODES)}, not {text!r}")
+    if name == "ssl" and text not in SSL_MODES:
+        raise SettingsError(f"{variable} must be one of {', '.join(SSL_MODES)}, not {text!r}")
     return text if name in _TEXTS else _number(text, variable, name)
 
 

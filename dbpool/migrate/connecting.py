@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from dbpool.errors import MigrationError
+from dbpool import driver
+from dbpool.errors import InsecureConnection, MigrationError, SettingsError
+from dbpool.faults import transport_remedy
 from dbpool.finish import finish
 from dbpool.migrate.patience import CONNECT_TIMEOUT
+from dbpool.settings import Dsn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,19 +31,22 @@ async def connected(dsn: str) -> AsyncIterator[AsyncConnection]:
         ImportError: alembic or SQLAlchemy is missing.
     """
     try:
-        engine = _engine_for(dsn)
+        # as SQLAlchemy's users write it
+        address = Dsn(dsn.replace("postgresql+asyncpg://", "postgresql://", 1))
+    except SettingsError as error:
+        raise MigrationError(f"cannot connect to migrate: the DSN cannot be read: {error}") from None
+    try:
+        engine = _engine_for(address)
     except ImportError as error:
         raise missing() from error
     try:
         connection = await engine.connect()
     except Exception as error:
-        if isinstance(error, OSError) or sqlstate_of(error):
-            raise MigrationError(f"cannot connect to migrate: {text_of(error)}") from error
-        # what cannot be read is quoted in the error, and a password with a "/" in it is what cannot be read
-        raise MigrationError(
-            "cannot connect to migrate: the DSN cannot be read. It looks like postgresql://user@host:5432/database; "
-            "special characters of a password are written as %XX."
-        ) from None
+        remedy = transport_remedy(error, address.parameters)
+        if isinstance(error, OSError | InsecureConnection | SettingsError) or sqlstate_of(error):
+            told = f"cannot connect to migrate: {text_of(error)}{f'. {remedy}' if remedy else ''}"
+            raise MigrationError(told) from error
+        raise MigrationError("cannot connect to migrate: the driver cannot read the DSN") from None
     try:
         yield connection
     finally:
@@ -71,11 +77,12 @@ async def _close(connection: AsyncConnection) -> None:
             await connection.close()
 
 
-def _engine_for(dsn: str) -> AsyncEngine:
+def _engine_for(address: Dsn) -> AsyncEngine:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
-    dsn = dsn.replace("postgresql+asyncpg://", "postgresql://", 1)  # as SQLAlchemy's users write it
+    async def connect(**_: object) -> object:
+        return await driver.connect(address, timeout=CONNECT_TIMEOUT)
+
     # the engine's own URL stays empty, so that nothing of SQLAlchemy's can show the password
-    arguments = {"dsn": dsn, "timeout": CONNECT_TIMEOUT}
-    return create_async_engine("postgresql+asyncpg://", poolclass=NullPool, connect_args=arguments)
+    return create_async_engine("postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": connect})

@@ -161,7 +161,7 @@ def _container(image: str) -> Iterator[str]:
     container.with_tmpfs_mount(DATA).with_env("PGDATA", f"{DATA}/data")
     container.with_command(" ".join(["postgres", *(f"-c {name}={value}" for name, value in SETTINGS.items())]))
     with container:
-        yield container.get_connection_url()
+        yield f"{container.get_connection_url()}?sslmode=disable"
 
 
 def _remove_leftovers(client: DockerClient) -> None:

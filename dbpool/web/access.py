@@ -8,8 +8,8 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Final
 
+from dbpool.core.loopback import host_of, is_loopback
 from dbpool.errors import SettingsError
-from dbpool.pages.hosts import host_of, is_loopback
 from dbpool.web.asgi import Scope, headers_named
 
 SHORTEST: Final = 16  # characters of a token: too many to be guessed, so that tries need no limit

@@ -13,6 +13,8 @@ from dbpool.loadtest.load import Target
 from dbpool.loadtest.recording.recorder import Splits
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.scripts.steps import Query, Rows
+from dbpool.settings import Dsn
+from dbpool.tls import Tls
 
 
 class _Plain:
@@ -23,6 +25,7 @@ class _Plain:
     def __init__(self, target: Target, mode: QueryMode) -> None:
         self._target = target
         self._statements = Statements(mode)
+        self._tls = Tls(Dsn(target.dsn))
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -30,6 +33,7 @@ class _Plain:
             "timeout": self._target.connect_timeout_s,
             "statement_cache_size": self._statements.cache_size,
             "server_settings": {"application_name": self._target.application_name},
+            "ssl": self._tls.argument(),
         }
 
     def refusals(self) -> Mapping[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from dbpool.core.loopback import is_loopback
 from dbpool.errors import SettingsError
 from dbpool.faults import one_line
 from dbpool.finish import finish
@@ -16,7 +17,6 @@ from dbpool.loadtest.live.story import Story
 from dbpool.loadtest.live.streams import Stream, Streams
 from dbpool.loadtest.report.html import live
 from dbpool.pages.data import message
-from dbpool.pages.hosts import is_loopback
 
 HEAD_S: Final = 5.0  # to send a request's head
 END_S: Final = 3.0  # for all who look to get the end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dbpool.pages.hosts import host_of, is_loopback
+from dbpool.core.loopback import host_of, is_loopback
 
 LONGEST: Final = 16_384  # bytes of a request's head; browsers send about 1,000
 

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeAlias
 
 import asyncpg
 
-from dbpool.errors import DbPoolError
-from dbpool.faults import one_line, unread_file
+from dbpool import driver
+from dbpool.errors import DbPoolError, InsecureConnection
+from dbpool.faults import one_line, transport_remedy
 from dbpool.loadtest.drivers.failures import refusal_by
 from dbpool.settings import Dsn
 
@@ -25,6 +26,7 @@ CONNECT_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    InsecureConnection,
     OSError,
     TimeoutError,
 )
@@ -59,8 +61,8 @@ def ours_of(session: Session, *, is_pooled: bool) -> str:
 
 async def connect(dsn: str, name: str, *, timeout_s: float = 10.0) -> Session:
     """A connection of the load test's own. Raises: what the driver raises, of ``CONNECT_ERRORS``."""
-    return await asyncpg.connect(
-        dsn,
+    return await driver.connect(
+        Dsn(dsn),
         timeout=timeout_s,
         command_timeout=30.0,
         statement_cache_size=0,  # a pooler may be between
@@ -77,8 +79,8 @@ async def lifeline(dsn: str, run_id: str, *, timeout_s: float = 10.0) -> Session
     try:
         return await connect(dsn, application_name(run_id, "lifeline"), timeout_s=timeout_s)
     except CONNECT_ERRORS as error:
-        if unread := unread_file(error, Dsn(dsn).parameters):
-            raise Unreachable(f"no connection to the server: {one_line(error)}. {unread}") from error
+        if remedy := transport_remedy(error, Dsn(dsn).parameters):
+            raise Unreachable(f"no connection to the server: {one_line(error)}. {remedy}") from error
         reason = refusal_by(error)
         why = "it did not answer in time" if isinstance(error, TimeoutError) else one_line(error)
         raise Unreachable(f"no connection to the server ({reason.value}): {why}") from error
