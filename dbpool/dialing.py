@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
@@ -53,6 +54,9 @@ class DialingLoop:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.tls: object = None
+        """What the driver was given as ``ssl``. A context that it makes itself would write its keys to a file, by
+        SSLKEYLOGFILE."""
         self._held: list[Remains] | None = []
         self.refusal: InsecureConnection | None = None
 
@@ -67,8 +71,16 @@ class DialingLoop:
     async def create_unix_connection(self, factory: Factory, *where: Any, **how: Any) -> Opened:  # noqa: ANN401 - too
         return self._met(await self._loop.create_unix_connection(lambda: Meeting(factory(), self), *where, **how))
 
-    async def start_tls(self, transport: asyncio.Transport, *what: Any, **how: Any) -> asyncio.Transport | None:  # noqa: ANN401 - the loop's
-        opened = await self._loop.start_tls(bare(transport), *what, **how)
+    async def start_tls(
+        self,
+        transport: asyncio.Transport,
+        protocol: asyncio.BaseProtocol,
+        context: ssl.SSLContext,
+        **how: Any,  # noqa: ANN401 - the loop's
+    ) -> asyncio.Transport | None:
+        if context is not self.tls:
+            context.keylog_filename = None  # type: ignore[assignment] # typeshed does not know that it can be unset
+        opened = await self._loop.start_tls(bare(transport), protocol, context, **how)
         return None if opened is None else self._announcing(opened)
 
     def hold(self, transport: asyncio.BaseTransport) -> None:

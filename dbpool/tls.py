@@ -42,20 +42,8 @@ class Tls:
         self._given = asked if isinstance(asked, ssl.SSLContext) else None
         self.hosts = _hosts_of(dsn, self._options)
         self.mode, self._said_by = self._mode(asked)
-        root = self._option("sslrootcert")
-        if root == SYSTEM and self.mode != SAFE:
-            raise SettingsError(f"sslrootcert=system goes with sslmode=verify-full only, not with {self.mode}")
-        if root is None and self.mode == "require" and self._given is None and _own_file("root.crt"):
-            self.mode = "verify-ca"  # as libpq does
-        if root is not None and self.mode == "require":
-            self.mode = "verify-ca"
-        if root is None and self.mode == "verify-ca" and not _own_file("root.crt"):
-            raise SettingsError(
-                "sslmode=verify-ca needs sslrootcert, the file of the server's authority: by those that this machine "
-                "trusts anybody can have a certificate, so that only verify-full is worth something with them"
-            )
-        for name in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
-            self._version(name)
+        if self._given is None:
+            self._check()
 
     def argument(self) -> ssl.SSLContext | str:
         """What the driver takes as ``ssl``; files that have changed are read again.
@@ -97,6 +85,21 @@ class Tls:
                     raise SettingsError(f"the sslmode of {said_by} is none of {', '.join(SSL_MODES)}")
                 return mode, said_by
         return (SAFE if self._option("sslrootcert") == SYSTEM else mode_for(self.hosts)), "nobody"
+
+    def _check(self) -> None:
+        root = self._option("sslrootcert")
+        if root == SYSTEM and self.mode != SAFE:
+            raise SettingsError(f"sslrootcert=system goes with sslmode=verify-full only, not with {self.mode}")
+        is_rooted = root is not None or _own_file("root.crt") is not None
+        if self.mode == "require" and is_rooted:
+            self.mode = "verify-ca"  # as libpq does
+        if self.mode == "verify-ca" and not is_rooted:
+            raise SettingsError(
+                "sslmode=verify-ca needs sslrootcert, the file of the server's authority: by those that this machine "
+                "trusts anybody can have a certificate, so that only verify-full is worth something with them"
+            )
+        for name in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
+            self._version(name)
 
     def _option(self, name: str) -> str | None:
         return self._options.get(name) or os.environ.get("PG" + name.replace("_", "").upper()) or None
@@ -189,5 +192,7 @@ def _options_of(dsn: Dsn) -> Mapping[str, str]:
 
 def _hosts_of(dsn: Dsn, options: Mapping[str, str]) -> list[str]:
     """As the driver reads them; none: a unix socket or localhost."""
-    said = dsn.host or options.get("host") or os.environ.get("PGHOST") or ""
+    if dsn.named.hosts:
+        return [host.name for host in dsn.named.hosts]
+    said = options.get("host") or os.environ.get("PGHOST") or ""
     return [host_of(host) for host in said.split(",") if host]
