@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from dbpool.compat.pool import AsyncpgPool
     from dbpool.core.batches import Form
     from dbpool.core.copyformats import Csv
+    from dbpool.core.identifier import Identifier
     from dbpool.core.mailbox import Gap, Notification
     from dbpool.listening import Subscription
     from dbpool.stats import LaneStats, PoolStats
@@ -95,6 +96,7 @@ __all__ = [
     "Gap",
     "Gate",
     "GateLane",
+    "Identifier",
     "InsecureConnection",
     "Job",
     "JobBusy",
@@ -166,6 +168,7 @@ _LATER = {
     "ExportProgress": ("dbpool.bulk.exporting.exported", "ExportProgress"),
     "Exported": ("dbpool.bulk.exporting.exported", "Exported"),
     "Form": ("dbpool.core.batches", "Form"),
+    "Identifier": ("dbpool.core.identifier", "Identifier"),
     "Job": ("dbpool.bulk.jobs.jobs", "Job"),
     "JobInfo": ("dbpool.bulk.jobs.joblist", "JobInfo"),
     "JobReject": ("dbpool.bulk.jobs.joblist", "JobReject"),

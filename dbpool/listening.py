@@ -11,6 +11,7 @@ from typing import Any, Self
 from weakref import WeakSet, finalize
 
 from dbpool.connection import PlainConnection
+from dbpool.core.identifier import problem_with
 from dbpool.core.mailbox import Gap, Mailbox, Notification
 from dbpool.core.retry import Backoff
 from dbpool.driver import Driver
@@ -22,7 +23,6 @@ log = logging.getLogger("dbpool")
 
 # A quiet connection is asked for a sign of life this often: a network that forgot it says nothing by itself.
 HEARTBEAT_S = 30.0
-LONGEST_NAME = 63  # bytes: NOTIFY refuses longer ones, LISTEN cuts them off
 _BACKOFF = Backoff(first_s=0.05, cap_s=5.0)
 
 
@@ -312,12 +312,6 @@ def checked_channels(channels: Iterable[str]) -> frozenset[str]:
     if not names:
         raise SettingsError("listen() needs at least one channel")
     for name in names:
-        if not isinstance(name, str):
-            raise SettingsError(f"a channel's name is a str, not {type(name).__name__}")
-        try:
-            length = len(name.encode())
-        except UnicodeEncodeError:
-            raise SettingsError(f"a channel's name holds a lone surrogate: {name!r}") from None
-        if not 0 < length <= LONGEST_NAME or "\0" in name:
-            raise SettingsError(f"a channel's name has 1 to {LONGEST_NAME} bytes and no NUL, not {name!r}")
+        if (problem := problem_with(name)) is not None:
+            raise SettingsError(f"no channel can have the name {name!r:.80}: {problem}")
     return frozenset(names)

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from dbpool.core.columnnames import may_be_named_by_parameter
 from dbpool.core.functions import TRANSACTION_FUNCTIONS
+from dbpool.core.identifier import quoted
 from dbpool.core.sqltext import Kind, SqlTextError, Token, tokens
 from dbpool.core.statements import classify
 
@@ -164,11 +165,6 @@ def with_parameters(body: str, replaced: Callable[[int], str]) -> str:
             pieces += [body[end : token.start], f" {replaced(int(token.text[1:]))} "]
             end = token.end
     return "".join([*pieces, body[end:]])
-
-
-def quoted(name: str) -> str:
-    """*name* as an SQL identifier that means just that."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def could_be_items(values: Iterable[object]) -> bool:

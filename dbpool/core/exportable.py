@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dbpool.core.identifier import quoted
 from dbpool.core.sqltext import SqlTextError, Token, tokens
 from dbpool.core.statements import classify
 from dbpool.errors import StatementError
@@ -32,11 +33,6 @@ class Query:
     parameters: int
     """The highest n of all ``$n``."""
     is_write: bool
-
-
-def quoted(name: str) -> str:
-    """*name* as a quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def read_source(text: str) -> TableName | Query:

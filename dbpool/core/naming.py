@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from string import ascii_lowercase, ascii_uppercase
 
+from dbpool.core.identifier import problem_with, quoted
+
 _TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
-def quoted(name: str) -> str:
-    """*name* as an identifier that means exactly it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def qualified(schema: str, name: str) -> str:
-    """``"shop"."orders"``."""
-    return f"{quoted(schema)}.{quoted(name)}"
+def qualified(schema: str | None, name: str) -> str:
+    """``"shop"."orders"``, or ``"orders"`` where the search path decides."""
+    return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
 
 
 def quoted_list(names: Iterable[str], of: str = "") -> str:
@@ -27,13 +24,13 @@ def readings(table: str) -> list[str]:
     """What a caller may mean by *table*, quoted, the likeliest first: as SQL reads it, then as it stands.
 
     ``Shop.Orders`` is shop.orders to SQL; if there is none, "Shop"."Orders" is meant, or at last "Shop.Orders".
+
+    Raises:
+        StatementError: nothing can have this name, however it is read.
     """
-    found = []
-    for folds in (True, False):
-        parts = _parts(table, folds=folds)
-        if parts:
-            found.append(".".join(map(quoted, parts)))
-    return list(dict.fromkeys([*found, quoted(table)]))
+    named = [_parts(table, folds=True), _parts(table, folds=False), [table]]
+    found = [".".join(map(quoted, parts)) for parts in named if parts and not any(map(problem_with, parts))]
+    return list(dict.fromkeys(found)) or [quoted(table)]
 
 
 def _parts(text: str, *, folds: bool) -> list[str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 
-from dbpool.core.naming import qualified, quoted, quoted_list
+from dbpool.core.identifier import quoted
+from dbpool.core.naming import qualified, quoted_list
 from dbpool.core.tables import Table
 
 

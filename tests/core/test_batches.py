@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dbpool.core.batches import ORDINAL, Form, could_be_items, from_text, lateral, many, quoted, read, with_parameters
+from dbpool.core.batches import ORDINAL, Form, could_be_items, from_text, lateral, many, read, with_parameters
+from dbpool.core.identifier import quoted
 from dbpool.errors import StatementError
 
 ALL = (Form.LATERAL, Form.MANY, Form.SINGLE)

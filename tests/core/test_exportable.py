@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbpool.core.exportable import Query, TableName, quoted, read_source
+from dbpool.core.exportable import Query, TableName, read_source
+from dbpool.core.identifier import quoted
 from dbpool.errors import StatementError
 
 

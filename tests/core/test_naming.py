@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dbpool.core.naming import qualified, quoted, quoted_list, readings
+from dbpool.core.identifier import quoted
+from dbpool.core.naming import qualified, quoted_list, readings
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dbpool.errors import SettingsError
 from dbpool.settings import Dsn
 from dbpool.tls import Tls
 
-NEAR = ["/tmp", "/run/postgresql", "localhost", "LocalHost", "127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]
+NEAR = ["/tmp", "/run/postgresql", "localhost", "LocalHost", "127.0.0.1", "127.8.9.10", "::1"]
 FAR = ["db", "localhost.example", "172.17.0.2", "10.0.0.1", "192.168.1.1", "0.0.0.0", "::", "fe80::1", "2001:db8::1"]
 FAR += ["127.1", "2130706433", "localhost.", "host.docker.internal", "@/tmp", "127.0.0.1.example", ""]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dbpool.bulk.exporting.session import Session
-from dbpool.core.exportable import TableName, quoted
+from dbpool.core.exportable import TableName
+from dbpool.core.identifier import quoted
 from dbpool.core.pages import PageRange, cut
 from dbpool.errors import ExportFailed
 

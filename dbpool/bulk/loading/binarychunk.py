@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from dbpool.bulk.loading.chunks import stream
 from dbpool.bulk.loading.recordchunk import RecordChunk
-from dbpool.bulk.loading.target import Target, quoted_list
+from dbpool.bulk.loading.target import Target
 from dbpool.connection import PooledConnection
+from dbpool.core.naming import quoted_list
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # with no flags, and no extension
 TRAILER = b"\xff\xff"

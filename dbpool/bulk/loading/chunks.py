@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dbpool.bulk.loading.target import Target, quoted
+from dbpool.bulk.loading.target import Target
 from dbpool.connection import PooledConnection
+from dbpool.core.identifier import quoted
 
 BAD_COPY_FILE_FORMAT = "22P04"
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, Stage, stream
 from dbpool.bulk.loading.options import ENCODINGS
-from dbpool.bulk.loading.target import Target, literal, quoted_list, stage_of
+from dbpool.bulk.loading.target import Target, literal, stage_of
 from dbpool.bulk.loading.unreadable import unreadable
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, count_values, has_return, is_left_open, rows, values
+from dbpool.core.naming import quoted_list
 
 IGNORES_ERRORS = 17  # the first PostgreSQL whose COPY can leave out what it cannot read
 END_OF_DATA = b"\\."  # a row of its own that ends a COPY, before PostgreSQL 18

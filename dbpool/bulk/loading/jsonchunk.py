@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbpool.bulk.loading.chunks import Refusal, Row, RowRefused, Stage, stream
-from dbpool.bulk.loading.target import Target, quoted, quoted_list
+from dbpool.bulk.loading.target import Target
 from dbpool.connection import PooledConnection, Want
 from dbpool.core.csvtext import Dialect, rows
+from dbpool.core.identifier import quoted
+from dbpool.core.naming import quoted_list
 
 # JSON holds no control character other than between its tokens, so these are never part of a line that is JSON
 OPTIONS = r"(FORMAT csv, QUOTE E'\x01', DELIMITER E'\x02', NULL '', ENCODING 'UTF8')"

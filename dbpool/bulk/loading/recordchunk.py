@@ -10,8 +10,9 @@ from operator import length_hint
 
 from dbpool.bulk.loading.chunks import BAD_COPY_FILE_FORMAT, Refusal, Row, RowRefused, Stage
 from dbpool.bulk.loading.encoding import SLICE_S, EncodedRecords
-from dbpool.bulk.loading.target import Target, qualified, quoted_list, stage_of
+from dbpool.bulk.loading.target import Target, stage_of
 from dbpool.connection import PooledConnection, PostgresError
+from dbpool.core.naming import qualified, quoted_list
 from dbpool.core.recordcodec import encoder_of
 from dbpool.core.writesql import insert_values
 from dbpool.faults import copy_place, is_refused_by_driver, is_refused_data, one_line, sqlstate

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbpool.bulk.loading.chunks import ApartChunk, Refusal, Row, RowRefused, Stage
-from dbpool.bulk.loading.target import Target, literal, quoted
+from dbpool.bulk.loading.target import Target, literal
 from dbpool.connection import PooledConnection, PostgresError, Want
+from dbpool.core.identifier import quoted
 from dbpool.faults import REFUSED_DATA, copy_place, is_refused_data
 
 SMALLEST_WINDOW = 64

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbpool.connection import PooledConnection, Want
+from dbpool.core.naming import qualified, quoted_list
 from dbpool.errors import UsageError
 
 _COLUMNS = """
@@ -44,16 +45,6 @@ class Target:
         return tuple(self.types)
 
 
-def quoted(name: str) -> str:
-    """An identifier, whatever it holds."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted_list(names: Sequence[str]) -> str:
-    """Several of them."""
-    return ", ".join(map(quoted, names))
-
-
 def stage_of(target: Target, columns: Sequence[str]) -> str:
     """A stage's columns: of the table's own types, so that values are read as a COPY into it reads them."""
     return f"ON COMMIT DROP AS SELECT 0::bigint AS dbpool_n, {quoted_list(columns)} FROM {target.sql} WITH NO DATA"
@@ -62,11 +53,6 @@ def stage_of(target: Target, columns: Sequence[str]) -> str:
 def literal(text: str) -> str:
     """A string constant, whatever ``standard_conforming_strings`` says."""
     return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def qualified(schema: str | None, name: str) -> str:
-    """A name with its schema's, where there is one."""
-    return quoted(name) if schema is None else f"{quoted(schema)}.{quoted(name)}"
 
 
 def parse_table(table: str) -> tuple[str | None, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from dbpool.core.doctor.facts import Facts, Role
 from dbpool.core.doctor.findings import Finding, Level, ok, unknown
-from dbpool.core.naming import quoted
+from dbpool.core.identifier import quoted
 from dbpool.wording import counted
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from dbpool.core.doctor.facts import Facts
 from dbpool.core.doctor.findings import Finding, Level, ok, unknown
-from dbpool.core.naming import quoted
+from dbpool.core.identifier import quoted
 
 KEEPALIVE_S: Final = 600  # a peer that is gone is noticed in minutes, not in the two hours of most systems
 _ROLE: Final = "ALTER ROLE {role} SET {name} = {value};"
