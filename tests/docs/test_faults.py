@@ -17,6 +17,7 @@ LACKS = {"tested": None, "partly": "*not shown:*", "gap": "*missing:*"}
 
 ROWS = [[cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\| \d+ \| .*", TEXT, re.MULTILINE)]
 HEAD, *CATALOGUE = ROWS
+CELLS = {5, 6}  # the sixth, where rigs have run, is how often the fault was made: python -m tests.rigs document
 
 
 @cache
@@ -31,7 +32,8 @@ def functions_of(file: str) -> set[str]:
 
 def test_each_fault_has_one_row_in_order() -> None:
     assert [int(row[0]) for row in CATALOGUE] == list(range(1, FAULTS + 1))
-    assert {len(row) for row in CATALOGUE} == {5}
+    assert {len(row) for row in CATALOGUE} <= CELLS
+    assert all(cell.replace(",", "").isdigit() for row in CATALOGUE for cell in row[5:])
 
 
 def test_every_test_that_is_named_exists() -> None:
@@ -43,7 +45,7 @@ def test_every_test_that_is_named_exists() -> None:
 
 
 def test_a_row_names_its_tests_and_says_what_is_missing_as_its_state_has_it() -> None:
-    for number, _, _, state, shown in CATALOGUE:
+    for number, _, _, state, shown, *_ in CATALOGUE:
         assert state in STATES, number
         assert ("::" in shown) == (state != "gap"), number
         assert {lack for lack in LACKS.values() if lack and lack in shown} == {LACKS[state]} - {None}, number

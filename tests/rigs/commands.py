@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import signal
 import sys
@@ -13,7 +14,8 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from tests.rigs.known import HERE, PEERS, Known, commands, known, processors
+from tests.rigs import documenting
+from tests.rigs.known import HERE, PEERS, ROOT, Known, commands, known, processors
 from tests.rigs.results import beginning, written
 from tests.rigs.running import STOP_PATIENCE_S, Run
 from tests.rigs.sharing import Turn, lanes_of_chaos, lanes_of_soak
@@ -96,6 +98,26 @@ def peers(*, minutes: float, seed: int | None, file: Path | None) -> NoReturn:
     among = known(PEERS)
     turns = [Turn(name, minutes * 60, is_whole=True) for name in among]
     _run(among, [turns], minutes * 60 * len(turns), seed, file)
+
+
+@rigs.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--docs", type=click.Path(path_type=Path, exists=True, file_okay=False), default=ROOT / "docs", hidden=True
+)
+def document(*, files: tuple[Path, ...], docs: Path) -> None:
+    """Write what was found into docs/reliability.md and docs/faults.md.
+
+    FILES are what --json wrote, the newest last: where several have a figure, the last one's counts.
+    """
+    try:
+        runs = [json.loads(file.read_text("utf-8")) for file in files]
+        for name, write in (("reliability.md", documenting.reliability), ("faults.md", documenting.faults)):
+            page = docs / name
+            page.write_text(write(page.read_text("utf-8"), runs), "utf-8")
+            click.echo(f"written: {page}", err=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}; FILES must be what --json wrote") from error
 
 
 def _one(rig: Known) -> click.Command:

@@ -10,6 +10,7 @@ WEIGHTS = {"sim": 3.0, "ledger": 3.0}
 # Runs as a whole, for its figures are of a long time; all others begin anew, with the next seed, after ROUND_S.
 WHOLE = frozenset({"ledger"})
 ROUND_S = 60.0
+STRIDE = 1_000_000  # a rig may count its seeds up from the one that it gets
 LAST_S = 5.0  # a round shorter than this is not worth its start
 SOAKED = "ledger"
 
@@ -33,7 +34,7 @@ class Turn:
         count = int(self.seconds // ROUND_S)
         for number in range(count):
             is_last = number == count - 1
-            yield (self.seconds - ROUND_S * (count - 1) if is_last else ROUND_S), seed + number
+            yield (self.seconds - ROUND_S * (count - 1) if is_last else ROUND_S), seed + number * STRIDE
 
 
 def lanes_of_chaos(names: Iterable[str], seconds: float, processors: int) -> list[list[Turn]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rigs.sharing import ROUND_S, Turn, lanes_of_chaos, lanes_of_soak
+from tests.rigs.sharing import ROUND_S, STRIDE, Turn, lanes_of_chaos, lanes_of_soak
 
 ALL = ("availability", "ledger", "pooler", "security", "session", "sim", "sweep", "wire")
 
@@ -31,8 +31,8 @@ def test_in_a_soak_the_others_yield_to_the_ledger() -> None:
     assert lanes_of_soak(["sim"], 60.0, 2) == [[Turn("sim", 60.0)]]
 
 
-def test_a_round_is_never_short_and_none_has_the_seed_of_another() -> None:
+def test_a_round_is_never_short_and_its_seed_is_far_from_anothers() -> None:
     rounds = list(Turn("sim", 2.5 * ROUND_S).rounds(7))
-    assert rounds == [(ROUND_S, 7), (1.5 * ROUND_S, 8)]
+    assert rounds == [(ROUND_S, 7), (1.5 * ROUND_S, 7 + STRIDE)]
     assert list(Turn("sim", 1.9 * ROUND_S).rounds(7)) == [(1.9 * ROUND_S, 7)]
     assert list(Turn("ledger", 100 * ROUND_S).rounds(7)) == [(100 * ROUND_S, 7)]

@@ -126,7 +126,13 @@ class Checker:
         behind = sum(each.settled - at for each, at in zip(self.known, self._checked, strict=True))
         lies = [(lie.goal, lie.text) for lie in self.lies[:MOST_LIES]]
         stored = sum(each.fates.count(fate) for each in self.known for fate in PRESENT)
-        return {"done": self.done, "lies": lies, "lied": len(self.lies), "behind": behind, "stored": stored}
+        return {
+            "done": self.done,
+            "lies": lies,
+            "lied": Counter(lie.goal for lie in self.lies),
+            "behind": behind,
+            "stored": stored,
+        }
 
 
 def main() -> None:

@@ -123,7 +123,9 @@ class Soak:
             told = _read(server.place / "checked.json")
             rows = told.get("done", {}).get("rows acknowledged", 0)
             faults = sum(chaos.faults.values())
-            self._say(f"{rows:,} rows acknowledged, {faults:,} faults from outside, {told.get('lied', 0)} lies")
+            self._say(
+                f"{rows:,} rows acknowledged, {faults:,} faults from outside, {sum(told.get('lied', {}).values())} lies"
+            )
             if clock() >= restart_at:
                 restarting_now = asyncio.ensure_future(restarting.once())
                 try:
