@@ -15,8 +15,9 @@ LABELS = {OURS: "dbpool", ASYNCPG: "asyncpg.Pool", PSYCOPG: "psycopg_pool"}
 SIDE_BY_SIDE = (
     ("rows acknowledged", "acked_rows"),
     ("faults a second", "faults_per_s"),
-    ("acknowledged, and not stored (writes)", "lies.M3"),
-    ("told as not done, and stored (writes)", "lies.M5"),
+    ("of them from outside", "faults_from_outside_per_s"),
+    ("acknowledged, and not stored (rows)", "lies.M3"),
+    ("told as not done, and stored (rows)", "lies.M5"),
     ("stored twice", "lies.M4"),
     ("refused by the role's limit", "refusals"),
     ("the same after broken connections", "refusals_after_cuts"),

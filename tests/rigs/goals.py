@@ -130,7 +130,7 @@ GOALS = (
         "0 lost of 5 M in an hour",
         "a ledger of each write, compared with the table by psycopg",
         (Measure("ledger", "acked_rows", "rows acknowledged"), Measure("ledger", "rows_per_s", "a second")),
-        _peers(("lies.M3", "writes lost"), ("acked_rows", "rows acknowledged")),
+        _peers(("lies.M3", "rows lost"), ("acked_rows", "rows acknowledged")),
     ),
     Goal(
         "M4",
@@ -149,7 +149,7 @@ GOALS = (
         "0 lies; all unknown ones resolved",
         "the same ledger; `outcome()` beside pg_xact_status asked by psycopg",
         (Measure("ledger", "unknown_resolved", "unknown transactions resolved"),),
-        _peers(("lies.M5", "lies"), ("unknown_resolved", "unknown transactions resolved")),
+        _peers(("lies.M5", "rows lied about"), ("unknown_resolved", "unknown transactions resolved")),
     ),
     Goal(
         "M6",

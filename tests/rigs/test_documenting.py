@@ -52,9 +52,9 @@ def test_the_other_pools_stand_beside_ours_and_their_lies_are_not_ours() -> None
     lied.violations.append(Violation("M3", "lost", "again"))
     honest = Findings("dbpool", figures={"lies": {}, "acked_rows": 8})
     page = reliability(PAGE, [run_of(ledger()), run_of(lied, honest)])
-    assert "| **0** violations; 5,000,000 rows acknowledged | 12 writes lost; 9 rows acknowledged | – |" in page
+    assert "| **0** violations; 5,000,000 rows acknowledged | 12 rows lost; 9 rows acknowledged | – |" in page
     assert "|  | dbpool | asyncpg.Pool |" in page
-    assert "| acknowledged, and not stored (writes) | 0 | 12 |" in page
+    assert "| acknowledged, and not stored (rows) | 0 | 12 |" in page
 
 
 def test_runs_of_the_same_rig_are_put_together_and_one_that_was_stopped_is_told() -> None:

@@ -118,7 +118,7 @@ class ByAsyncpg:
     async def _give_begin_up(self, batch: Batch, connection: Any) -> None:  # noqa: ANN401
         begun = connection.transaction()
         try:
-            async with asyncio.timeout(0.0001):
+            async with asyncio.timeout(batch.soon_s):
                 await begun.start()
         except TimeoutError:
             batch.told.faults[8] += 1

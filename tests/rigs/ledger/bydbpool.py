@@ -27,7 +27,7 @@ COLUMNS = ("worker", "seq", "kind")
 NOT_SENT = (AcquireTimeout, LineFull, PoolClosed, ServerUnavailable)  # raised before anything was
 FATES = {Outcome.COMMITTED: Fate.COMMITTED, Outcome.ABORTED: Fate.ABORTED}
 COMMIT_S = 2 * QUERY_S  # the transaction's id, then COMMIT
-ROWS_TOGETHER = 250
+ROWS_TOGETHER = 60
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ class ByDbpool:
                 batch.enter("begin")
                 begun = connection.transaction()
                 try:
-                    async with asyncio.timeout(0.0001):
+                    async with asyncio.timeout(batch.soon_s):
                         await begun.start()
                 except TimeoutError:
                     batch.told.faults[8] += 1

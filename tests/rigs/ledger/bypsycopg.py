@@ -134,7 +134,7 @@ class ByPsycopg:
     async def _give_begin_up(self, batch: Batch, connection: Any) -> None:  # noqa: ANN401
         begun = connection.transaction()
         try:
-            await in_time(0.0001, begun.__aenter__())
+            await in_time(batch.soon_s, begun.__aenter__())
         except TimeoutError:
             batch.told.faults[8] += 1
         else:

@@ -8,10 +8,10 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -20,7 +20,7 @@ from dbpool.testing.proxying.proxy import FaultProxy
 from dbpool.testing.proxying.session import Session
 from tests.rigs.ledger.cluster import Cluster
 
-PER_S = 9.0  # beside what writers do to themselves
+PER_S = 12.0  # beside what writers do to themselves
 FIRST_RESTART_S, RESTART_EVERY_S = 6.0, 18.0
 CANCEL_ROW = 91  # somebody else cancels a statement
 WRITERS = "usename like 'w%' and backend_type = 'client backend'"
@@ -61,8 +61,18 @@ class Chaos:
             await self.may_go_on.wait()
             kinds = await self._kinds_now()
             (_, do), *_ = self.luck.choices(kinds, [weight for weight, _ in kinds])
-            with suppress(NoServer, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                self.faults[await do()] += 1
+            self._begin(self._counted(do))
+
+    async def _counted(self, do: Callable[[], Awaitable[int]]) -> None:
+        with suppress(NoServer, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            self.faults[await do()] += 1
+
+    async def hold(self) -> None:
+        """Begin no more until ``may_go_on`` is set; what was begun has ended, and the network is good."""
+        self.may_go_on.clear()
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        await self.proxy.heal()
 
     async def _kinds_now(self) -> Kinds:
         """The network breaks connections in every other phase only.
@@ -98,11 +108,8 @@ class Chaos:
             (0.7, self._kill_writer),
         ]
 
-    async def calm(self) -> None:
-        """No more; whatever was begun ends."""
-        for task in list(self._under_way):
-            await asyncio.wait([task])
-        await self.proxy.heal()
+    async def close(self) -> None:
+        await self.hold()
         if self._admin is not None:
             with suppress(Exception):
                 await self._admin.close(timeout=1)
@@ -230,7 +237,10 @@ class Chaos:
             await asyncio.sleep(seconds)
             do()
 
-        task = asyncio.create_task(wait())
+        self._begin(wait())
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 

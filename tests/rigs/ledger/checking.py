@@ -81,7 +81,9 @@ class Checker:
                 self._compare_last(expected, start, min(start + MOST_ROWS, len(expected.fates)))
             beyond = self._rows(expected.worker, len(expected.fates), 1 << 62)
             if beyond:
-                self.lies.append(Lie("M5", f"writer {expected.worker}: {len(beyond)} rows that nobody meant to write"))
+                self.lies.append(
+                    Lie("M5", f"writer {expected.worker}: {len(beyond)} rows that nobody meant to write", len(beyond))
+                )
             self._check_resolved(expected)
 
     def _compare_last(self, expected: Expected, start: int, end: int) -> None:

@@ -19,6 +19,8 @@ class Lie:
 
     goal: str
     text: str
+    rows: int = 1
+    """How many it is about."""
 
 
 @dataclass(slots=True)
@@ -66,11 +68,13 @@ class Expected:
             there = sum(1 for row in range(begin, stop) if row in counts)
             which = f"writer {self.worker}, rows {begin} to {stop - 1}"
             if fate in PRESENT and there < stop - begin:
-                yield Lie("M3", f"{which}: {fate.name}, but {stop - begin - there} are not stored")
+                yield Lie(
+                    "M3", f"{which}: {fate.name}, but {stop - begin - there} are not stored", stop - begin - there
+                )
             elif fate in ABSENT and there:
-                yield Lie("M5", f"{which}: {fate.name}, but {there} are stored")
+                yield Lie("M5", f"{which}: {fate.name}, but {there} are stored", there)
             elif fate is Fate.NONE and there:
-                yield Lie("M5", f"{which}: {there} are stored that nobody meant to write")
+                yield Lie("M5", f"{which}: {there} are stored that nobody meant to write", there)
         if is_final:
             for record in self.in_doubt.values():
                 if start <= record.first and record.first + record.rows <= end:
@@ -80,12 +84,14 @@ class Expected:
         there = sum(1 for row in range(record.first, record.first + record.rows) if row in counts)
         if record.kind in ATOMIC and there not in (0, record.rows):
             which = f"writer {self.worker}, rows {record.first} to {record.first + record.rows - 1}"
-            yield Lie("M3", f"{which}: a transaction of which {there} of {record.rows} rows are stored")
+            yield Lie("M3", f"{which}: a transaction of which {there} of {record.rows} rows are stored", there)
 
     def _twice(self, counts: Counter[int]) -> Iterator[Lie]:
         twice = [row for row, times in counts.items() if times > 1]
         if twice:
-            yield Lie("M4", f"writer {self.worker}: {len(twice)} rows are stored more than once, as {min(twice)}")
+            yield Lie(
+                "M4", f"writer {self.worker}: {len(twice)} rows are stored more than once, as {min(twice)}", len(twice)
+            )
 
     def _runs(self, start: int, end: int) -> Iterator[tuple[Fate, int, int]]:
         """Neighbours of the same fate."""

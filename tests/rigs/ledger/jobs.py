@@ -15,7 +15,6 @@ import asyncpg
 from tests.rigs.known import ROOT
 from tests.rigs.ledger.cluster import Cluster
 
-ITEMS = 20_000
 MOST_S = 1.5  # from its begin to its death; a whole run takes longer
 KILLS_EACH = 5  # then it may go on to its end, for there is a job without
 ENDING_S = 60.0
@@ -30,6 +29,8 @@ class Jobs:
     cluster: Cluster
     address: str
     luck: random.Random
+    items: int
+    """Of each."""
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     duplicates: int = 0
@@ -79,7 +80,7 @@ class Jobs:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps({"dsn": dsn, "number": number, "count": ITEMS}).encode() + b"\n")
+        process.stdin.write(json.dumps({"dsn": dsn, "number": number, "count": self.items}).encode() + b"\n")
         try:
             await process.stdout.readline()
             with suppress(TimeoutError):
@@ -108,6 +109,8 @@ class Jobs:
                 await asyncio.sleep(0.2)
         self.done["jobs brought to their end"] += 1
         self.duplicates += rows - different
-        self.missing += ITEMS - different
-        if (rows, different, total) != (ITEMS, ITEMS, ITEMS * (ITEMS - 1) // 2):
-            self.wrong.append(f"job {number}: {rows} effects of {different} items, where {ITEMS} items are to have one")
+        self.missing += self.items - different
+        if (rows, different, total) != (self.items, self.items, self.items * (self.items - 1) // 2):
+            self.wrong.append(
+                f"job {number}: {rows} effects of {different} items, where {self.items} items are to have one"
+            )

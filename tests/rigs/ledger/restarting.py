@@ -49,9 +49,8 @@ class Restarting:
 
     async def once(self) -> None:
         row, number = self.luck.choice([(21, signal.SIGINT), (22, signal.SIGQUIT)])
-        self.chaos.may_go_on.clear()
         try:
-            await self.proxy.heal()
+            await self.chaos.hold()
             await self.cluster.stop(number)
             ended_ns = time.monotonic_ns()
             await self.cluster.start()

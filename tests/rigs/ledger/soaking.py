@@ -16,7 +16,7 @@ from typing import Any
 
 from dbpool.testing.proxying.proxy import FaultProxy
 from tests.rigs.findings import Findings, Say, Violation
-from tests.rigs.known import ROOT, replay
+from tests.rigs.known import PEERS, ROOT, replay
 from tests.rigs.ledger.chaos import FIRST_RESTART_S, RESTART_EVERY_S, Chaos
 from tests.rigs.ledger.cluster import Cluster, cluster
 from tests.rigs.ledger.jobs import Jobs
@@ -26,6 +26,7 @@ from tests.rigs.ledger.writers import Writers, limits
 
 OURS = "bydbpool"
 WORKERS = 2
+JOB_ITEMS, FEW_ITEMS = 10_000, 2_000  # the last job is brought to its end, however short the time was
 LOOK_S = 1.0
 CHECK_S = 300.0  # for the last look at everything
 LOW_PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
@@ -35,6 +36,7 @@ MOST_TOLD = 20  # violations of a kind in words
 def soaked(seconds: float, seed: int, say: Say, rig: str, contender: str) -> Findings:
     """What there is to say of one contender; *rig* is its name in the findings."""
     soak = Soak(seconds, seed, say, contender)
+    soak.again = replay("ledger" if rig == "ledger" else f"--among {PEERS} {rig}", seconds, seed)
     with asyncio.Runner() as runner:
         runner.run(soak.go_on())
     soak.found.rig = rig
@@ -45,11 +47,13 @@ class Soak:
     """See the module; ``found`` is complete when ``go_on`` returns, also where it was cancelled."""
 
     def __init__(self, seconds: float, seed: int, say: Say, contender: str = OURS) -> None:
+        self.again = ""
         self._seconds = seconds
         self._seed = seed
         self._say = say
         self._contender = contender
         self._luck = random.Random(seed)
+        self._from_outside = 0
         self._uncut: list[tuple[float, float]] = []
         self.found = Findings("ledger")
 
@@ -79,7 +83,7 @@ class Soak:
 
         chaos = Chaos(server, proxy, self._luck, kill)
         restarting = Restarting(server, proxy, chaos, self._luck)
-        jobs = Jobs(server, proxy.address, self._luck)
+        jobs = Jobs(server, proxy.address, self._luck, JOB_ITEMS if self._seconds >= 30 else FEW_ITEMS)
         await writers.start()
         at_work = [asyncio.create_task(chaos.go_on())]
         if self._contender == OURS:
@@ -92,7 +96,7 @@ class Soak:
         at_work[0].cancel()
         jobs.is_over = True
         await asyncio.wait(at_work)
-        await chaos.calm()
+        await chaos.close()
         self._say("the writers end")
         await writers.end()
         recoveries = recoveries_ms(server.place.glob("*.ledger"), restarting.restarts)
@@ -105,7 +109,9 @@ class Soak:
         self.found.done["restarts of the server"] += len(restarting.restarts)
         self.found.done["kills of writers"] += writers.kills
         self._uncut = chaos.uncut
-        return chaos.faults + restarting.faults
+        faults = chaos.faults + restarting.faults
+        self._from_outside = sum(faults.values())
+        return faults
 
     async def _watch(
         self, server: Cluster, chaos: Chaos, restarting: Restarting, at_work: list[asyncio.Task[None]]
@@ -168,12 +174,13 @@ class Soak:
         self.found.faults = faults
         refused = server.refusals()
         refusals = sum(any(start <= at <= end for start, end in self._uncut) for at in refused)
-        steady: list[tuple[float, int]] = next((each["memory"] for each in told if each["worker"] == 0), [])
+        steady: list[tuple[float, int]] = max((each["memory"] for each in told), key=len, default=[])
         done = self.found.done
         traceable = done["writes told as unknown, traceable"]
         resolved = done["unknown writes resolved by outcome()"] + done["unknown writes resolved by the checker"]
         self.found.figures |= {
             "faults_per_s": round(sum(faults.values()) / self._seconds, 1),
+            "faults_from_outside_per_s": round(self._from_outside / self._seconds, 1),
             "rows_per_s": round(done["rows acknowledged"] / self._seconds),
             "slope_mb_per_h": mb_per_hour(steady),
             "unknown_resolved": f"{resolved} of {traceable}",
@@ -189,11 +196,10 @@ class Soak:
             self._violated("M2", [f"{refusals} connections were refused, for a role had as many as its pool may have"])
 
     def _violated(self, goal: str, texts: list[str]) -> None:
-        again = replay("ledger", self._seconds, self._seed)
-        self.found.violations += [Violation(goal, text, again) for text in texts[:MOST_TOLD]]
+        self.found.violations += [Violation(goal, text, self.again) for text in texts[:MOST_TOLD]]
         if len(texts) > MOST_TOLD:
             more = f"and {len(texts) - MOST_TOLD} more like these"
-            self.found.violations.append(Violation(goal, more, again))
+            self.found.violations.append(Violation(goal, more, self.again))
 
 
 @asynccontextmanager
