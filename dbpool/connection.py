@@ -56,6 +56,7 @@ class PooledConnection(SendingConnection):
         "expires_for",
         "held_by",
         "idle_since",
+        "is_demoted",
         "is_standard",
         "keeps_session",
         "last_sql",
@@ -68,6 +69,7 @@ class PooledConnection(SendingConnection):
     )
 
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
+    is_demoted: bool  # its server has turned out not to be of the kind that is wanted: so have others to it
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
     retired_for: Reason | None  # why it is to be closed when its lease ends, though nothing is wrong with it
     expires_at: float  # seconds of the loop's clock, as the next two times

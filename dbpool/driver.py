@@ -205,7 +205,7 @@ class Driver:
         connection._holder = holder
         holder._proxy = holder._timeout = None
         handle._detach()
-        connection.is_broken = connection.is_interrupted = False
+        connection.is_broken = connection.is_interrupted = connection.is_demoted = False
         connection.retired_for = None
         connection.doomed_by = ""
         connection.at_work = connection.loan = 0

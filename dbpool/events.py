@@ -26,6 +26,7 @@ class Reason(Enum):
     UNANSWERED = "it did not answer when asked whether it lives"
     LOST = "the server or the network closed it, or its holder did"
     BROKEN = "what happened on it leaves its state unknown"
+    OTHER_SERVER = "its server is not, or no longer, of the kind that is wanted"
     RESET_FAILED = "its session could not be reset"
     POOL_CLOSED = "the pool was closed"
 

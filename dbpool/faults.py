@@ -6,7 +6,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -25,11 +25,19 @@ TLS_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 """Parameters of an address that name files."""
 
 
-class Breakable(Protocol):
+class Reporting(Protocol):
+    """A connection, as far as its server's reports are concerned."""
+
+    def get_settings(self) -> Any: ...  # noqa: ANN401 - has an attribute for each reported parameter
+
+
+class Breakable(Reporting, Protocol):
     """A connection, as far as its errors are concerned."""
 
     is_broken: bool
+    is_demoted: bool
     callers_error: BaseException | None
+    transactions: Any
 
     def is_closed(self) -> bool: ...
     def is_in_transaction(self) -> bool: ...
@@ -180,6 +188,32 @@ def is_refused_by_driver(error: BaseException) -> bool:
     return isinstance(error, asyncpg.InternalClientError)
 
 
+def is_refused_write(error: BaseException) -> bool:
+    """Whether a write was refused because its transaction is read-only, as all are on a standby: nothing was done."""
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+
+
+def note_refused_write(connection: Breakable) -> None:
+    """Have a connection closed if its server takes no writes; not if only its transaction was to take none."""
+    role = role_of(connection)
+    outermost = connection.transactions[0]() if connection.transactions else None
+    if any(role) if role is not None else outermost is None or not outermost.options.readonly:
+        connection.is_broken = connection.is_demoted = True
+
+
+def role_of(connection: Reporting) -> tuple[bool, bool] | None:
+    """Whether its server is a standby, and whether it is read-only by default; None if it has not said so.
+
+    It says so unasked when a session begins, and again with the next answer after it changed. PostgreSQL before 14 and
+    some poolers say nothing.
+    """
+    settings = connection.get_settings()
+    in_recovery = getattr(settings, "in_hot_standby", None)
+    if in_recovery is None:
+        return None
+    return in_recovery == "on", getattr(settings, "default_transaction_read_only", "off") == "on"
+
+
 def translated(error: BaseException, connection: Breakable, name: str) -> BaseException:
     """*error* as this package reports it; also marks *connection* where the error says it is of no more use."""
     if isinstance(error, asyncpg.OutdatedSchemaCacheError):
@@ -188,6 +222,8 @@ def translated(error: BaseException, connection: Breakable, name: str) -> BaseEx
     state = sqlstate(error)
     if state is not None and verdict(state) is Verdict.DISCARD:
         connection.is_broken = True
+    if is_refused_write(error):
+        note_refused_write(connection)
     if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
         connection.is_broken = True
     elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):

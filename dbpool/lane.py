@@ -11,9 +11,9 @@ from dbpool.acquiring import Acquiring
 from dbpool.connection import Answer, Handle, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.retry import Backoff
-from dbpool.errors import CommitOutcomeUnknown, Outcome, TransactionFailed, UsageError
+from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, Outcome, TransactionFailed, UsageError
 from dbpool.executable import Executable, bound, bound_many
-from dbpool.faults import is_conflict, one_line, told_as_ours
+from dbpool.faults import is_conflict, is_refused_write, one_line, told_as_ours
 from dbpool.lease import Lease
 from dbpool.leases import Leases
 from dbpool.loan import Loan
@@ -174,27 +174,30 @@ class Lane(WholeTables):
         isolation: str | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> T:
-        """Run ``await work(tx)`` in a transaction; run all of it again when it conflicts.
+        """Run ``await work(tx)`` in a transaction; run all of it again when nothing was stored, through no fault of it.
 
-        That is with another transaction (40001, 40P01), or with a type or table that has changed since its statements
-        were prepared.
-
-        *work* must have no effects outside the transaction, for it may run *attempts* times. Between attempts it waits
-        with full jitter, up to a second.
+        So when it conflicts with another one (40001, 40P01), or with a type or table that has changed since its
+        statements were prepared; and when its server turns out to be a standby (25006), or goes away before COMMIT is
+        sent: then on the next one that will do, for which it waits as for any connection. *work* must have no effects
+        outside the transaction, for it may run *attempts* times. Between attempts it waits with full jitter, up to a
+        second.
 
         Raises:
             TransactionFailed: every attempt conflicted; the last conflict is the cause.
+            CommitOutcomeUnknown: the answer to COMMIT was lost: it is not run again.
         """
         whole_number(attempts, "attempts", 1)
         last: Exception | None = None
         for attempt in range(1, attempts + 1):
+            tx: Transaction | None = None
             try:
                 async with self.transaction(isolation=isolation, settings=settings) as tx:
                     return await work(tx)
             except Exception as error:
-                if not is_conflict(error):
+                if is_conflict(error):
+                    last = error
+                elif attempt == attempts or not _is_servers_fault(error, tx):
                     raise
-                last = error
             if attempt < attempts:
                 await asyncio.sleep(_RETRY.delay_s(attempt, random.random()))
         assert last is not None
@@ -299,3 +302,11 @@ class Lane(WholeTables):
         share = "" if self._line.at_most is None else f" of {self._line.at_most}"
         name = self._pool._leases.gate.name
         return f"<Lane {self._line.name} of {name}: {self.held}{share} held, {self.waiting} waiting>"
+
+
+def _is_servers_fault(error: Exception, tx: Transaction | None) -> bool:
+    """Whether nothing of a transaction is stored because of its server; *tx*: None if it never began."""
+    if is_refused_write(error):
+        return tx is not None and tx._connection.is_demoted
+    is_before_commit = isinstance(error, ConnectionLost) and not isinstance(error, CommitOutcomeUnknown)
+    return is_before_commit and (tx is None or tx._connection.is_closed())

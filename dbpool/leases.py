@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from dbpool.connecting import Connector
 from dbpool.connection import PooledConnection
+from dbpool.core.evictions import Evictions
 from dbpool.core.permits import HOLDING, WAITING, Line
 from dbpool.driver import Driver
 from dbpool.events import Closed, Closing, ConnectionClosed, DeadlockFound, Events, Reason
@@ -17,6 +19,7 @@ from dbpool.lease import Lease
 from dbpool.leaseholder import Leaseholder
 from dbpool.quarantine import Quarantine
 from dbpool.report import Caller
+from dbpool.serverkinds import checked_target, is_unsuited, kind_of, server_of
 from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import Site
 from dbpool.waiter import Waiter
@@ -78,6 +81,10 @@ class Leases:
         """Holders told as suspected of a leak, and as what; one that is taken back is none any more."""
         self.cleanups = Cleanups()
         self.quarantine = Quarantine(settings, self.events)
+        self._target = checked_target(settings)
+        self._evictions = Evictions()
+        self.on_doubt: Callable[[PooledConnection], None] | None = None
+        """Told of each connection whose holder has left before its answer, which may never come."""
 
     @property
     def idle(self) -> int:
@@ -174,6 +181,10 @@ class Leases:
         elif connection.is_closed():
             self._end(holder, connection, Reason.LOST)
         else:
+            if connection.is_demoted:
+                self.evict(connection)
+            if interrupted and self.on_doubt is not None:
+                self.on_doubt(connection)
             holder.asker, holder.afterwards = None, "its connection is being closed or reset"
             cleanup = self.cleanups.start(self._clean(holder, connection))
             cleanup.add_done_callback(lambda _: self._unless_cleaned(holder, connection))
@@ -229,6 +240,8 @@ class Leases:
 
     def is_clean(self, connection: PooledConnection) -> bool:
         """Whether the next caller may have *connection* as it is."""
+        if self._target is not None and is_unsuited(connection, self._target):
+            return False
         owes_reset = self._resets_always if connection.keeps_session else not self._resets_never
         return not owes_reset and connection.is_quiet
 
@@ -270,9 +283,12 @@ class Leases:
         if now >= connection.expires_at:
             connection.retire(connection.expires_for)
         elif not connection.is_closed():
-            if now - connection.seen_alive_at <= PING_AFTER_S or await connection.ping(self._settings.reset_timeout):
+            if now - connection.seen_alive_at <= PING_AFTER_S:
                 return True
-            connection.retire(Reason.UNANSWERED)
+            if not await connection.ping(self._settings.reset_timeout):
+                connection.retire(Reason.UNANSWERED)
+            elif self._target is None or not is_unsuited(connection, self._target):
+                return True
         return False
 
     def _advice(self) -> str:
@@ -295,6 +311,24 @@ class Leases:
         """A permit for the pool's own work, to be settled; None if none is free, unless *beyond* the capacity."""
         holder = Leaseholder(self._own_line)
         return holder if self.gate.seize(holder, self.loop, beyond=beyond) else None
+
+    def evict(self, demoted: PooledConnection) -> None:
+        """Have every connection to a server closed that is not, or no longer, of the kind that is wanted."""
+        server = server_of(demoted)
+        if not self._evictions.allows(self.loop.time()):
+            return
+        evicted = [each for each in self.driver.connections if server_of(each) == server]
+        log.warning(
+            "%s: its server %s; %d connections to it are replaced", self.gate.name, kind_of(demoted), len(evicted)
+        )
+        if self.driver.reaching is not None:
+            self.driver.reaching.demoted(server)
+        for connection in evicted:
+            connection.expires_at, connection.expires_for = 0.0, Reason.OTHER_SERVER  # where no permit is free now
+            if connection in self.resting:
+                self.retire_resting(connection, Reason.OTHER_SERVER)
+            else:
+                connection.retire(Reason.OTHER_SERVER)
 
     def retire_resting(self, connection: PooledConnection, reason: Reason, *, beyond: bool = False) -> None:
         """Close a connection that nobody uses; nothing happens if no permit is free, unless *beyond* the capacity."""

@@ -12,7 +12,7 @@ from dbpool.connection import PlainConnection
 from dbpool.core.hosts import Hosts
 from dbpool.core.retry import Verdict, verdict
 from dbpool.dialing import dial
-from dbpool.faults import one_line, sqlstate
+from dbpool.faults import one_line, role_of, sqlstate
 from dbpool.finish import Cleanups
 from dbpool.hosts import Host, Named, Order, Target
 from dbpool.remains import Remains
@@ -168,6 +168,12 @@ class Reaching:
         seeing = self._cleanups.start(remains.wait_gone(self._patience_s))
         seeing.add_done_callback(lambda _: self._remains.subtract([number]))
 
+    def demoted(self, address: object) -> None:
+        """Ask others first: the server at *address*, as asyncpg has it, is not of the kind that is wanted."""
+        for number, host in enumerate(self.hosts):
+            if host is not None and address in ((host.name, host.port), f"{host.name}/.s.PGSQL.{host.port}"):
+                self._order.refused(number)
+
     def stop(self) -> None:
         """Wait no more for what was given up."""
         self._cleanups.cancel_all()
@@ -181,18 +187,6 @@ async def unsuited(connection: PlainConnection[Any], target: Target) -> str | No
         assert row is not None
         known = row[0], row[1]
     return target.unsuited(in_recovery=known[0], reads_only=known[1])
-
-
-def role_of(connection: PlainConnection[Any]) -> tuple[bool, bool] | None:
-    """Whether its server is a standby, and whether it is read-only by default; None if it has not said so.
-
-    It says so unasked when a session begins, and again with the next answer after it changed.
-    """
-    settings = connection.get_settings()
-    in_recovery = getattr(settings, "in_hot_standby", None)
-    if in_recovery is None:
-        return None
-    return in_recovery == "on", getattr(settings, "default_transaction_read_only", "off") == "on"
 
 
 def _concerns_this_server_only(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from dbpool.errors import StatementError
-from dbpool.faults import is_misfit, is_unfinished
+from dbpool.faults import is_misfit, is_refused_write, is_unfinished, note_refused_write
 from dbpool.outdated import can_run_again
 
 LEAST_S = 0.001  # for a second try whose time is up: the driver takes none of 0
@@ -31,6 +31,8 @@ def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any
         except BaseException as error:
             if is_unfinished(error):  # whether or not the holder lets it out
                 self.is_interrupted = True
+            if is_refused_write(error):
+                note_refused_write(self)
             raise
         finally:
             self.at_work -= 1

@@ -55,6 +55,7 @@ class Borrowed:
         "holder",
         "idle_since",
         "is_broken",
+        "is_demoted",
         "is_interrupted",
         "is_standard",
         "keeps_session",
@@ -87,7 +88,7 @@ class Borrowed:
         self._backend = (con._protocol.backend_pid, con._protocol.backend_secret)
         self.remains: Remains | None = None
         self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
-        self.is_broken = self.is_interrupted = False
+        self.is_broken = self.is_interrupted = self.is_demoted = False
         self.retired_for = self.last_sql = None
         self.idle_since = self.seen_alive_at = 0.0
         self.doomed_by = ""

@@ -16,8 +16,6 @@ from tests.support.databases import Database
 from tests.support.pools import becomes, dsn_with, pool_of
 from tests.support.proxy import proxy_before
 
-pytestmark = pytest.mark.every_loop
-
 
 @contextmanager
 def deaf() -> Iterator[str]:
@@ -52,6 +50,7 @@ def with_hosts(dsn: str, *before: str) -> str:
     return dsn_with(dsn, address=",".join([*before, own]))
 
 
+@pytest.mark.every_loop
 @pytest.mark.parametrize("first", [deaf, blackhole, refusing])
 async def test_a_first_server_that_does_not_serve_leaves_time_for_the_second(database: Database, first: Any) -> None:  # noqa: ANN401 - one of those above
     with first() as address:

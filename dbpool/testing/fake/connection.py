@@ -49,13 +49,14 @@ class FakeConnection:
         """The server is gone, which nobody has noticed yet."""
         self.sent: list[str] = []
         self.cleaned_total = self.pinged_total = self.stopped_total = self.loans_ended = 0
-        self.is_broken = self.is_interrupted = False
+        self.is_broken = self.is_interrupted = self.is_demoted = False
         self.callers_error = self.last_sql = None
         self.keeps_session = True
         self.expires_at = self.idle_since = self.seen_alive_at = 0.0
         self.expires_for = Reason.TOO_OLD
         self.retired_for: Reason | None = None
         self.held_by = ""
+        self.transactions: list[Any] = []
         self.remains: FakeRemains | None = None
 
     # What a pool uses
@@ -68,6 +69,9 @@ class FakeConnection:
 
     def is_closed(self) -> bool:
         return not self._is_open
+
+    def get_settings(self) -> None:
+        """The server reports nothing."""
 
     def note_change(self, sql: str) -> None:
         self.keeps_session = False

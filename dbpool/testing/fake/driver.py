@@ -13,7 +13,7 @@ from dbpool.testing.fake.script import Script
 class FakeDriver:
     """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
 
-    fleet = None
+    fleet = reaching = None
     is_open = True
     make_connection: Callable[[FakeDriver, int], FakeConnection] = FakeConnection
 
