@@ -84,7 +84,7 @@ class Leases:
         self._target = checked_target(settings)
         self._evictions = Evictions()
         self.on_doubt: Callable[[PooledConnection], None] | None = None
-        """Told of each connection whose holder has left before its answer, which may never come."""
+        """Told of each connection on which an answer is awaited that may never come, for nobody but the pool."""
 
     @property
     def idle(self) -> int:
@@ -285,9 +285,13 @@ class Leases:
         elif not connection.is_closed():
             if now - connection.seen_alive_at <= PING_AFTER_S:
                 return True
+            if self.on_doubt is not None:
+                connection.is_interrupted = True
+                self.on_doubt(connection)
             if not await connection.ping(self._settings.reset_timeout):
                 connection.retire(Reason.UNANSWERED)
             elif self._target is None or not is_unsuited(connection, self._target):
+                connection.is_interrupted = False
                 return True
         return False
 
@@ -329,6 +333,21 @@ class Leases:
                 self.retire_resting(connection, Reason.OTHER_SERVER)
             else:
                 connection.retire(Reason.OTHER_SERVER)
+
+    def abandon(self, server: object) -> None:
+        """Cut off every connection to a server that is silent, and count none of them any more."""
+        self.quarantine.release(server)
+        for connection in self.driver.connections:
+            if server_of(connection) != server:
+                continue
+            connection.retire(Reason.UNANSWERED)
+            connection.terminate()
+            if connection.remains is not None:
+                connection.remains.close()
+                connection.remains = None
+            if connection in self.resting:
+                self.resting.remove(connection)
+                self._drop(connection, Reason.UNANSWERED)
 
     def retire_resting(self, connection: PooledConnection, reason: Reason, *, beyond: bool = False) -> None:
         """Close a connection that nobody uses; nothing happens if no permit is free, unless *beyond* the capacity."""

@@ -29,6 +29,7 @@ from dbpool.upkeep import Upkeep
 if TYPE_CHECKING:
     from dbpool.bulk.coalesce import Coalescer
     from dbpool.bulk.plans import Plans
+    from dbpool.doubt import Doubt
     from dbpool.listening import Listeners, Subscription
     from dbpool.options import Options
     from dbpool.pausing import Pauses
@@ -86,6 +87,7 @@ class DatabasePool(Lane):
         watch_slow(self._leases.gate.observing, settings, self._events)
         self._upkeep: Upkeep | None = None  # these are set while it is open
         self._sizing: Sizing | None = None
+        self._doubt: Doubt | None = None  # of one among several servers
         super().__init__(self, self._leases.gate.line, coalesce=settings.coalesce)
         self._listeners: Listeners | None = None
         self._pauses: Pauses | None = None
@@ -153,6 +155,11 @@ class DatabasePool(Lane):
         from dbpool.pausing import Pauses
 
         self._upkeep = Upkeep(self._leases, self._settings)
+        if len(self._settings.dsn.named.hosts) > 1:
+            from dbpool.doubt import Doubt
+
+            self._doubt = Doubt(self._leases)
+            self._leases.on_doubt = self._doubt.of
         self._sizing = Sizing(self._leases, self._upkeep, self._settings)
         self._listeners = Listeners(self._leases.driver, self._settings)
         self._pauses = Pauses(self._leases, self._upkeep, self._listeners)
@@ -190,6 +197,8 @@ class DatabasePool(Lane):
         assert self._upkeep is not None
         assert self._listeners is not None
         self._upkeep.stop()
+        if self._doubt is not None:
+            self._doubt.stop()
         await asyncio.gather(self._leases.close(timeout), self._listeners.close(timeout))
         if self._sizing is not None:
             await self._sizing.end()

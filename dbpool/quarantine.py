@@ -9,6 +9,7 @@ from dbpool.connection import PooledConnection
 from dbpool.events import Events, Quarantined, QuarantineEnded
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
+from dbpool.serverkinds import server_of
 from dbpool.settings import PoolSettings
 
 FIRST_STOP_AGAIN_S = 0.1  # each pause is twice the one before: a request is a connection, which the server pays for
@@ -21,6 +22,7 @@ class Quarantine:
         self._timeout = settings.quarantine_timeout
         self._events = events
         self._stays = Cleanups()
+        self._servers: dict[asyncio.Task[bool], object] = {}  # of those that stay
         self._is_closed = False
 
     @property
@@ -37,9 +39,16 @@ class Quarantine:
             remains.close()
             return None
         stay = self._stays.start(_see_off(connection, remains, self._timeout))
+        self._servers[stay] = server_of(connection)
         self._events.tell(Quarantined(self.zombies))
         stay.add_done_callback(self._ended)  # before any that frees a permit, and after this one is counted out
         return stay
+
+    def release(self, server: object) -> None:
+        """Wait no more for backends of this one, where nothing is opened any more."""
+        for stay, at in self._servers.items():
+            if at == server:
+                stay.cancel()
 
     async def close(self) -> None:
         """Wait no more."""
@@ -48,6 +57,7 @@ class Quarantine:
         await self._stays.wait_all()
 
     def _ended(self, stay: asyncio.Task[bool]) -> None:
+        del self._servers[stay]
         self._events.tell(QuarantineEnded(not stay.cancelled() and stay.result(), self.zombies))
 
 

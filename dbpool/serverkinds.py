@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dbpool.connection import PooledConnection
+from typing import Any
+
+from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.faults import role_of
 from dbpool.hosts import Target
 from dbpool.settings import PoolSettings
@@ -32,6 +34,6 @@ def kind_of(connection: PooledConnection) -> str:
     return "is a standby" if role[0] else "is read-only by default" if role[1] else "is a primary"
 
 
-def server_of(connection: PooledConnection) -> object:
+def server_of(connection: PlainConnection[Any]) -> object:
     """Its address: host and port, or the path of a socket."""
     return getattr(connection, "_addr", None)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool import ConnectionLost, DatabasePool, ServerUnavailable
+from dbpool import ConnectionLost, DatabasePool, QueryTimeout, ServerUnavailable
 from dbpool.events import ConnectionClosed, Event, Reason
 from dbpool.testing import PostgresCluster, PostgresNode
 from dbpool.transaction import Transaction
@@ -152,3 +152,36 @@ async def test_an_old_primary_that_comes_back_as_a_standby_is_not_written_to(clu
         await told(cluster.heal)
         db.drain()
         assert await db.fetchval(SERVER) == new.port
+
+
+async def test_a_primary_that_is_frozen_is_left_for_the_one_that_was_promoted_in_its_place(
+    cluster: PostgresCluster,
+) -> None:
+    old, new = cluster.primary, cluster.standbys[0]
+    never = 60.0  # what a permit would wait for without another server
+    async with pool_of(
+        cluster.dsn(), 2, target_session_attrs="read-write", reset_timeout=never, quarantine_timeout=never
+    ) as db:
+        await asyncio.gather(*(db.execute(PUT, n) for n in range(4)))
+        await told(old.freeze)
+        async with asyncio.timeout(PATIENCE_S):
+            given_up = await asyncio.gather(
+                *(db.execute(PUT, 4 + n, timeout=0.2) for n in range(2)), return_exceptions=True
+            )
+            assert {type(error) for error in given_up} == {QueryTimeout}
+            assert db.stats().held == 2
+            await told(lambda: cluster.promote(new))
+            await put_at_last(db, 6)
+            assert await db.fetchval(SERVER) == new.port
+            assert (db.stats().held, db.stats().zombies) == (0, 0)
+
+
+async def test_a_primary_that_is_slow_keeps_its_connections(cluster: PostgresCluster) -> None:
+    async with pool_of(cluster.dsn(), 2, target_session_attrs="read-write") as db:
+        await db.execute("select 1")
+        await told(cluster.primary.freeze)
+        with pytest.raises(QueryTimeout):
+            await db.execute("select 1", timeout=0.1)
+        await asyncio.sleep(0.5)  # longer than it takes to look
+        await told(cluster.primary.thaw)
+        assert await db.fetchval(SERVER) == cluster.primary.port
