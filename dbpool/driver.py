@@ -205,6 +205,24 @@ class Driver:
         connection._holder = holder
         holder._proxy = holder._timeout = None
         handle._detach()
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.terminate()
+            holder._release_on_close()  # or its place would be lost; does nothing where that has come back
+            if connection.remains is not None:
+                leave(connection.remains)
+            raise
+        return connection
+
+    def _prepare(self, connection: PooledConnection) -> None:
+        """Give a connection that is new what the pool keeps of it.
+
+        Raises:
+            ConnectionResetError: it was lost in the instant in which it was made.
+        """
+        if connection.is_closed():
+            raise ConnectionResetError("the connection was lost as soon as it was made")
         connection.is_broken = connection.is_interrupted = connection.is_demoted = False
         connection.retired_for = None
         connection.doomed_by = ""
@@ -214,10 +232,10 @@ class Driver:
         connection.transactions = []
         connection.types = self._types
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
-        connection.is_standard = connection.get_settings().standard_conforming_strings == "on"
+        # a server that does not say so may have it otherwise
+        connection.is_standard = getattr(connection.get_settings(), "standard_conforming_strings", "") == "on"
         connection.keeps_session = connection.is_standard
         tune(connection)
-        return connection
 
     async def stop_statements(self, timeout: float) -> None:
         """Have the server stop whatever runs, *timeout* seconds at the most: it may not notice a cut-off for long.
