@@ -30,7 +30,9 @@ class Cleanups:
     """Tasks that outlive the callers they clean up after; their owner can wait for their end."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[
+            asyncio.Task[Any], None
+        ] = {}  # in the order in which they began, so that a run can be repeated
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -38,8 +40,8 @@ class Cleanups:
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin *work*, which must have a time limit of its own and handle its own failures."""
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def wait_all(self) -> None:

@@ -91,8 +91,8 @@ class FakeConnection:
             self._prepared.add(sql)
             try:
                 return await answer
-            except asyncio.CancelledError:
-                answer.cancel()
+            except (asyncio.CancelledError, GeneratorExit):
+                _give_up(answer)
                 raise
 
     async def clean(self, timeout: float) -> None:
@@ -185,8 +185,8 @@ class FakeConnection:
         self._answer_after(seconds, answer, Reply())
         try:
             await answer
-        except asyncio.CancelledError:
-            answer.cancel()
+        except (asyncio.CancelledError, GeneratorExit):
+            _give_up(answer)
             raise
 
     def _send(self, sql: str, args: Sequence[object]) -> asyncio.Future[Any]:
@@ -274,3 +274,9 @@ class FakeConnection:
             self._end_exchange(answer)
             if not answer.done():
                 answer.set_exception(error)
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:
+    """Stop it; an error that came already, to a coroutine that nobody drove, is told to nobody."""
+    if not answer.cancel() and not answer.cancelled():
+        answer.exception()

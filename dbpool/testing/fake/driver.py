@@ -92,7 +92,7 @@ class FakeDriver:
 
     def terminate(self) -> None:
         self.is_terminated = True
-        for connection in list(self.open_now):
+        for connection in self.connections:
             connection.terminate()
 
     def report(self, violation: str) -> None:

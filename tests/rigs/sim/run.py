@@ -1,0 +1,85 @@
+"""Seeded schedules of callers, cancellations and faults on a virtual clock, looked at after every single step."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.sim.schedule import Played, Schedule
+
+MOST_VIOLATIONS: Final = 20  # what is broken breaks again and again
+TELL_EVERY_S: Final = 2.0
+_SEEDS_APART: Final = 1_000_003  # of two runs, so that they do not play the same
+
+
+def run(seconds: float, seed: int, say: Say) -> Findings:
+    """Go on for about *seconds*, the same way for the same *seed* as far as time allows."""
+    return explore(seed * _SEEDS_APART, say, seconds=seconds)
+
+
+def explore(first: int, say: Say, *, seconds: float = float("inf"), schedules: int | None = None) -> Findings:
+    """Play the schedules of *first*, *first* + 1, ... until the time is over or as many as wanted were played."""
+    played, violations = Played(), list[Violation]()
+    started = told = time.monotonic()
+    seed = first
+    with _quiet():
+        while (now := time.monotonic()) - started < seconds and (schedules is None or seed - first < schedules):
+            violation = _play(seed, played)
+            seed += 1
+            if violation is not None:
+                violations.append(violation)
+                if len(violations) >= MOST_VIOLATIONS:
+                    break
+            if now - told >= TELL_EVERY_S:
+                told = now
+                say(f"{played.schedules:,} schedules, {played.cancellations:,} cancellations")
+    took_s = time.monotonic() - started
+    done = {"schedules": played.schedules, "cancellations": played.cancellations, "steps": played.steps}
+    figures = {"schedules_per_s": round(played.schedules / max(took_s, 1e-9), 1)}
+    return Findings("sim", Counter(done), played.faults, violations, figures, took_s)
+
+
+def _play(seed: int, played: Played) -> Violation | None:
+    schedule = Schedule(seed)
+    try:
+        played.add(schedule.play())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        played.add(schedule.so_far())
+        return violation_of(seed, error)
+    return None
+
+
+def violation_of(seed: int, error: BaseException) -> Violation:
+    """What *error* out of the schedule of *seed* means."""
+    goal, _, text = str(error).partition(": ")
+    if not (isinstance(error, AssertionError) and goal.startswith("M") and goal[1:].isdigit()):
+        goal, text = "M1", f"{type(error).__name__}: {error}"
+    return Violation(goal, text.splitlines()[0] if text else repr(error), replay(seed))
+
+
+def replay(seed: int) -> str:
+    """The command that plays the schedule of *seed* alone, and shows its steps."""
+    return f"python -m tests.rigs sim --seed {seed} --schedules 1"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No log, and a garbage collection now and then only: of what a schedule leaves, little lives on."""
+    log, before = logging.getLogger("dbpool"), gc.get_threshold()
+    was_disabled, log.disabled = log.disabled, True
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        log.disabled = was_disabled

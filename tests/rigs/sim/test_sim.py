@@ -1,0 +1,49 @@
+"""The short form of the rig, and that it does what it says: trouble of every kind, the same for the same seed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.rigs.sim.regressions import REGRESSIONS
+from tests.rigs.sim.replay import traced
+from tests.rigs.sim.run import explore, run
+from tests.rigs.sim.schedule import LONG_EVERY, Schedule
+
+ROOT = Path(__file__).parents[3]
+SCHEDULES = 800
+ROWS = {1, 2, 4, 6, 11, 12, 14, 15, 16, 21, 23, 24, 25, 27, 28, 32, 33, 35, 39, 40, 63, 64, 65, 66, 67}
+
+
+def test_no_schedule_breaks_what_must_always_be_true() -> None:
+    found = explore(0, lambda _: None, schedules=SCHEDULES)
+    assert not found.violations, found.violations
+    assert found.done["schedules"] == SCHEDULES
+    assert found.done["cancellations"] > SCHEDULES
+    assert found.done["steps"] > 50 * SCHEDULES
+    assert {row for row, times in found.faults.items() if times} == ROWS
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_what_once_broke_something_does_not_again(name: str) -> None:
+    Schedule(REGRESSIONS[name]).play()
+
+
+def test_a_schedule_is_the_same_each_time_in_every_process() -> None:
+    seeds = [1, 2, LONG_EVERY]
+    program = f"from tests.rigs.sim.replay import traced; print(*map(traced, {seeds}))"
+    command = [sys.executable, "-c", program]
+    other = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert other.stdout.split() == [traced(seed) for seed in seeds] == [traced(seed) for seed in seeds]
+    assert len(set(other.stdout.split())) == len(seeds)
+
+
+def test_a_run_goes_on_for_its_time_and_counts_what_it_did() -> None:
+    said: list[str] = []
+    found = run(0.2, 5, said.append)
+    assert found.rig == "sim"
+    assert found.figures["schedules_per_s"] > 0
+    assert found.done["schedules"] > 0
