@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from dbpool.core.pacing import Rate
+from dbpool.dsn import Dsn
 from dbpool.entering import GateLane
 from dbpool.errors import (
     AcquireTimeout,
@@ -47,7 +48,7 @@ from dbpool.gate import Gate
 from dbpool.lane import Lane
 from dbpool.pool import DatabasePool
 from dbpool.report import Caller, LaneUse, Report
-from dbpool.settings import Dsn, PoolSettings, Reset
+from dbpool.settings import PoolSettings, Reset
 from dbpool.sites import SiteUse
 from dbpool.transaction import Transaction
 

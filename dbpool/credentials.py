@@ -7,8 +7,9 @@ import inspect
 from dataclasses import dataclass, field
 from typing import cast
 
+from dbpool.dsn import is_printable
 from dbpool.errors import CredentialsError
-from dbpool.settings import AskCredentials, is_printable
+from dbpool.settings import AskCredentials
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,8 +23,9 @@ from dbpool.tls import Asked, Tls
 if TYPE_CHECKING:
     from dbpool.core.fleetnames import Fleet
     from dbpool.credentials import Credentials, Secret
+    from dbpool.dsn import Dsn
     from dbpool.reaching import Reaching
-    from dbpool.settings import Dsn, PoolSettings
+    from dbpool.settings import PoolSettings
 
 # asyncio's own loop allocates this much for every read. Its default of 256 KiB is above malloc's threshold for mapping
 # pages, so each answer, however small, costs page faults: 45 us of CPU a point lookup, and 27 us with 64 KiB. Large

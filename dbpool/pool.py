@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
+from dbpool.dsn import Dsn
 from dbpool.errors import PoolClosed, UsageError
 from dbpool.events import Events, Listener
 from dbpool.lane import Lane
@@ -21,7 +22,7 @@ from dbpool.oneshot import Calls
 from dbpool.phase import Phase
 from dbpool.queries import checked_timeout
 from dbpool.report import Report
-from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
+from dbpool.settings import PoolSettings, seconds_from_zero, whole_number
 from dbpool.sizing import Sizing
 from dbpool.slowness import watch_slow
 from dbpool.upkeep import Upkeep

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from dbpool.core.loopback import host_of
 from dbpool.core.transport import SAFE, is_unprotected, mode_for, weakness
+from dbpool.dsn import SSL_MODES, Dsn
 from dbpool.errors import SettingsError
-from dbpool.settings import SSL_MODES, Dsn
 
 log = logging.getLogger("dbpool")
 

@@ -20,11 +20,12 @@ from dbpool.connection import Answer, Record, Want
 from dbpool.core.permits import Line
 from dbpool.core.sqltext import SqlTextError, tokens
 from dbpool.core.statements import Statement, classify, refuse_copy
+from dbpool.dsn import Dsn
 from dbpool.errors import ConnectionLost, DbPoolError, PoolClosed, PoolDeadlock, SettingsError
 from dbpool.observing import Asked, Operation
 from dbpool.phase import Phase
 from dbpool.pool import DatabasePool
-from dbpool.settings import LONGEST_S, Dsn, PoolSettings
+from dbpool.settings import LONGEST_S, PoolSettings
 
 _STATES = {
     Phase.NEW: "pool is not initialized",

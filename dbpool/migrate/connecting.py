@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from dbpool import driver
+from dbpool.dsn import Dsn
 from dbpool.errors import InsecureConnection, MigrationError, SettingsError
 from dbpool.faults import transport_remedy
 from dbpool.finish import finish
 from dbpool.migrate.patience import CONNECT_TIMEOUT
-from dbpool.settings import Dsn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine

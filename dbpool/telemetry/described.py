@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dbpool.core.querysummary import Summary, shown_text, summary_of
 from dbpool.core.sqltext import SqlTextError
+from dbpool.dsn import Dsn
 from dbpool.observing import Asked, Operation
-from dbpool.settings import Dsn
 from dbpool.telemetry import conventions as names
 
 Attributes = dict[str, str | int]

@@ -7,8 +7,8 @@ import math
 import click
 
 from dbpool.addresses import plain_address
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
-from dbpool.settings import Dsn
 
 
 class BadAddress(click.BadParameter):

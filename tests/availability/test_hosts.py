@@ -81,10 +81,10 @@ async def test_a_name_that_is_slow_to_be_looked_up_is_passed_over(
 
 
 def _by(connect: Any) -> Any:  # noqa: ANN401 - a method of a loop
-    from dbpool.dialing import Meeting, _met
+    from dbpool.dialing import Meeting
 
     async def create_connection(self: Any, factory: Any, *where: Any, **how: Any) -> Any:  # noqa: ANN401 - the loop's
-        return _met(await connect(lambda: Meeting(factory(), self), *where, **how))
+        return self._met(await connect(lambda: Meeting(factory(), self), *where, **how))
 
     return create_connection
 

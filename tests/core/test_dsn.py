@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
-from dbpool.settings import Dsn, PoolSettings
+from dbpool.settings import PoolSettings
 
 CANARY = "Zk7Qx9"  # in no message of ours
 GOOD = [

@@ -7,9 +7,10 @@ import random
 import pytest
 
 from dbpool.core.hosts import Hosts
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
 from dbpool.hosts import Host, Order, Target
-from dbpool.settings import Dsn, PoolSettings
+from dbpool.settings import PoolSettings
 
 
 @pytest.mark.parametrize(

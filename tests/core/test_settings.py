@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
 from dbpool.options import Options
-from dbpool.settings import Dsn, PoolSettings, Reset, positive_seconds, whole_number
+from dbpool.settings import PoolSettings, Reset, positive_seconds, whole_number
 
 DSN = "postgresql://app:s3cret@localhost/shop"
 SECONDS = [

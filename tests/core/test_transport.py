@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dbpool.core.transport import is_near, mode_for, weakness
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
-from dbpool.settings import Dsn
 from dbpool.tls import Tls
 
 NEAR = ["/tmp", "/run/postgresql", "localhost", "LocalHost", "127.0.0.1", "127.8.9.10", "::1"]

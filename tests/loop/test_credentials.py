@@ -14,8 +14,9 @@ import pytest
 
 from dbpool.credentials import Credentials
 from dbpool.driver import Driver
+from dbpool.dsn import Dsn
 from dbpool.errors import CredentialsError
-from dbpool.settings import Dsn, PoolSettings
+from dbpool.settings import PoolSettings
 from tests.support.loops import now, outcomes, settle
 
 CANARY = "canary-7c1f"

@@ -16,9 +16,10 @@ import pytest
 from dbpool.connection import PooledConnection
 from dbpool.dialing import dial
 from dbpool.driver import Driver
+from dbpool.dsn import Dsn
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.remains import Remains
-from dbpool.settings import Dsn, PoolSettings
+from dbpool.settings import PoolSettings
 from tests.support.databases import Database
 from tests.support.loops import cancel_at_suspension, count_suspensions
 from tests.support.pools import becomes, role_in

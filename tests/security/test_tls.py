@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from dbpool import DatabasePool, QueryTimeout, ServerUnavailable, SettingsError
+from dbpool.dsn import Dsn
 from dbpool.embedded import EmbeddedPostgres
-from dbpool.settings import Dsn
 from dbpool.tls import Tls
 from tests.support.certificates import Certificate, issued, self_signed
 from tests.support.hostile import Client, hostile_server

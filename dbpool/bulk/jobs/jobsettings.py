@@ -11,9 +11,10 @@ from dbpool.bulk.jobs.effect import Effect
 from dbpool.bulk.jobs.storing import Target
 from dbpool.bulk.map import Progress
 from dbpool.core.statements import classify
+from dbpool.dsn import is_printable
 from dbpool.errors import StatementError, UsageError
 from dbpool.queries import check_statement
-from dbpool.settings import is_printable, positive_seconds, whole_number
+from dbpool.settings import positive_seconds, whole_number
 
 CHUNK = 500  # items: beyond that nothing is gained, and a conflict costs more
 MOST_AT_ONCE = 4  # connections: more only wait for each other on a server's processors

@@ -7,13 +7,13 @@ from typing import Any
 
 import asyncpg
 
+from dbpool.dsn import Dsn
 from dbpool.loadtest.drivers.protocol import Body, Connection, Stamps, now_ns
 from dbpool.loadtest.drivers.statements import Statements
 from dbpool.loadtest.load import Target
 from dbpool.loadtest.recording.recorder import Splits
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.scripts.steps import Query, Rows
-from dbpool.settings import Dsn
 from dbpool.tls import Tls
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 import asyncpg
 
 from dbpool import driver
+from dbpool.dsn import Dsn
 from dbpool.errors import DbPoolError, InsecureConnection
 from dbpool.faults import one_line, transport_remedy
 from dbpool.loadtest.drivers.failures import refusal_by
-from dbpool.settings import Dsn
 
 Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PREFIX: Final = "dbpool-loadtest/"

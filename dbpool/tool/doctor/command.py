@@ -13,8 +13,8 @@ from dbpool.core.doctor.facts import Facts
 from dbpool.core.doctor.findings import Finding, Level, worst
 from dbpool.core.doctor.sizing import Sizing, sizing_of
 from dbpool.core.loadtest.budget import Fleet
+from dbpool.dsn import Dsn
 from dbpool.loadtest.server.connecting import close, lifeline, new_run_id
-from dbpool.settings import Dsn
 from dbpool.tool.doctor.reading import read_facts
 from dbpool.tool.doctor.showing import show
 from dbpool.tool.running import DONE, SOME_FAILED
