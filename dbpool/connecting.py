@@ -11,7 +11,7 @@ from dbpool.core.outage import Outage
 from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
-from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, Reason
+from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, QuarantineEnded, Reason
 from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
@@ -210,9 +210,12 @@ class Connector:
         if left:
             self.zombies += len(left)
             try:
-                await asyncio.gather(*(remains.wait_gone(self._settings.quarantine_timeout) for remains in left))
+                waits = (remains.wait_gone(self._settings.quarantine_timeout) for remains in left)
+                is_gone = await asyncio.gather(*waits)
             finally:
                 self.zombies -= len(left)
+            if not all(is_gone):
+                self._events.tell(QuarantineEnded(is_gone=False, zombies=self.zombies))
 
     def _failed(self, error: Exception, started: float, now: float) -> None:
         self.connect_failures_total += 1

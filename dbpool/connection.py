@@ -49,6 +49,7 @@ class PooledConnection(SendingConnection):
     __slots__ = (
         "_backend",
         "_heard",
+        "_hold",
         "_holder",
         "_lent",
         "at_work",
@@ -85,6 +86,7 @@ class PooledConnection(SendingConnection):
         Remains | None
     )  # of a connection that was cut off while its server process may have lived; the taker closes
     transactions: list[InnerRef[Any]]  # those under way on it, the outermost first
+    _hold: Remains | None  # of its socket, until it is closed
     _heard: Loan | None  # its handle, while callbacks listen that are called with it
     _holder: Any
     _lent: Callable[[], Loan | None]  # its handle, while somebody has it
@@ -96,6 +98,7 @@ class PooledConnection(SendingConnection):
         # not the loop that asyncpg was given, which may have been a DialingLoop
         super().__init__(protocol, transport, asyncio.get_running_loop(), *rest)
         self.remains = self._heard = None
+        self._hold = Remains.of(transport)
         self._lent = nobody
         self._backend = (protocol.backend_pid, protocol.backend_secret)
 
@@ -207,6 +210,8 @@ class PooledConnection(SendingConnection):
 
     def _cleanup(self) -> None:
         self._heard = None
+        if self._hold is not None:  # lost: by the server's end, or by an answer that the driver cannot read
+            self.remains, self._hold = self._hold.unless_ended(), None
         super()._cleanup()
 
     async def close(self, *, timeout: float | None = None) -> None:
@@ -214,7 +219,7 @@ class PooledConnection(SendingConnection):
         if self.is_closed():
             return await super().close(timeout=timeout)
         me: Any = self
-        self.remains = Remains.of(me._transport)  # now: asyncpg lets go of the socket before it says that it failed
+        self.remains, self._hold = self._hold, None  # now: who finds it closed meanwhile is to take them
         try:
             await super().close(timeout=timeout)
         finally:
@@ -224,10 +229,8 @@ class PooledConnection(SendingConnection):
 
     def _abort(self) -> None:
         """Cut it off, as asyncpg does, but keep hold of the socket."""
-        me: Any = self
-        if self.remains is None:
-            self.remains = Remains.of(me._transport)
         super()._abort()  # type: ignore[misc]
+        self.remains, self._hold = self.remains or self._hold, None
         if self.remains is not None:
             self.remains.hang_up()
 

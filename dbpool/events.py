@@ -72,7 +72,10 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEnded:
-    """A permit came out of quarantine; ``is_gone``: the backend has ended, else the time for it was over."""
+    """A permit came out of quarantine; ``is_gone``: the backend has ended, else the time for it was over.
+
+    Of a connect that was given up half-way only the latter is told.
+    """
 
     is_gone: bool
     zombies: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from typing import Self
 
 CHUNK = 64 * 1024  # bytes thrown away at a time
 
@@ -14,7 +15,8 @@ class Remains:
 
     PostgreSQL never closes its end of a connection: that happens when the process that served it has ended, and by
     then it counts against no limit. So the end of the stream proves that the process is gone. A driver that cuts a
-    connection off closes its socket, and would never see it.
+    connection off closes its socket, and would never see it: so each connection is held a second time from the start,
+    before anything, such as an answer that it cannot read, can have the driver close it.
 
     A middleman that passes the end of one direction on, as a TCP proxy does, passes the proof on. One that answers it
     by closing both, as those that end TLS or pool sessions may, proves only that it has been told.
@@ -55,6 +57,24 @@ class Remains:
             with suppress(OSError):  # the server was faster
                 sock.shutdown(socket.SHUT_WR)
             sock.detach()
+
+    def unless_ended(self) -> Self | None:
+        """These, with our side of the stream ended, too; None, and let go, if the server has closed its end."""
+        sock = socket.socket(fileno=self._fd)
+        sock.setblocking(False)
+        try:
+            has_ended = not sock.recv(1, socket.MSG_PEEK)
+        except (ConnectionResetError, BrokenPipeError):
+            has_ended = True
+        except OSError:  # nothing has come, or the network failed
+            has_ended = False
+        finally:
+            sock.detach()
+        if has_ended:
+            self.close()
+            return None
+        self.hang_up()
+        return self
 
     async def wait_gone(self, timeout: float) -> bool:
         """Wait until the server has closed its end, at most *timeout* seconds, then let go. To be called once.

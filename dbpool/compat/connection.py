@@ -38,6 +38,7 @@ class Borrowed:
         "_backend",
         "_cleanup",
         "_con",  # this, _pool and _release_on_close are what asyncpg expects of a holder
+        "_hold",
         "_leases",
         "_pool",
         "_protocol",
@@ -87,6 +88,7 @@ class Borrowed:
         self._protocol, self._stmt_cache, self._query_loggers = con._protocol, con._stmt_cache, con._query_loggers
         self._backend = (con._protocol.backend_pid, con._protocol.backend_secret)
         self.remains: Remains | None = None
+        self._hold = Remains.of(con._transport)
         self._proxy = self._cleanup = self._timeout = self.release_error = self.callers_error = None
         self.is_broken = self.is_interrupted = self.is_demoted = False
         self.retired_for = self.last_sql = None
@@ -126,14 +128,17 @@ class Borrowed:
         return self._con.is_closed()  # type: ignore[no-any-return]
 
     def terminate(self) -> None:
-        """Cut it off, as asyncpg does, but keep hold of the socket, by which the end of its backend is seen."""
+        """Cut it off, as asyncpg does; its socket is held on to, by which the end of its backend is seen."""
         if self._con._pool_holder is None:  # it was closed, and asyncpg has cleaned up: its class sees that once
             return
-        if not self.is_closed():
-            self.remains = Remains.of(self._con._transport)
         self._con.terminate()
-        if self.remains is not None:
-            self.remains.hang_up()
+
+    def cut_off(self) -> None:
+        """The same, and nobody waits for its backend any more."""
+        if self._hold is not None:
+            self._hold.close()
+            self._hold = None
+        self._con.terminate()
 
     def note_change(self, sql: str) -> None:  # noqa: ARG002 - as PooledConnection has it
         self.keeps_session = False
@@ -258,4 +263,6 @@ class Borrowed:
 
     def _release_on_close(self) -> None:
         """The connection is closed, by whomever: asyncpg tells its holder so."""
+        if self._hold is not None:
+            self.remains, self._hold = self._hold.unless_ended(), None
         self._leases.closed(self)

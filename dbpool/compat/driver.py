@@ -118,7 +118,7 @@ class RecipeDriver(Driver):
 
     def terminate(self) -> None:
         for connection in list(self.open_connections):
-            connection._con.terminate()  # nobody waits for its backend any more
+            connection.cut_off()
 
 
 class DirectConnector(Connector):

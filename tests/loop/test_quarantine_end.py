@@ -27,6 +27,20 @@ async def test_a_backend_that_outlives_the_quarantine_is_given_up() -> None:
     pool.check_at_rest()
 
 
+async def test_a_connect_given_up_that_outlives_the_quarantine_is_told() -> None:
+    pool = await open_pool(
+        1, Script(lingers_s=NEVER), connect_timeout=1.0, quarantine_timeout=3.0, outage_patience=60.0
+    )
+    told = pool.listen()
+    await cut_off(pool)  # so that the next one connects
+    pool.driver.script.connect_faults.append(10.0)
+    assert await hold(pool) == 1
+    assert [event for event in told if isinstance(event, QuarantineEnded)] == [
+        QuarantineEnded(is_gone=False, zombies=0)
+    ] * 2
+    pool.check_at_rest()
+
+
 # What it tells
 
 
