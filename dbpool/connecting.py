@@ -34,7 +34,8 @@ class Connector:
     """
 
     # Always true between two calls:
-    #   connections out or idle + opening <= capacity: a connect starts only for a permit that has no connection
+    #   connections out or idle + opening <= capacity: a connect starts only for a permit that has no connection, or
+    #   ahead of any where the bound has room; who comes then waits for that one
     #   a caller wants only while there is no spare
 
     def __init__(
@@ -154,6 +155,12 @@ class Connector:
     def _start_opening(self) -> None:
         wanted = sum(not want.done() for want in self._wanting)
         for _ in range(min(wanted, self._outage.connects_at_once(self._settings.max_connecting)) - self.opening):
+            self._open_one()
+
+    def open_ahead(self, count: int) -> None:
+        """Open *count* connections for which nobody waits; the bound must have room for them. None if *count* < 1."""
+        at_once = self._outage.connects_at_once(self._settings.max_connecting)
+        for _ in range(0 if self._is_closed else min(count, at_once - self.opening)):
             self._open_one()
 
     def _open_one(self) -> None:

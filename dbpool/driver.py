@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 READ_SIZE = 64 * 1024
 COPY_READ_SIZE = 192 * 1024  # about what a unix socket of Linux holds: the loop turns less often for as many bytes
 
+# A peer that vanished is noticed within a minute where nothing is under way. What was sent and is not acknowledged is
+# given up after ten: Linux takes 15 for that. Not sooner, for it also ends a COPY that waits so long behind a lock.
+TCP_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 600_000}
 
 T = TypeVar("T")
 
@@ -290,9 +293,9 @@ def tune(connection: PlainConnection[Any]) -> None:
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+    for option, value in TCP_OPTIONS.items():
         if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 @contextmanager

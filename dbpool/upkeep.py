@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from dbpool.connection import PooledConnection
-from dbpool.errors import DbPoolError
 from dbpool.events import Draining, LeakReturned, LeakSuspected, Reason
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
@@ -36,7 +35,6 @@ class Upkeep:
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
         leases.gate.watch.known.append(leases.suspects)
-        self._opening = 0  # connections that nobody waits for
         self._asking = 0  # idle connections
 
     def start(self) -> None:
@@ -124,27 +122,13 @@ class Upkeep:
             connection.retire(reason)
 
     def _open_missing(self) -> None:
+        """Open connections to keep, under nobody's permit: a caller that comes meanwhile has its own, and gets them."""
         leases = self._leases
         if leases.gate.is_paused:  # perhaps for a server that is to have no connections
             return
-        opening = max(self._opening, leases.connector.opening)  # those just begun are not under way yet
-        for _ in range(self._settings.min_connections - leases.driver.size - opening):
-            if (holder := leases.seize()) is not None:
-                self._opening += 1
-                leases.cleanups.start(self._open(holder)).add_done_callback(partial(self._opened, holder))
-
-    # What ends a stay is no part of these tasks: one cancelled before its first turn never gets to its ``finally``.
-
-    async def _open(self, holder: Leaseholder) -> None:
-        try:
-            async with asyncio.timeout(self._settings.connect_timeout):
-                holder.connection = await self._leases.connector.obtain()
-        except (DbPoolError, TimeoutError):
-            pass  # told by the connector's events and stats(); the next look tries again
-
-    def _opened(self, holder: Leaseholder, _: asyncio.Task[None]) -> None:
-        self._opening -= 1
-        self._leases.settle(holder)
+        opening = leases.connector.opening
+        room = leases.gate.capacity - leases.gate.held - leases.idle - opening
+        leases.connector.open_ahead(min(room, self._settings.min_connections - leases.driver.size - opening))
 
     def _ask_quiet(self, now: float) -> None:
         """Keep what stands between here and the server from forgetting idle connections; notice if it has."""
