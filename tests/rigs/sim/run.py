@@ -11,38 +11,57 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.sim.longline import check_long_line
 from tests.rigs.sim.schedule import Played, Schedule
 
 MOST_VIOLATIONS: Final = 20  # what is broken breaks again and again
 TELL_EVERY_S: Final = 2.0
-_SEEDS_APART: Final = 1_000_003  # of two runs, so that they do not play the same
 
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
     """Go on for about *seconds*, the same way for the same *seed* as far as time allows."""
-    return explore(seed * _SEEDS_APART, say, seconds=seconds)
+    return explore(seed, say, seconds=seconds)
 
 
-def explore(first: int, say: Say, *, seconds: float = float("inf"), schedules: int | None = None) -> Findings:
+def explore(
+    first: int,
+    say: Say,
+    *,
+    seconds: float = float("inf"),
+    schedules: int | None = None,
+    most_violations: int = MOST_VIOLATIONS,
+) -> Findings:
     """Play the schedules of *first*, *first* + 1, ... until the time is over or as many as wanted were played."""
     played, violations = Played(), list[Violation]()
     started = told = time.monotonic()
     seed = first
     with _quiet():
-        while (now := time.monotonic()) - started < seconds and (schedules is None or seed - first < schedules):
+        if (violation := _long_line(first, played)) is not None:
+            violations.append(violation)
+        while len(violations) < most_violations and (schedules is None or seed - first < schedules):
+            if (now := time.monotonic()) - started >= seconds:
+                break
             violation = _play(seed, played)
             seed += 1
             if violation is not None:
                 violations.append(violation)
-                if len(violations) >= MOST_VIOLATIONS:
-                    break
             if now - told >= TELL_EVERY_S:
                 told = now
                 say(f"{played.schedules:,} schedules, {played.cancellations:,} cancellations")
     took_s = time.monotonic() - started
     done = {"schedules": played.schedules, "cancellations": played.cancellations, "steps": played.steps}
+    done |= {"callers": played.callers, "grants": played.grants}
     figures = {"schedules_per_s": round(played.schedules / max(took_s, 1e-9), 1)}
     return Findings("sim", Counter(done), played.faults, violations, figures, took_s)
+
+
+def _long_line(seed: int, played: Played) -> Violation | None:
+    played.faults[76] += 1
+    try:
+        check_long_line(seed)
+    except AssertionError as error:
+        return violation_of(seed, error)
+    return None
 
 
 def _play(seed: int, played: Played) -> Violation | None:

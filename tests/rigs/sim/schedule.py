@@ -11,9 +11,9 @@ from typing import Final
 
 import asyncpg
 
-from dbpool.connecting import LONGEST_BACKOFF_S
 from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
+from dbpool.errors import AcquireTimeout, ServerUnavailable
 from dbpool.testing.suspensions import Watched
 from tests.rigs.sim.callers import (
     ACQUIRE_S,
@@ -32,6 +32,7 @@ from tests.support.fakes import Pool, new_pool
 from tests.support.loops import SteppingLoop, now, outcomes
 from tests.support.script import NEVER, Reply, Script
 
+LONGEST_BACKOFF_S: Final = 1.0  # as documented, not as the code under test has it
 LONG_EVERY: Final = 50  # schedules; a long one takes four times as long as a short one
 
 
@@ -42,6 +43,7 @@ class Played:
     schedules: int = 0
     steps: int = 0
     callers: int = 0
+    grants: int = 0
     cancellations: int = 0
     faults: Counter[int] = field(default_factory=Counter)
 
@@ -49,6 +51,7 @@ class Played:
         self.schedules += other.schedules
         self.steps += other.steps
         self.callers += other.callers
+        self.grants += other.grants
         self.cancellations += other.cancellations
         self.faults.update(other.faults)
 
@@ -80,7 +83,8 @@ class Schedule:
     def so_far(self) -> Played:
         """What has happened until now."""
         faults = self.trouble.faults + Counter({63: self.work.closed, 64: self.work.fatal, 15: self.work.timed_out})
-        return Played(1, self.loop.steps, len(self.callers), self.trouble.cancellations, faults)
+        grants = sum(line.granted_total for line in self.pool.leases.gate.lines)
+        return Played(1, self.loop.steps, len(self.callers), grants, self.trouble.cancellations, faults)
 
     def _run(self) -> None:
         loop = self.loop
@@ -120,6 +124,8 @@ class Schedule:
             was_cancelled = isinstance(result, asyncio.CancelledError) and caller.cancelled_at is not None
             if isinstance(result, AssertionError):
                 raise result
+            if caller.cancelled_at is not None:
+                assert was_cancelled, f"M6: caller {caller.number} was cancelled, and got {result!r}"
             assert result is None or was_cancelled or isinstance(result, (*ALLOWED, Fatal)), f"M5: {result!r}"
         await self._end(closed=closes)
 
@@ -167,9 +173,11 @@ class Schedule:
         pool = self.pool
         await asyncio.sleep(2 * RESET_S + QUARANTINE_S + 2)
         if not closed:
+            if self.is_long:
+                await self._outage()
             began = now()
             if pool.leases.connector.hindrance is not None:
-                await self._use()  # the first after an outage finds that it is over
+                await self._recovered()
             # No permit is lost: as many at once as there are.
             reserves = [self._use(line) for line in self.lines for _ in range(line.reserved)]
             free = pool.leases.gate.capacity - len(reserves)
@@ -185,6 +193,27 @@ class Schedule:
         left = {"held": gate.held, "waiting": gate.waiting, "zombies": pool.leases.zombies}
         left |= {"open": pool.driver.size, "connecting": pool.driver.connecting, "cleanups": len(pool.leases.cleanups)}
         assert not any(left.values()), f"M1: left when all is closed: {left}"
+
+    async def _outage(self) -> None:
+        """The server is away for a while, in which somebody asks again and again."""
+        loop, driver = self.loop, self.pool.driver
+        self.trouble.go_down()
+        back_at = loop.time() + self.random.choice([5, 30, 100])
+        while loop.time() < back_at:
+            with suppress(ServerUnavailable, AcquireTimeout):
+                async with self.pool.leases.lease(5, site=self.work.arrival()):
+                    pass
+            await asyncio.sleep(0.2)
+        driver.script.connect_error = None
+
+    async def _recovered(self) -> None:
+        """The first that asks when the next try is due finds that the server is back."""
+        by = now() + LONGEST_BACKOFF_S + LEEWAY_S
+        while now() <= by:
+            with suppress(ServerUnavailable):
+                return await self._use()
+            await asyncio.sleep(0.05)
+        raise AssertionError("M7: the server is back, and callers are refused for longer than a second")
 
     async def _use(self, line: Line | None = None) -> None:
         async with self.pool.leases.lease(15, line, self.work.arrival()):

@@ -1,0 +1,35 @@
+"""``python -m tests.rigs mutants``: plant one bug after the other, and see what finds it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from tests.rigs.mutants.finding import hunt_all
+from tests.rigs.mutants.known import MUTANTS
+
+
+@click.command("mutants", short_help="Plant known bugs, one at a time: each must be found.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this one; may be given several times.")
+@click.option("--list", "is_list", is_flag=True, help="Say which there are.")
+@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
+def command(*, only: tuple[str, ...], is_list: bool, file: Path | None) -> NoReturn:
+    """Plant bugs that other pools had, one at a time: the rigs must find each of them.
+
+    Exit codes: 0 all were found, 1 one was not.
+    """
+    if unknown := [name for name in only if name not in MUTANTS]:
+        raise click.UsageError(f"there is no mutant {unknown[0]!r}; --list says which there are")
+    if is_list:
+        for mutant in MUTANTS.values():
+            click.echo(f"{mutant.name} ({mutant.goal}, {mutant.file}): {mutant.origin}")
+        sys.exit(0)
+    found = hunt_all([MUTANTS[name] for name in only or MUTANTS], click.echo)
+    click.echo(f"{found.done['found']} of {found.done['mutants']} found in {found.took_s:.0f} s")
+    if file is not None:
+        file.write_text(json.dumps(found.as_plain(), indent=1, sort_keys=True) + "\n", "utf-8")
+    sys.exit(1 if found.violations else 0)
