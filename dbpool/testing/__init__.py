@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from dbpool.testing.replication.cluster import PostgresCluster
     from dbpool.testing.replication.node import PostgresNode
     from dbpool.testing.rollback.pool import Sandbox, sandbox
+    from dbpool.testing.schedules import BrokenBySchedule, at_every_step, explore_schedules
     from dbpool.testing.server import Server
+    from dbpool.testing.stepping import SteppingLoop
     from dbpool.testing.virtualtime import Deadlock, VirtualTime, VirtualTimeLoop, run, virtual_time
 
 __all__ = [
     "Answer",
     "Asked",
+    "BrokenBySchedule",
     "BrokenBySuspension",
     "Damage",
     "Deadlock",
@@ -37,11 +40,14 @@ __all__ = [
     "Sandbox",
     "Server",
     "Standing",
+    "SteppingLoop",
     "UnexpectedStatement",
     "VirtualTime",
     "VirtualTimeLoop",
     "Way",
+    "at_every_step",
     "cancel_everywhere",
+    "explore_schedules",
     "proxy_before",
     "run",
     "sandbox",
@@ -62,7 +68,9 @@ _HOMES = {
     "replication.cluster": ("PostgresCluster",),
     "replication.node": ("PostgresNode",),
     "rollback.pool": ("Sandbox", "sandbox"),
+    "schedules": ("BrokenBySchedule", "at_every_step", "explore_schedules"),
     "server": ("Server",),
+    "stepping": ("SteppingLoop",),
     "virtualtime": ("Deadlock", "VirtualTime", "VirtualTimeLoop", "run", "virtual_time"),
 }
 _LATER = {name: f"dbpool.testing.{home}" for home, names in _HOMES.items() for name in names}

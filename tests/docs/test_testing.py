@@ -16,7 +16,7 @@ __all__ = ["project"]
 TEXT = (ROOT / "docs" / "testing.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 FILES = {body.splitlines()[0].removeprefix("# ").removesuffix(".py"): body for kind, body in BLOCKS if kind == "python"}
-TESTS = sum(body.count("async def test_") for body in FILES.values())
+TESTS = sum(body.count("def test_") for body in FILES.values())
 
 
 def the(kind: str) -> str:
@@ -50,7 +50,17 @@ def test_what_the_guide_names_is_there(pytestconfig: pytest.Config) -> None:
     for name in ("on", "go_down", "come_back", "lose_connections"):
         assert f"`{name}(" in TEXT
         assert hasattr(FakePool, name)
-    for name in ("FakePool", "UnexpectedStatement", "Deadlock", "Way", "proxy_before", "run", "sandbox"):
+    for name in (
+        "FakePool",
+        "UnexpectedStatement",
+        "Deadlock",
+        "Way",
+        "proxy_before",
+        "run",
+        "sandbox",
+        "explore_schedules",
+        "at_every_step",
+    ):
         assert hasattr(dbpool.testing, name)
     for ini in re.findall(r"`(dbpool_(?:server|dsn|image|migrations|settings|patience))`", TEXT):
         pytestconfig.getini(ini)

@@ -166,6 +166,11 @@ class FakeConnection:
         """The server cuts the connection, and this end notices."""
         self._close(asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"))
 
+    def answer_now(self) -> None:
+        """Give the statement under way, if there is one, the answer without rows."""
+        if self._answer is not None:
+            self._reply(self._answer, Reply(), ())
+
     # What it does
 
     @property
