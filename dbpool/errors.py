@@ -190,6 +190,9 @@ class CommitOutcomeUnknown(ConnectionLost):
     ``await db.outcome(error)`` then asks the server what became of it.
     """
 
+    trace: tuple[str, str] | None = None
+    """Where the server's log stood in the transaction, and since when its counters count, as it says it."""
+
     def __init__(self, message: str, *, xid: str | None) -> None:
         super().__init__(message)
         self.xid = xid

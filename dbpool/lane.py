@@ -19,6 +19,7 @@ from dbpool.leases import Leases
 from dbpool.loan import Loan
 from dbpool.observing import Asked, Block, Operation, observed_from
 from dbpool.oneshot import Calls
+from dbpool.outcomes import outcome_now
 from dbpool.queries import check, check_statement, checked_timeout
 from dbpool.settings import PoolSettings, positive_seconds, whole_number
 from dbpool.sites import Site
@@ -212,17 +213,18 @@ class Lane(WholeTables):
         """Ask the server what became of a ``traceable`` transaction whose COMMIT was not answered.
 
         Waits up to *timeout* seconds for a transaction still in progress to end. UNKNOWN: it was not traceable, or too
-        long ago. Not valid after a failover to a standby that may have missed it.
+        long ago, or nobody can say any more how far a server had come that crashed since. Not valid after a failover to
+        a standby that may have missed it.
         """
-        if error.xid is None:
-            return Outcome.UNKNOWN
         ends_at = asyncio.get_running_loop().time() + positive_seconds(timeout, "timeout")
         while True:
-            status = await self.fetchval("SELECT pg_xact_status($1::text::xid8)", error.xid)
-            outcome = Outcome.UNKNOWN if status is None else Outcome(status)
+            outcome = await outcome_now(error, self._rows)
             if outcome is not Outcome.IN_PROGRESS or asyncio.get_running_loop().time() > ends_at:
                 return outcome
             await asyncio.sleep(0.05)
+
+    async def _rows(self, sql: str, args: tuple[object, ...]) -> Sequence[Record]:
+        return await self.fetch(sql, *args)
 
     # Connections
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
 from dbpool.connection import Answer, PooledConnection, Record, Want
+from dbpool.core.outcomes import TRACE
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.executable import Bound, Executable, bound, bound_many
 from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
@@ -54,6 +55,7 @@ class Transaction(Queries):
         "_loan",
         "_savepoint",
         "_settings",
+        "_trace",
         "_where",
         "block",
         "handle",
@@ -71,6 +73,7 @@ class Transaction(Queries):
         self._loan = connection.loan
         self.state = State.NEW
         self.xid: str | None = None
+        self._trace: list[str] = []
         self.handle: Loan | Claim | None = None  # of its lease, if it has one: it lives until this is over
         self.block: Block | None = None  # as what it is observed, if it is a caller's; ends with it
 
@@ -125,7 +128,7 @@ class Transaction(Queries):
             )
         if self.options.traceable and not self._savepoint:
             try:
-                self.xid = await self._ask_for_xid()
+                self.xid, *self._trace = await self._ask_for_trace()
             except BaseException:
                 await self._roll_back_quietly()
                 raise
@@ -280,16 +283,14 @@ class Transaction(Queries):
         with self._told(seconds):
             return await self._connection.run(sql, args, want, seconds)
 
-    async def _ask_for_xid(self) -> str | None:
+    async def _ask_for_trace(self) -> Iterable[Any]:
         try:
-            rows = await self._run(
-                "SELECT pg_current_xact_id_if_assigned()::text", (), Want.ROW, self._settings.query_timeout
-            )
+            rows = await self._run(TRACE, (), Want.ROW, self._settings.query_timeout)
         except Exception as error:
             if is_failed_transaction(error):  # COMMIT will tell
-                return None
+                return (None,)
             raise
-        return rows[0][0]  # type: ignore[no-any-return]
+        return rows[0]  # type: ignore[no-any-return]
 
     async def _commit(self) -> None:
         seconds = self._settings.query_timeout
@@ -304,11 +305,13 @@ class Transaction(Queries):
             self._over(State.UNKNOWN)
             self._connection.is_broken = True
             ask = "await db.outcome(error) asks" if self.xid else "with transaction(traceable=True) you could ask"
-            raise CommitOutcomeUnknown(
+            unknown = CommitOutcomeUnknown(
                 f"no answer to COMMIT from {self._where}: {one_line(error)}. The transaction may or may not be stored; "
                 f"{ask} the server.",
                 xid=self.xid,
-            ) from error
+            )
+            unknown.trace = (self._trace[0], self._trace[1]) if self.xid else None
+            raise unknown from error
         if tag == "COMMIT":
             self._over(State.COMMITTED)
             return

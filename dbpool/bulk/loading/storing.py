@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from dbpool.bulk.access import Access
 from dbpool.bulk.loading.chunks import ApartChunk, Chunk, Refusal, Row, RowRefused
@@ -24,6 +25,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, Outcome
 from dbpool.faults import copy_place, is_impatient, is_refused_data, one_line, told_as_ours
 from dbpool.observing import Asked
+from dbpool.outcomes import outcome_now
 
 ATTEMPTS = 5  # of a chunk that conflicts, or whose connection is lost
 RETRY = Backoff(first_s=0.05, cap_s=1.0)
@@ -88,8 +90,6 @@ class Store:
             except ChunkFailed:
                 raise
             except Exception as error:
-                if isinstance(error, CommitOutcomeUnknown):
-                    self.tally.doubtful.append(part_of(chunk, 0, 0))
                 if attempt == ATTEMPTS or not _is_worth_another(error):
                     raise ChunkFailed(one_line(error), chunk) from error
             await asyncio.sleep(RETRY.delay_s(attempt, random.random()))
@@ -143,17 +143,26 @@ class Store:
                     await kept.enter_async_context(self._keeping(chunk, attempt))
                     try:
                         await tx.commit()
+                    except asyncio.CancelledError:
+                        if tx.state.name == "UNKNOWN":
+                            self._doubt(chunk, attempt)
+                        raise
                     finally:
                         if tx.state.name == "COMMITTED":  # also when it was cancelled meanwhile
                             self._note(chunk, attempt)
             except CommitOutcomeUnknown as error:
-                match await self._outcome(error):
+                try:
+                    outcome = await self._outcome(error)
+                except asyncio.CancelledError:  # another chunk failed: nobody asks any more
+                    self._doubt(chunk, attempt)
+                    raise
+                match outcome:
                     case Outcome.COMMITTED:
                         self._note(chunk, attempt)
                     case Outcome.ABORTED:
                         raise _NotStored from error
                     case _:
-                        attempt.is_kept = True  # rather twice than lost
+                        self._doubt(chunk, attempt)
                         raise
 
     @asynccontextmanager
@@ -170,6 +179,10 @@ class Store:
                 else:
                     await tx.__aexit__(type(error), error, None)
                 raise
+
+    def _doubt(self, chunk: Chunk, attempt: _Attempt) -> None:
+        attempt.is_kept = True  # rather twice than lost
+        self.tally.doubtful.append(part_of(chunk, 0, 0))
 
     def _note(self, chunk: Chunk, attempt: _Attempt) -> None:
         attempt.is_kept = True
@@ -257,20 +270,20 @@ class Store:
 
     async def _outcome(self, error: CommitOutcomeUnknown) -> Outcome:
         """What became of a transaction, asked on another connection; UNKNOWN if nobody can say."""
-        if error.xid is None:
-            return Outcome.UNKNOWN
         for _ in range(ATTEMPTS):
             try:
                 async with self.access.lease() as connection:
-                    sql = "SELECT pg_xact_status($1::text::xid8)"
-                    found = await connection.run(sql, (error.xid,), Want.ROW, self.timeout)
+                    outcome = await outcome_now(error, partial(self._rows, connection))
             except Exception:  # whatever it was, nobody can say
                 return Outcome.UNKNOWN
-            outcome = Outcome(found[0][0]) if found[0][0] else Outcome.UNKNOWN
             if outcome is not Outcome.IN_PROGRESS:
                 return outcome
             await asyncio.sleep(RETRY.cap_s)
         return Outcome.UNKNOWN
+
+    async def _rows(self, connection: PooledConnection, sql: str, args: tuple[object, ...]) -> Sequence[Any]:
+        rows: Sequence[Any] = await connection.run(sql, args, Want.ROWS, self.timeout)
+        return rows
 
 
 def _is_worth_another(error: Exception) -> bool:

@@ -159,12 +159,14 @@ class Writing:
         stored = {"rows_stored": self._stored, "first_row": first, "last_row": last}
         before = self._stored_in_words
         if isinstance(error, CommitOutcomeUnknown):
-            return WriteOutcomeUnknown(
+            unknown = WriteOutcomeUnknown(
                 f"{error} It has the rows {first} to {last} (counted from 0). The {first:,} rows before are stored for "
                 f"sure, none after it are.",
                 xid=error.xid,
                 **stored,
             )
+            unknown.trace = error.trace
+            return unknown
         what = (
             f"the transaction with the rows {first} to {last} (counted from 0) of a write by {self._access.name} failed"
         )

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import asyncpg
 
+from dbpool.core.outcomes import STATUS, TRACE
 from dbpool.core.sqltext import Kind, tokens
 from dbpool.errors import UsageError
 from dbpool.settings import seconds_from_zero, whole_number
@@ -25,8 +26,8 @@ MOST_SHOWN: Final = 10
 
 # What the pool itself asks inside transactions, and a server always answers.
 _OWN: Final = {
-    "SELECT pg_current_xact_id_if_assigned()::text": [FakeRecord(["pg_current_xact_id_if_assigned"], ["1000"])],
-    "SELECT pg_xact_status($1::text::xid8)": [FakeRecord(["pg_xact_status"], ["committed"])],
+    TRACE: [FakeRecord(["xid", "stood", "counts_since"], ["1000", "0/1", "0"])],
+    STATUS: [FakeRecord(["status", "counts_anew", "is_behind", "version"], ["committed", False, False, 180000])],
     "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS s (name, value)": [],
 }
 
