@@ -77,7 +77,7 @@ class _Run:
         self.task = asyncio.create_task(self._limited(), name="cancel_everywhere")
         done, _ = await asyncio.wait([self.task], timeout=within_s)
         if not done:
-            self.stack = _stack(self._work)
+            self.stack = stack_of(self._work)
             self.task.cancel()
             await asyncio.wait([self.task], timeout=within_s)
             raise TimeoutError
@@ -98,7 +98,7 @@ class _Run:
         assert self.task is not None
         if self.task.done():
             return
-        self.stack, self.was_disturbed = _stack(self._work), True
+        self.stack, self.was_disturbed = stack_of(self._work), True
         if callable(self.disturb):
             self.disturb()
         elif self.disturb == "timeout" and self._limit is not None and not self._limit.expired():
@@ -227,7 +227,7 @@ class _Explorer:
         return BrokenBySuspension(text, run.at, run.again, run.stack)
 
 
-def _stack(work: Coroutine[Any, Any, object]) -> tuple[str, ...]:
+def stack_of(work: Coroutine[Any, Any, object]) -> tuple[str, ...]:
     """Where a coroutine that waits stands, with frames of this package and the driver: they may be what is wrong."""
     frames = []
     for each in chain_from(work):

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from dbpool.testing.proxying.damage import Damage
-from dbpool.testing.proxying.messages import Do, Message, Way
+from dbpool.testing.proxying.messages import CANCEL, Do, Message, Way
 from dbpool.testing.proxying.session import Session, Standing
 
 
@@ -81,9 +81,11 @@ class Faults:
     def __init__(self) -> None:
         self.planned: list[Fault] = []
         self.paces = {way: Pace() for way in Way}
+        self.cancel_delay_s = 0.0
 
     def clear(self) -> None:
         self.planned.clear()
+        self.cancel_delay_s = 0.0
         for way in Way:
             self.paces[way] = Pace()
 
@@ -110,6 +112,10 @@ class Faults:
         fault.losing -= count
         if not fault.losing:
             self._use_up(fault, session)
+
+    def delay_s(self, message: Message) -> float:
+        """How much later than it came *message* goes on."""
+        return self.paces[message.way].delay_s + (self.cancel_delay_s if message.kind == CANCEL else 0.0)
 
     def _use_up(self, fault: Fault, session: Session) -> None:
         self.planned.remove(fault)

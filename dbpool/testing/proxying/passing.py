@@ -91,7 +91,7 @@ class Passage:
             todo = self.faults.verdict(message)
         if not await self._may_go_on(session, way, todo):
             return
-        late_s = came_at + self.faults.paces[way].delay_s - asyncio.get_running_loop().time()
+        late_s = came_at + self.faults.delay_s(message) - asyncio.get_running_loop().time()
         if late_s > 0:  # else no turn of the loop: a busy one would make of many small messages a slow network
             await asyncio.sleep(late_s)
         if message.name == "ReadyForQuery":

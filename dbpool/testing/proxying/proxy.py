@@ -137,6 +137,10 @@ class FaultProxy:
         for one in Way if way is None else (way,):
             self._passage.faults.paces[one].piece = piece
 
+    def delay_cancels(self, seconds: float) -> None:
+        """Have every request to cancel a statement arrive so much later, as one that a pooler passes on when it can."""
+        self._passage.faults.cancel_delay_s = seconds_from_zero(seconds, "delay")
+
     def cut(
         self,
         *,

@@ -1,0 +1,121 @@
+"""The rig itself: as many spots of the canonical session as there is time for, in an order that the seed chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import psycopg
+
+from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.rigserver import RigServer, rig_server
+from tests.rigs.told import Told
+from tests.rigs.wire.batch import ASYNCPGS_NOISE, Batch, together
+from tests.rigs.wire.oracle import lies, wait_alone
+from tests.rigs.wire.ours import Ours
+from tests.rigs.wire.spots import AtByte, Recorded, Spot
+from tests.rigs.wire.trial import Contender, Trial, recorded
+
+AT_ONCE = 24  # sessions: most of them wait for silence to end
+BATCH_S = 20.0  # after which what is stored is looked at
+MOST_VIOLATIONS = 50
+Witness: TypeAlias = psycopg.Connection[tuple[int, ...]]
+
+
+def run(seconds: float, seed: int, say: Say, *, of: Callable[[Spot], bool] = lambda _: True) -> Findings:
+    """Cut, silence and spoil the session for about *seconds*; the same seed tries the same spots in the same order.
+
+    Args:
+        of: which spots to try.
+    """
+    with rig_server() as server:
+        return asyncio.run(Wire(server, Ours(), seed, say, of).go_on(seconds))
+
+
+class Wire:
+    """A run of it, for one contender."""
+
+    def __init__(
+        self, server: RigServer, contender: Contender, seed: int, say: Say, of: Callable[[Spot], bool]
+    ) -> None:
+        self._server, self._contender, self._seed, self._say, self._of = server, contender, seed, say, of
+        self.found = Findings("wire")
+        self._numbers = itertools.count(1)
+        self._tried = 0
+
+    async def go_on(self, seconds: float) -> Findings:
+        began = time.monotonic()
+        spots = [each for each in (await self._recorded()).spots(self._seed) if self._of(each)]
+        left = iter(spots)
+        with self._server.witness() as witness:
+            while (seconds_left := seconds - (time.monotonic() - began)) > 0 and self._tried < len(spots):
+                await self._try(witness, left, min(seconds_left, BATCH_S))
+                wrong = self.found.done["violations"]
+                self._say(f"wire: {self._tried} of {len(spots)} spots of {self._contender.name}, {wrong} violations")
+        self.found.took_s = time.monotonic() - began
+        tried = self._tried
+        self.found.figures |= {"spots": len(spots), "spots_tried": tried, "is_complete": tried >= len(spots)}
+        return self.found
+
+    async def _recorded(self) -> Recorded:
+        await recorded(
+            self._contender, self._server.dsn, next(self._numbers)
+        )  # which finds a server that knows nothing yet
+        return await recorded(self._contender, self._server.dsn, next(self._numbers))
+
+    async def _try(self, witness: Witness, spots: Iterator[Spot], for_s: float) -> None:
+        batch = await self._batch(witness, spots, AT_ONCE, for_s)
+        self._tried += len(batch.trials)
+        for trial in batch.late():  # again, alone: with nobody to wait for but its own limits
+            if trial.spot is not None:
+                alone = await self._batch(witness, iter([trial.spot]), 1, 0)
+                for late in alone.late():
+                    waits = [f"{wait.what} took {wait.over_s:.2f} s too long" for wait in late.caller.late]
+                    text = ", ".join(late.failed + waits)
+                    self._violated("M6", late, f"{text}; the loop itself was {alone.lag_s:.3f} s late")
+
+    async def _batch(self, witness: Witness, spots: Iterator[Spot], at_once: int, for_s: float) -> Batch:
+        dsn = self._server.dsn
+        batch = await together(self._contender, dsn, spots, self._numbers, at_once=at_once, for_s=for_s)
+        left = wait_alone(witness)
+        wrong = lies(witness, batch.trials)
+        for trial in batch.trials:
+            self._count(trial)
+            for text in trial.against():
+                self._violated("M6" if trial.hangs else "M1", trial, text)
+            for text in wrong.get(trial.caller.number, []):
+                if trial.is_excused:
+                    self.found.done["answers that no client could doubt"] += 1
+                else:
+                    self._violated("M5", trial, text)
+        if left:
+            self._violated("M2", None, left)
+        for noise in batch.noise:
+            if noise == ASYNCPGS_NOISE:
+                self.found.done["log lines of asyncpg's about a COPY that was lost"] += 1
+                continue
+            self._violated("M6", None, f"reached the loop's exception handler: {noise}")
+        return batch
+
+    def _count(self, trial: Trial) -> None:
+        done, caller = self.found.done, trial.caller
+        done["sessions"] += 1
+        done["awaits"] += caller.awaits
+        done["writes told"] += len(caller.writes)
+        done["writes of unknown outcome"] += sum(each.told is Told.UNKNOWN for each in caller.writes.values())
+        done["unknown outcomes resolved"] += caller.unknown_resolved
+        if trial.has_happened and trial.spot is not None:
+            done["cuts" if isinstance(trial.spot, AtByte) else "other faults"] += 1
+            self.found.faults[trial.spot.row] += 1
+        else:
+            done["spots that this session did not reach"] += 1
+
+    def _violated(self, goal: str, trial: Trial | None, text: str) -> None:
+        self.found.done["violations"] += 1
+        if len(self.found.violations) < MOST_VIOLATIONS:
+            where = "" if trial is None else f"{trial.spot}: "
+            replay = f"python -m tests.rigs wire --seconds {self.found.took_s or 60:.0f} --seed {self._seed}"
+            self.found.violations.append(Violation(goal, f"{self._contender.name}, {where}{text}"[:500], replay))

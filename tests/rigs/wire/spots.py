@@ -1,0 +1,174 @@
+"""Every place in a session where something can go wrong, and what can."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from dbpool.testing import Damage, Do, FaultProxy, Message, Way
+from dbpool.testing.proxying.faults import Fault
+
+
+class End(Enum):
+    """How a connection ends at a byte."""
+
+    RESET = "RST"
+    FINISH = "FIN"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class AtByte:
+    """A cut at one byte of one connection."""
+
+    session: int
+    way: Way
+    byte: int
+    end: End
+
+    @property
+    def row(self) -> int:
+        """Its number in docs/faults.md."""
+        return 29 if self.end is End.SILENCE else 28
+
+    def arm(self, proxy: FaultProxy) -> Fault:
+        if self.end is End.SILENCE:
+            return proxy.stall_at_byte(self.byte, self.way, session=self.session)
+        return proxy.cut_at_byte(self.byte, self.way, reset=self.end is End.RESET, session=self.session)
+
+    def __str__(self) -> str:
+        return f"{self.end.value} at byte {self.byte} {self.way.value} of connection {self.session}"
+
+
+# Messages whose loss or repetition no client can tell from what a statement may answer: nothing in the protocol counts
+# them. TLS does. A request that arrives twice is done twice, one that is lost is not done.
+UNCOUNTED = {
+    Way.TO_CLIENT: {"DataRow", "CopyData", "ParameterStatus"},
+    Way.TO_SERVER: {"Bind", "Execute", "Query", "CopyData", "Parse"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AtMessage:
+    """Damage to one message of one connection; *name* is for people."""
+
+    session: int
+    way: Way
+    nth: int
+    damage: Damage
+    name: str
+
+    @property
+    def is_unseen(self) -> bool:
+        return self.name in UNCOUNTED[self.way]
+
+    @property
+    def row(self) -> int:
+        return 30 if self.damage is Damage.TWICE else 29
+
+    def arm(self, proxy: FaultProxy) -> Fault:
+        numbers = itertools.count()
+        fault = Fault(self.damage)
+
+        def rule(message: Message) -> Do | Damage:
+            if (message.session.number, message.way) != (self.session, self.way) or next(numbers) != self.nth:
+                return Do.PASS
+            fault.happen(message.session)
+            return self.damage
+
+        proxy.rule = rule
+        return fault
+
+    def __str__(self) -> str:
+        return f"{self.damage.name} for {self.name}, message {self.nth} {self.way.value} of connection {self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """The whole session in pieces of so many bytes."""
+
+    piece: int
+    row = 31
+
+    def arm(self, proxy: FaultProxy) -> Fault:
+        proxy.slice(self.piece)
+        return always()
+
+    def __str__(self) -> str:
+        return f"slices of {self.piece} bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Every request to cancel arrives so many seconds late."""
+
+    seconds: float
+    row = 54
+
+    def arm(self, proxy: FaultProxy) -> Fault:
+        proxy.delay_cancels(self.seconds)
+        return always()
+
+    def __str__(self) -> str:
+        return f"requests to cancel {self.seconds * 1000:.0f} ms late"
+
+
+def always() -> Fault:
+    """What goes on all the time: it has happened, and there is nothing after it."""
+    return Fault(Do.PASS)
+
+
+Spot = AtByte | AtMessage | Sliced | Delayed
+HARMLESS = (Sliced, Delayed)
+"""Those that nobody may notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What passed in one session that nothing disturbed."""
+
+    size: dict[tuple[int, Way], int]
+    """Bytes by connection and direction."""
+    messages: Sequence[tuple[int, Way, int, str]]
+    """Connection, direction, number from 0, name."""
+
+    @classmethod
+    def of(cls, proxy: FaultProxy) -> Recorded:
+        from dbpool.testing.proxying.messages import NAMES
+
+        size, messages = {}, []
+        for session in proxy.sessions:
+            for way in Way:
+                size[session.number, way] = session.bytes_out[way]
+                kinds = [kind for its, kind in session.messages if its is way]
+                messages += [(session.number, way, n, NAMES[way].get(k, k)) for n, k in enumerate(kinds)]
+        return cls(size, messages)
+
+    def cuts(self) -> Iterator[AtByte]:
+        """At every byte of every connection in both directions, by every end."""
+        for (session, way), size in self.size.items():
+            for byte, end in itertools.product(range(size + 1), End):
+                yield AtByte(session, way, byte, end)
+
+    def damages(self) -> Iterator[AtMessage]:
+        """To every message, of every kind."""
+        for (session, way, nth, name), damage in itertools.product(self.messages, Damage):
+            yield AtMessage(session, way, nth, damage, name)
+
+    def spots(self, seed: int) -> list[Spot]:
+        """All there are, in an order that the seed chooses: the first few have some of each kind."""
+        order = random.Random(seed)
+        kinds: dict[object, list[Spot]] = {}
+        for cut in self.cuts():
+            kinds.setdefault((cut.end, cut.way), []).append(cut)
+        for damage in self.damages():
+            kinds.setdefault(damage.damage, []).append(damage)
+        kinds["slices"] = [Sliced(piece) for piece in range(1, 65)]
+        kinds["delays"] = [Delayed(ms / 1000) for ms in range(1, 61)]
+        for kind in kinds.values():
+            order.shuffle(kind)
+        turns = itertools.zip_longest(*kinds.values())
+        return [spot for turn in turns for spot in turn if spot is not None]
