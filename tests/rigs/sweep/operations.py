@@ -359,8 +359,9 @@ async def acquires_as_asyncpg(pool: Any, me: Caller) -> None:  # noqa: ANN401
     with me.writing(tells=told_by_asyncpg) as key:
         async with pool.acquire(timeout=0.5) as connection, connection.transaction():
             await connection.execute(INSERT, key)
-    connection = await pool.acquire(timeout=0.5)
-    await pool.release(connection, timeout=0.5)
+    for way in pool, pool.lane(f"of {me.number}"):
+        connection = await way.acquire(timeout=0.5)
+        await way.release(connection, timeout=0.5)
 
 
 @sweeps(
