@@ -12,6 +12,7 @@ import uvloop
 
 from dbpool import migrate
 from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.quiet import quiet
 from tests.rigs.rigserver import RigServer, rig_server
 from tests.rigs.sweep.ground import ground_on
 from tests.rigs.sweep.kinds import Kind
@@ -48,7 +49,7 @@ def run(seconds: float, seed: int, say: Say) -> Findings:
     """Go through the cases for about *seconds*, in an order that the seed chooses."""
     order = cases()
     random.Random(seed).shuffle(order)
-    with rig_server() as server:
+    with quiet(), rig_server() as server:
         prepare(server)
         sweep = Sweep(server, seed, say)
         return sweep.go_on(order, seconds)

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import psycopg
 
 from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.quiet import quiet
 from tests.rigs.rigserver import RigServer, rig_server
 from tests.rigs.told import Told
 from tests.rigs.wire.batch import ASYNCPGS_NOISE, Batch, together
 from tests.rigs.wire.oracle import lies, wait_alone
 from tests.rigs.wire.ours import Ours
+from tests.rigs.wire.peers import AsyncpgPool, PsycopgPool
 from tests.rigs.wire.spots import AtByte, Recorded, Spot
 from tests.rigs.wire.trial import Contender, Trial, recorded
 
 AT_ONCE = 24  # sessions: most of them wait for silence to end
 BATCH_S = 20.0  # after which what is stored is looked at
 MOST_VIOLATIONS = 50
+PEERS_FROM_S = 60.0
+KINDS = ("lies", "bare errors", "hangs", "awaits beyond their limit", "pools of no more use")
 Witness: TypeAlias = psycopg.Connection[tuple[int, ...]]
 
 
@@ -31,19 +36,41 @@ def run(seconds: float, seed: int, say: Say, *, of: Callable[[Spot], bool] = lam
     Args:
         of: which spots to try.
     """
-    with rig_server() as server:
-        return asyncio.run(Wire(server, Ours(), seed, say, of).go_on(seconds))
+    with quiet(), rig_server() as server:
+        return asyncio.run(_run(server, seconds, seed, say, of))
+
+
+async def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Callable[[Spot], bool]) -> Findings:
+    """Ours first; the other pools, beside which it is to be seen, have a tenth of the time each, if that is enough."""
+    theirs = seconds / 10 if seconds >= PEERS_FROM_S else 0.0
+    numbers = itertools.count(1)
+    ours = Wire(server, Ours(), seed, say, of, numbers)
+    found = await ours.go_on(seconds - 2 * theirs)
+    beside = {"dbpool": ours.figures()}
+    for contender in (AsyncpgPool(), PsycopgPool()) if theirs else ():
+        peer = Wire(server, contender, seed, say, of, numbers)
+        await peer.go_on(theirs)
+        beside[contender.name] = peer.figures()
+    found.figures["side_by_side"] = beside
+    return found
 
 
 class Wire:
     """A run of it, for one contender."""
 
     def __init__(
-        self, server: RigServer, contender: Contender, seed: int, say: Say, of: Callable[[Spot], bool]
+        self,
+        server: RigServer,
+        contender: Contender,
+        seed: int,
+        say: Say,
+        of: Callable[[Spot], bool],
+        numbers: Iterator[int],
     ) -> None:
         self._server, self._contender, self._seed, self._say, self._of = server, contender, seed, say, of
         self.found = Findings("wire")
-        self._numbers = itertools.count(1)
+        self._numbers = numbers
+        self._wrong: Counter[str] = Counter()
         self._tried = 0
 
     async def go_on(self, seconds: float) -> Findings:
@@ -60,6 +87,12 @@ class Wire:
         self.found.figures |= {"spots": len(spots), "spots_tried": tried, "is_complete": tried >= len(spots)}
         return self.found
 
+    def figures(self) -> dict[str, int]:
+        """What there is to say of it beside others."""
+        done = self.found.done
+        told = ("sessions", "writes told", "writes of unknown outcome")
+        return {each: done[each] for each in told} | {kind: self._wrong[kind] for kind in KINDS}
+
     async def _recorded(self) -> Recorded:
         await recorded(
             self._contender, self._server.dsn, next(self._numbers)
@@ -69,7 +102,9 @@ class Wire:
     async def _try(self, witness: Witness, spots: Iterator[Spot], for_s: float) -> None:
         batch = await self._batch(witness, spots, AT_ONCE, for_s)
         self._tried += len(batch.trials)
-        for trial in batch.late():  # again, alone: with nobody to wait for but its own limits
+        for trial in (
+            batch.late() if isinstance(self._contender, Ours) else ()
+        ):  # again, alone: with nobody to wait for but its own limits
             if trial.spot is not None:
                 alone = await self._batch(witness, iter([trial.spot]), 1, 0)
                 for late in alone.late():
@@ -81,9 +116,14 @@ class Wire:
         dsn = self._server.dsn
         batch = await together(self._contender, dsn, spots, self._numbers, at_once=at_once, for_s=for_s)
         left = wait_alone(witness)
+        self._wrong["awaits beyond their limit"] += len(batch.late())
         wrong = lies(witness, batch.trials)
         for trial in batch.trials:
             self._count(trial)
+            self._wrong["lies"] += len(wrong.get(trial.caller.number, ())) if not trial.is_excused else 0
+            self._wrong["bare errors"] += len(trial.caller.bare)
+            self._wrong["hangs"] += trial.hangs
+            self._wrong["pools of no more use"] += bool(trial.wrong) and not trial.hangs
             for text in trial.against():
                 self._violated("M6" if trial.hangs else "M1", trial, text)
             for text in wrong.get(trial.caller.number, []):
