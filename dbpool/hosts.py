@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple, overload
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from dbpool.errors import SettingsError
 
@@ -132,3 +132,15 @@ def _parts(text: str) -> tuple[str, str]:
         return name, rest.removeprefix(":")
     name, _, port = text.partition(":")
     return unquote(name), port
+
+
+def address_of(address: str, host: Host) -> str:
+    """The same address for one of its servers alone, of which nothing is asked."""
+    parts = urlsplit(address)
+    who, at, _ = parts.netloc.rpartition("@")
+    dropped = {"host", "port", TARGET, ORDER}
+    query = "&".join(part for part in parts.query.split("&") if unquote(part.partition("=")[0]) not in dropped)
+    if host.name.startswith("/"):
+        where = "host=" + quote(host.name, safe="") + ("" if host.port is None else f"&port={host.port}")
+        return parts._replace(netloc=who + at, query=f"{query}&{where}".removeprefix("&")).geturl()
+    return parts._replace(netloc=f"{who}{at}{host}", query=query).geturl()

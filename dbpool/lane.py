@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from dbpool.bulk.coalesce import Coalescer
     from dbpool.bulk.plans import Plans
     from dbpool.bulk.writing.sorting import SortBy
+    from dbpool.core.replaying import Lsn
+    from dbpool.replicas import Replicas
 
 
 T = TypeVar("T")
@@ -55,6 +57,9 @@ class Machinery(Protocol):
     def _coalescer(self) -> Coalescer: ...
 
     def _check_usable(self, line: Line | None = None) -> None: ...
+
+    @classmethod
+    def from_settings(cls, settings: PoolSettings) -> Any: ...  # noqa: ANN401 - another one like it
 
 
 class Lane(WholeTables):
@@ -225,6 +230,44 @@ class Lane(WholeTables):
 
     async def _rows(self, sql: str, args: tuple[object, ...]) -> Sequence[Record]:
         return await self.fetch(sql, *args)
+
+    # Reads on standbys
+
+    async def lsn(self) -> Lsn:
+        """The place in the server's log behind all that was written so far: for ``replicas().after(place)``.
+
+        ``str(place)`` may travel, in a cookie or a message, to ``Lsn.parse``.
+        """
+        from dbpool.core.replaying import Lsn
+
+        return Lsn.of_insert(await self.fetchval("SELECT pg_catalog.pg_current_wal_insert_lsn()::text"))
+
+    def replicas(self, *, max_lag_s: float = 1.0, max_connections: int = 5, wait_s: float = 0.1) -> Replicas:
+        """Reads on standbys: ``async with db.replicas() as reads``, then ``await reads.fetch(...)``.
+
+        A read goes to the least busy standby of the address that is near enough to the primary, else to the primary by
+        this pool or lane. Standbys that lag, are silent or were promoted are left out, and come back by themselves.
+        While the primary cannot be reached, the lag is that behind what was last seen of it.
+
+        Args:
+            max_lag_s: the most that a standby may be behind, in seconds; it is known to about 0.1 s.
+            max_connections: to each standby, beside the pool's own; one more to each server watches it.
+            wait_s: the most that a read behind ``after`` waits for a standby.
+        Raises:
+            SettingsError: the address names one server only, or ``target_session_attrs`` does not ask for the primary.
+        """
+        from dbpool.replicas import Replicas
+
+        settings = self._pool._settings
+        return Replicas(
+            self,
+            self._pool._leases,
+            settings,
+            type(self._pool).from_settings,
+            max_lag_s=max_lag_s,
+            max_connections=max_connections,
+            wait_s=wait_s,
+        )
 
     # Connections
 
