@@ -131,6 +131,13 @@ class PostgresNode:
         """Whether it replays what another one writes; False also if it is not running."""
         return self.is_running and self.ask("select pg_is_in_recovery()") == "t"
 
+    def answers(self, within_s: float = 1.0) -> bool:
+        """Whether it answers a question in time, which a frozen one does not."""
+        try:
+            return self.ask("select 1", within_s) == "1"
+        except EmbeddedError:
+            return False
+
     def promote(self) -> None:
         """Make a standby a primary; return once it takes writes. The old one is not told: there may be two then."""
         (self._data_dir / "promote").touch()
@@ -199,7 +206,7 @@ class PostgresNode:
     def resume_replay(self) -> None:
         self.ask("select pg_wal_replay_resume()")
 
-    def ask(self, sql: str) -> str:
+    def ask(self, sql: str, within_s: float = PATIENCE_S) -> str:
         """What psql prints for *sql*, as the superuser."""
         if self._process is None:
             raise EmbeddedError(f"{self.name} is not running")
@@ -207,7 +214,7 @@ class PostgresNode:
         words = ["-XqAt", "-v", "ON_ERROR_STOP=1", "-h", os.fspath(launch.run_dir), "-p", str(self.port)]
         words += ["-U", SUPERUSER, "-d", "postgres"]
         psql = launch.binaries.path("psql")
-        return launch.account.run([psql, *words], deadline=time.monotonic() + PATIENCE_S, text=sql).strip()
+        return launch.account.run([psql, *words], deadline=time.monotonic() + within_s, text=sql).strip()
 
     def _signal_all(self, postmaster: int, number: signal.Signals) -> None:
         for pid in [postmaster, *_children(postmaster)]:
