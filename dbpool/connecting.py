@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 
 from dbpool.connection import PooledConnection
@@ -15,6 +16,7 @@ from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, 
 from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
+from dbpool.serverkinds import named_server
 from dbpool.settings import PoolSettings
 
 # A server that comes back is found within this time; one connect a second is no load for it.
@@ -148,6 +150,9 @@ class Connector:
         """What a report says of the connections themselves."""
         counts = {"open": self._driver.size, "being opened": self.opening, "given up half-way": self.zombies}
         notes = [f"connections: {', '.join(f'{count} {what}' for what, count in counts.items() if count) or 'none'}"]
+        if len(self._settings.dsn.named.hosts) > 1:
+            servers = Counter(named_server(each) for each in self._driver.connections)
+            notes.append(f"servers: {', '.join(f'{count} to {server}' for server, count in servers.items()) or 'none'}")
         if self.last_error is not None:
             notes.append(f"the last connect that failed: {one_line(self.last_error)}")
         return tuple(notes)

@@ -34,6 +34,13 @@ def kind_of(connection: PooledConnection) -> str:
     return "is a standby" if role[0] else "is read-only by default" if role[1] else "is a primary"
 
 
+def named_server(connection: PooledConnection) -> str:
+    """Its address and what it is, as for a report."""
+    server = server_of(connection)
+    address = ":".join(map(str, server)) if isinstance(server, tuple) else str(server)
+    return address if role_of(connection) is None else f"{address}, which {kind_of(connection)}"
+
+
 def server_of(connection: PlainConnection[Any]) -> object:
     """Its address: host and port, or the path of a socket."""
     return getattr(connection, "_addr", None)

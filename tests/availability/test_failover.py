@@ -39,6 +39,7 @@ async def test_writes_go_on_at_the_new_primary_and_nothing_acknowledged_is_missi
     async with pool_of(cluster.dsn(), 4, target_session_attrs="read-write") as db:
         await asyncio.gather(*(db.execute(PUT, n) for n in range(20)))
         assert await db.fetchval(SERVER) == old.port
+        assert f" to {old.address}, which is a primary" in str(db.report())
         await told(lambda: old.stop(immediate=True))
         await told(lambda: cluster.promote(new))
         await put_at_last(db, 20)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dbpool import DatabasePool, ServerUnavailable
+from dbpool.dialing import DialingLoop
 from tests.support.databases import Database
 from tests.support.pools import becomes, dsn_with, pool_of
 from tests.support.proxy import proxy_before
@@ -67,26 +68,16 @@ async def test_a_first_server_that_does_not_serve_leaves_time_for_the_second(dat
 async def test_a_name_that_is_slow_to_be_looked_up_is_passed_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop = asyncio.get_running_loop()
-    plain = loop.create_connection
+    plain = DialingLoop.create_connection
 
-    async def slowly(factory: Any, host: Any = None, *rest: Any, **how: Any) -> Any:  # noqa: ANN401 - the loop's
+    async def slowly(self: Any, factory: Any, host: Any = None, *rest: Any, **how: Any) -> Any:  # noqa: ANN401 - the loop's
         if host == "slow.invalid":
             await asyncio.sleep(60)
-        return await plain(factory, host, *rest, **how)
+        return await plain(self, factory, host, *rest, **how)
 
-    monkeypatch.setattr("dbpool.dialing.DialingLoop.create_connection", _by(slowly))
+    monkeypatch.setattr(DialingLoop, "create_connection", slowly)
     async with pool_of(with_hosts(database.dsn, "slow.invalid:5432"), 1, connect_timeout=8.0) as db:
         assert await db.fetchval("select 1") == 1
-
-
-def _by(connect: Any) -> Any:  # noqa: ANN401 - a method of a loop
-    from dbpool.dialing import Meeting
-
-    async def create_connection(self: Any, factory: Any, *where: Any, **how: Any) -> Any:  # noqa: ANN401 - the loop's
-        return self._met(await connect(lambda: Meeting(factory(), self), *where, **how))
-
-    return create_connection
 
 
 async def test_connect_timeout_is_for_all_servers_together_and_each_one_s_reason_is_told() -> None:
