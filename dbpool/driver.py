@@ -273,10 +273,10 @@ async def connect(dsn: Dsn, *, ssl: Asked = None, **options: Any) -> PlainConnec
     return await dial(lambda loop: _open(loop, dsn.reveal(), **how), Remains.close)
 
 
-def _open(loop: Any, /, *args: Any, **how: Any) -> Awaitable[Any]:
-    """``asyncpg.connect`` by a DialingLoop, not by the loop that its pool has put into *how*."""
-    loop.tls = how["ssl"]
-    return asyncpg.connect(*args, **{**how, "loop": loop})
+def _open(dialing: Any, /, *args: Any, **how: Any) -> Awaitable[Any]:
+    """``asyncpg.connect`` by *dialing*, a DialingLoop."""
+    dialing.tls = how["ssl"]
+    return asyncpg.connect(*args, **{**how, "loop": dialing})
 
 
 def _as_options(secret: Secret) -> dict[str, str]:

@@ -139,8 +139,7 @@ class PoolSettings:
     server_settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of each session, such as ``statement_timeout``; in a variable, a JSON object."""
     ssl: ssl.SSLContext | str | bool | None = None
-    """TLS: ``disable`` to ``verify-full``, or in the program a context; None: as the address says, else ``verify-full``
-    where it names another machine."""
+    """TLS: ``disable`` to ``verify-full``, or a context; None: as the address says, else verify-full to other machines."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: only here
@@ -161,9 +160,7 @@ class PoolSettings:
                 raise SettingsError("server_settings hold a control character or a lone surrogate")
         if "" in self.server_settings:
             raise SettingsError("server_settings hold an empty name")
-        if isinstance(self.ssl, str) and self.ssl.replace("_", "-") not in SSL_MODES:
-            raise SettingsError(f"ssl must be one of {', '.join(SSL_MODES)}, or an SSLContext, not {self.ssl!r}")
-        if not isinstance(self.ssl, ssl.SSLContext | str | bool | None):
+        if not isinstance(self.ssl, ssl.SSLContext | bool | None) and self.ssl not in SSL_MODES:
             raise SettingsError(f"ssl must be one of {', '.join(SSL_MODES)}, or an SSLContext, not {self.ssl!r}")
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
@@ -300,8 +297,6 @@ def _read(text: str, variable: str, name: str, url: str) -> object:
         return frozenset(filter(None, map(str.strip, text.split(","))))
     if name == "server_settings":
         return _object(text, variable)
-    if name == "ssl" and text not in SSL_MODES:
-        raise SettingsError(f"{variable} must be one of {', '.join(SSL_MODES)}, not {text!r}")
     return text if name in _TEXTS else _number(text, variable, name)
 
 
