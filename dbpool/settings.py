@@ -160,8 +160,6 @@ class PoolSettings:
                 raise SettingsError("server_settings hold a control character or a lone surrogate")
         if "" in self.server_settings:
             raise SettingsError("server_settings hold an empty name")
-        if not isinstance(self.ssl, ssl.SSLContext | bool | None) and self.ssl not in SSL_MODES:
-            raise SettingsError(f"ssl must be one of {', '.join(SSL_MODES)}, or an SSLContext, not {self.ssl!r}")
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
@@ -297,6 +295,8 @@ def _read(text: str, variable: str, name: str, url: str) -> object:
         return frozenset(filter(None, map(str.strip, text.split(","))))
     if name == "server_settings":
         return _object(text, variable)
+    if name == "ssl" and text not in SSL_MODES:
+        raise SettingsError(f"{variable} must be one of {', '.join(SSL_MODES)}, not {text!r}")
     return text if name in _TEXTS else _number(text, variable, name)
 
 

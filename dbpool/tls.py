@@ -80,9 +80,9 @@ class Tls:
             (os.environ.get("PGSSLMODE"), "PGSSLMODE"),
         ):
             if said:
-                mode = said.replace("_", "-")
+                mode = str(said).replace("_", "-")
                 if mode not in SSL_MODES:
-                    raise SettingsError(f"the sslmode of {said_by} is none of {', '.join(SSL_MODES)}")
+                    raise SettingsError(f"the sslmode that {said_by} gives is none of {', '.join(SSL_MODES)}")
                 return mode, said_by
         return (SAFE if self._option("sslrootcert") == SYSTEM else mode_for(self.hosts)), "nobody"
 

@@ -74,7 +74,7 @@ def test_what_the_setting_says_goes_before_the_address_and_that_before_the_envir
     assert Tls(Dsn("postgresql://db/shop?sslmode=prefer"), True).mode == "verify-full"
     assert Tls(Dsn("postgresql://db/shop"), False).mode == "disable"
     monkeypatch.setenv("PGSSLMODE", "none")
-    with pytest.raises(SettingsError, match="the sslmode of PGSSLMODE is none of disable"):
+    with pytest.raises(SettingsError, match="the sslmode that PGSSLMODE gives is none of disable"):
         Tls(Dsn("postgresql://db/shop"))
 
 
