@@ -13,7 +13,7 @@ from dbpool.core.retry import Backoff, Verdict, verdict
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, QuarantineEnded, Reason
-from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy
+from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy, without_frames
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.serverkinds import named_server
@@ -231,6 +231,7 @@ class Connector:
 
     def _failed(self, error: Exception, started: float, now: float) -> None:
         self.connect_failures_total += 1
+        without_frames(error)
         self.last_error = error
         state = sqlstate(error)
         denied = is_distrusted(error) or (state is not None and verdict(state) is Verdict.DENIED)

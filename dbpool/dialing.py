@@ -43,6 +43,7 @@ async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], lea
         remains.close()
     opened: Any = connection
     opened._transport = bare(opened._transport)  # noqa: SLF001 - nothing else is announced
+    opened._params = opened._params._replace(password=None)  # noqa: SLF001 - a request to cancel needs none
     return connection
 
 

@@ -74,6 +74,10 @@ class Driver:
 
             self._credentials = Credentials(settings.credentials, settings.credentials_ttl)
 
+    @property
+    def _name(self) -> str:
+        return f"pool '{self._settings.name}'"
+
     @cached_property
     def tls(self) -> Tls:
         """How its connections are protected."""
@@ -82,7 +86,7 @@ class Driver:
     async def open(self, max_connections: int) -> None:
         """Make the asyncpg pool, with room for so many connections; opens none."""
         settings = self._settings
-        self.tls.tell(f"pool '{settings.name}'")
+        self.tls.tell(self._name)
         self._pool = await asyncpg.create_pool(
             min_size=0,
             max_size=max_connections,
@@ -239,6 +243,7 @@ class Driver:
         # a server that does not say so may have it otherwise
         connection.is_standard = getattr(connection.get_settings(), "standard_conforming_strings", "") == "on"
         connection.keeps_session = connection.is_standard
+        self.tls.tell_role(self._name, getattr(connection.get_settings(), "is_superuser", "off"))
         tune(connection)
 
     async def stop_statements(self, timeout: float) -> None:

@@ -56,6 +56,14 @@ def is_distrusted(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLCertVerificationError | InsecureConnection)
 
 
+def without_frames(error: BaseException) -> None:
+    """Take from *error* what the driver's frames hold, the password among it: tools that report errors show that."""
+    seen: BaseException | None = error
+    while seen is not None and seen.__traceback__ is not None:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
+
+
 def transport_remedy(error: BaseException, named: frozenset[str]) -> str | None:
     """What to do where a connect failed for its TLS; None: it did not.
 

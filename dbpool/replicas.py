@@ -11,13 +11,14 @@ from typing import Any, Protocol, Self
 from dbpool.connection import Answer, PostgresError, Want
 from dbpool.core.replaying import Lsn, Progress, Seen, may_read
 from dbpool.core.retry import Verdict, verdict
+from dbpool.dsn import Dsn
 from dbpool.errors import ConnectionLost, PoolClosed, ServerUnavailable, SettingsError, StatementError, UsageError
 from dbpool.faults import sqlstate
 from dbpool.finish import Cleanups
 from dbpool.hosts import Target, address_of
 from dbpool.leases import Leases
 from dbpool.queries import Queries, check, checked_timeout
-from dbpool.settings import Dsn, PoolSettings, seconds_from_zero, whole_number
+from dbpool.settings import PoolSettings, seconds_from_zero, whole_number
 from dbpool.sites import Site
 from dbpool.standbys import IS_PRIMARY, PLACE, REPLAYED, Watcher
 

@@ -139,7 +139,7 @@ class PoolSettings:
     server_settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of each session, such as ``statement_timeout``; in a variable, a JSON object."""
     ssl: ssl.SSLContext | str | bool | None = None
-    """TLS: ``disable`` to ``verify-full``, or a context; None: as the address says, else verify-full beyond loopback."""
+    """TLS: ``disable`` to ``verify-full``, or a context; None: as the address says, else by where it leads."""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: only here

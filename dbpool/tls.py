@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from dbpool.core.loopback import host_of
-from dbpool.core.transport import SAFE, is_unprotected, mode_for, weakness
+from dbpool.core.transport import SAFE, is_near, is_unprotected, mode_for, weakness
 from dbpool.dsn import SSL_MODES, Dsn
 from dbpool.errors import SettingsError
 
@@ -39,6 +39,7 @@ class Tls:
         self._options = _options_of(dsn)
         self._context: ssl.SSLContext | None = None
         self._files: tuple[object, ...] | None = None
+        self._told_role = False
         self._given = asked if isinstance(asked, ssl.SSLContext) else None
         self.hosts = _hosts_of(dsn, self._options)
         self.mode, self._said_by = self._mode(asked)
@@ -66,6 +67,17 @@ class Tls:
         said = weakness(self.mode, self.hosts, self._said_by)
         if said is not None:
             log.log(logging.WARNING if is_unprotected(self.mode) else logging.INFO, "%s: %s", name, said)
+
+    def tell_role(self, name: str, is_superuser: str) -> None:
+        """Log once if it is a superuser that the pool *name* connects to another machine as."""
+        if is_superuser == "on" and not self._told_role and not all(map(is_near, self.hosts)):
+            self._told_role = True
+            log.warning(
+                "%s: connected to %s as a superuser, for whom no policy, limit or right holds: give the program a role "
+                "with no more rights than it needs",
+                name,
+                ", ".join(self.hosts),
+            )
 
     def _mode(self, asked: Asked) -> tuple[str, str]:
         if isinstance(asked, ssl.SSLContext):

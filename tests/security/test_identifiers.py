@@ -17,7 +17,7 @@ NAMES = st.text(CHARACTERS, min_size=1, max_size=63).filter(lambda name: problem
 MANY = st.lists(st.lists(NAMES, min_size=1, max_size=4), min_size=20, max_size=60)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(names=MANY)
 async def test_the_server_reads_back_what_was_quoted(database: Database, names: list[list[str]]) -> None:
     written = [str(Identifier(*parts)) for parts in names]

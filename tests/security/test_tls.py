@@ -86,7 +86,17 @@ async def test_another_machine_is_reached_with_tls_and_its_certificate_checked(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="dbpool")
     assert await is_tls(server, server.dsn(FAR, root(authority)))
-    assert caplog.text == ""
+    assert "weaker" not in caplog.text
+
+
+async def test_a_superuser_from_elsewhere_is_told_of_once(
+    server: Front, authority: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="dbpool")
+    async with pool_of(server.dsn(FAR, root(authority)), 2) as db, db.acquire(), db.acquire():
+        (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"connected to {FAR} as a superuser, for whom no policy, limit or right holds" in record.getMessage()
 
 
 async def test_the_authority_may_lie_where_libpq_looks(
@@ -180,7 +190,7 @@ async def test_what_is_weaker_is_done_for_who_asks_for_it_and_told_once(
     async with pool_of(dsn, 2, ssl=mode if said_by == "ssl" else None) as db:
         assert await db.fetchval("select 1") == 1
         assert server.sessions == [mode in ("prefer", "require")]
-    (record,) = caplog.records
+    (record,) = [each for each in caplog.records if "superuser" not in each.getMessage()]
     assert record.levelno == level
     assert f"connections to {FAR_TOO} are weaker than verify-full ({said_by} says {mode})" in record.getMessage()
     assert says in record.getMessage()
@@ -203,7 +213,7 @@ async def test_a_context_of_ones_own_is_taken_as_it_is(
     context = ssl.create_default_context(cafile=authority.path)
     async with pool_of(server.dsn(FAR), 1, ssl=context) as db:
         assert await db.fetchval("select 1") == 1
-    assert caplog.text == ""
+    assert "weaker" not in caplog.text
     context.check_hostname = False
     async with pool_of(server.dsn(FAR_TOO), 1, ssl=context) as db:
         assert await db.fetchval("select 1") == 1
