@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import Callable
 
 from dbpool.connection import PooledConnection
 from dbpool.core.outage import Outage
+from dbpool.core.poolerwords import remedy_for_connect
 from dbpool.core.retry import Backoff, Verdict, verdict
+from dbpool.core.route import Route
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
-from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, QuarantineEnded, Reason
+from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, PoolerFound, QuarantineEnded, Reason
 from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy, without_frames
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.serverkinds import named_server
 from dbpool.settings import PoolSettings
+
+log = logging.getLogger("dbpool")
 
 # A server that comes back is found within this time; one connect a second is no load for it.
 LONGEST_BACKOFF_S = 1.0
@@ -53,6 +58,7 @@ class Connector:
         longest_s = LONGEST_BACKOFF_OF_SEVERAL_S if has_several else LONGEST_BACKOFF_S
         self._outage = Outage(settings.outage_patience, Backoff(cap_s=longest_s))
         self._is_closed = False
+        driver.on_route = self._found
         self._openers: set[asyncio.Task[None]] = set()
         self._under_way: list[float] = []  # when each connect began
         self.connects_total = 0
@@ -153,6 +159,8 @@ class Connector:
         if len(self._settings.dsn.named.hosts) > 1:
             servers = Counter(named_server(each) for each in self._driver.connections)
             notes.append(f"servers: {', '.join(f'{count} to {server}' for server, count in servers.items()) or 'none'}")
+        if not self._driver.route.is_direct:
+            notes.append(f"through {self._driver.route}")
         if self.last_error is not None:
             notes.append(f"the last connect that failed: {one_line(self.last_error)}")
         return tuple(notes)
@@ -229,6 +237,12 @@ class Connector:
             if not all(is_gone):
                 self._events.tell(QuarantineEnded(is_gone=False, zombies=self.zombies))
 
+    def _found(self, route: Route) -> None:
+        level = logging.INFO if route.is_certain and not route.lost_settings else logging.WARNING
+        event = PoolerFound(route.pooler.value, str(route), route.keeps_prepared, route.is_certain)
+        log.log(level, "pool '%s' goes through %s", self._settings.name, route)
+        self._events.tell(event)
+
     def _failed(self, error: Exception, started: float, now: float) -> None:
         self.connect_failures_total += 1
         without_frames(error)
@@ -264,7 +278,9 @@ class Connector:
     def _unavailable(self, asker: str, now: float) -> ServerUnavailable:
         outage, dsn = self._outage, self._settings.dsn
         assert self.last_error is not None
-        if isinstance(self.last_error, CredentialsError):
+        if remedy_in_words := remedy_for_connect(str(self.last_error)):
+            remedy = remedy_in_words
+        elif isinstance(self.last_error, CredentialsError):
             remedy = "Check the function given as credentials, and what it asks."
         elif transport := transport_remedy(self.last_error, dsn.parameters):
             remedy = transport

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 from asyncpg import Record as Record  # noqa: PLC0414 - for the other files
-from asyncpg.connect_utils import _cancel  # type: ignore[attr-defined]
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 from asyncpg.protocol.protocol import _create_record  # type: ignore[attr-defined]
@@ -19,8 +18,8 @@ from dbpool.events import Reason
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
-from dbpool.rowsending import SendingConnection
-from dbpool.watching import prepared_again, refuse_no_text, watched
+from dbpool.routed import RoutedConnection
+from dbpool.watching import prepared_again, refuse_no_text, refuse_session_need, watched
 
 if TYPE_CHECKING:
     pass
@@ -43,11 +42,10 @@ STRONG_RESET = (
 MOST_PARAMETERS = 32767  # the protocol counts them in a signed 16-bit number
 
 
-class PooledConnection(SendingConnection):
+class PooledConnection(RoutedConnection):
     """An asyncpg connection that remembers whether it owes a reset."""
 
     __slots__ = (
-        "_backend",
         "_heard",
         "_hold",
         "_holder",
@@ -64,7 +62,6 @@ class PooledConnection(SendingConnection):
         "loan",
         "record_class",
         "remains",
-        "retired_for",
         "seen_alive_at",
         "transactions",
     )
@@ -72,7 +69,6 @@ class PooledConnection(SendingConnection):
     keeps_session: bool  # nothing sent since the last reset can have changed the session's state
     is_demoted: bool  # its server has turned out not to be of the kind that is wanted: so have others to it
     is_standard: bool  # strings are read as the standard says, as the classifier does; else nothing is ever proven
-    retired_for: Reason | None  # why it is to be closed when its lease ends, though nothing is wrong with it
     expires_at: float  # seconds of the loop's clock, as the next two times
     expires_for: Reason  # why it is closed then
     idle_since: float
@@ -100,7 +96,6 @@ class PooledConnection(SendingConnection):
         self.remains = self._heard = None
         self._hold = Remains.of(transport)
         self._lent = nobody
-        self._backend = (protocol.backend_pid, protocol.backend_secret)
 
     def watch(self, sql: str) -> Statement:
         """Check *sql* and note whether it may change the session.
@@ -117,22 +112,14 @@ class PooledConnection(SendingConnection):
             self.note_change(sql)
         return statement
 
-    def retire(self, reason: Reason) -> None:
-        """Have it closed when its lease ends."""
-        self.is_broken = True
-        self.retired_for = self.retired_for or reason
-
-    def check_fit(self) -> None:
-        """Raise asyncpg's errors for a connection that is closed or doomed."""
-        me: Any = self
-        me._check_open()
-        if self.doomed_by:
-            raise asyncpg.ConnectionDoesNotExistError(
-                f"{self.doomed_by}: this connection is closed when its lease ends, an open transaction is not stored"
-            )
-
     def note_change(self, sql: str) -> None:
-        """*sql*, about to be sent, may change the session's state."""
+        """*sql*, about to be sent, may change the session's state.
+
+        Raises: StatementError: it needs a session of its own, which a pooler does not give.
+        """
+        if self.route.shares_sessions:  # there is none to be reset
+            refuse_session_need(sql, self.route, self.held_by, in_transaction=self.is_in_transaction())
+            return
         self.keeps_session = False
         if "prepare" in sql.lower():  # what SQL's PREPARE makes cannot be told apart from what the driver prepared
             self.is_broken = True
@@ -165,7 +152,7 @@ class PooledConnection(SendingConnection):
         await super().set_builtin_type_codec(typename, **options)
 
     async def add_listener(self, channel: str, callback: Any) -> None:
-        self.keeps_session = False
+        self.note_change("LISTEN")
         await super().add_listener(channel, callback)
 
     def add_log_listener(self, callback: Any) -> None:
@@ -289,8 +276,9 @@ class PooledConnection(SendingConnection):
             me._log_listeners.clear()
             if self.is_in_transaction():
                 await super().execute("ROLLBACK", timeout=timeout)
-            await super().execute(STRONG_RESET, timeout=timeout)
-        self.keeps_session = self.is_standard
+            # of a shared session all is gone with the transaction, but what may stand between Parse and Sync
+            await super().execute("SELECT 1" if self.route.shares_sessions else STRONG_RESET, timeout=timeout)
+        self.keeps_session = self.is_standard or self.route.shares_sessions
         self.is_interrupted = False
 
     async def ping(self, timeout: float) -> bool:
@@ -300,12 +288,6 @@ class PooledConnection(SendingConnection):
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
-
-    async def stop_statement(self) -> None:
-        """Ask the server to stop what runs here, also after a cut; whoever waits for the answer gets it as ever."""
-        me: Any = self
-        pid, secret = self._backend
-        await _cancel(loop=me._loop, addr=me._addr, params=me._params, backend_pid=pid, backend_secret=secret)
 
     async def discard(self, timeout: float) -> None:
         """Close: cancel what runs and wait until the server has ended the session, *timeout* seconds at the most."""

@@ -15,8 +15,10 @@ import asyncpg
 from asyncpg.pool import PoolConnectionHolder
 
 from dbpool.connection import PlainConnection, PooledConnection
+from dbpool.core.route import DIRECT, Route, is_process
 from dbpool.dialing import dial
 from dbpool.introspection import SharedTypes
+from dbpool.poolermode import Pooler
 from dbpool.remains import Remains
 from dbpool.tls import Asked, Tls
 
@@ -62,6 +64,10 @@ class Driver:
             assert not isinstance(target, str)  # settings have made it a Target
             assert not isinstance(settings.load_balance_hosts, str)
             self.reaching = Reaching(named, target, settings.load_balance_hosts, settings.quarantine_timeout)
+        self._routes: dict[Any, Route] = {}  # by address
+        self.route = DIRECT
+        """Of the connection that was opened last."""
+        self.on_route: Callable[[Route], None] = lambda _: None
         self.fleet: Fleet | None = None
         if settings.fleet_budget is not None:
             from dbpool.core.fleetnames import Fleet
@@ -106,7 +112,7 @@ class Driver:
             if self.reaching is not None:
                 connection: PooledConnection = await self._reach(self.reaching, _leave.get(), *args, **how)
                 return connection
-            return await dial(lambda loop: _open(loop, *args, **how), _leave.get())
+            return await dial(lambda loop: self._open(loop, *args, **how), _leave.get())
 
         return await self._as_somebody(once)
 
@@ -115,7 +121,7 @@ class Driver:
 
         def connect(**place: Any) -> Awaitable[Any]:
             loop = place.pop("loop")
-            return _open(loop, *args, **{**how, **place, "target_session_attrs": "any"})
+            return self._open(loop, *args, **{**how, **place, "target_session_attrs": "any"})
 
         return await reaching.connect(connect, how["timeout"], leave)
 
@@ -136,6 +142,55 @@ class Driver:
         secret = await self._credentials.get(deadline)
         return await connect({**_as_options(secret), "timeout": deadline - clock()})
 
+    async def _open(self, loop: asyncio.AbstractEventLoop, /, *args: Any, **how: Any) -> Any:
+        """Connect, and have a connection of the pool's follow its route."""
+        connection = await _open(loop, *args, **how)
+        is_pools = PooledConnection in type(connection).__mro__  # isinstance() of asyncpg's says so of any connection
+        return await self._routed(connection) if is_pools else connection
+
+    async def _routed(self, connection: PooledConnection) -> PooledConnection:
+        """Have it do what the way to the server asks for, which is found out by the first one that goes there.
+
+        Looked at anew where all are gone, as when a pooler was restarted with other settings.
+        """
+        address = connection._addr  # type: ignore[attr-defined]
+        route = self._routes.get(address)
+        is_known = route is not None and (self.connections or route.is_direct)
+        if not is_known or (route is DIRECT and not is_process(connection.get_server_pid())):
+            try:
+                route = await self._look(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+        assert route is not None
+        connection.follow(route)
+        self._routes[address] = route
+        if route != self.route:
+            self.route = route
+            self.on_route(route)
+        return connection
+
+    async def _look(self, connection: PooledConnection) -> Route:
+        settings = self._settings
+        if settings.pooler is not None and settings.pooler is not Pooler.TRANSACTION:
+            return Route(settings.pooler)
+        from dbpool.looking import look
+
+        has_room = self._pool is not None and self._pool._maxsize > self.size + 1
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                return await look(
+                    connection,
+                    self.connect_apart if has_room else None,
+                    told=settings.pooler,
+                    wants_prepared=settings.statement_cache_size > 0,
+                    server_settings=self._address()["server_settings"],
+                )
+        except TimeoutError:
+            raise TimeoutError(
+                f"it took the connection, and answered no query within connect_timeout, {settings.connect_timeout:g} s"
+            ) from None
+
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
@@ -145,7 +200,7 @@ class Driver:
             if self.reaching is not None:
                 reached: PlainConnection[Any] = await self._reach(self.reaching, None, **how)
                 return reached
-            return await dial(lambda loop: _open(loop, **how), Remains.close)
+            return await dial(lambda loop: self._open(loop, **how), Remains.close)
 
         connection = await self._as_somebody(once)
         tune(connection)
@@ -234,6 +289,7 @@ class Driver:
         connection.is_broken = connection.is_interrupted = connection.is_demoted = False
         connection.retired_for = None
         connection.doomed_by = ""
+        connection.held_by = f"pool '{self._settings.name}'"
         connection.at_work = connection.loan = 0
         connection.callers_error = connection.last_sql = None
         connection.settings = self._settings
@@ -242,7 +298,7 @@ class Driver:
         connection.record_class = connection._protocol.get_record_class()  # type: ignore[attr-defined]
         # a server that does not say so may have it otherwise
         connection.is_standard = getattr(connection.get_settings(), "standard_conforming_strings", "") == "on"
-        connection.keeps_session = connection.is_standard
+        connection.keeps_session = connection.is_standard or connection.route.shares_sessions
         self.tls.tell_role(self._name, getattr(connection.get_settings(), "is_superuser", "off"))
         tune(connection)
 

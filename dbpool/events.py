@@ -27,6 +27,7 @@ class Reason(Enum):
     LOST = "the server or the network closed it, or its holder did"
     BROKEN = "what happened on it leaves its state unknown"
     OTHER_SERVER = "its server is not, or no longer, of the kind that is wanted"
+    CANCELLED = "a statement on it was cancelled through a pooler, which may pass the request on later"
     RESET_FAILED = "its session could not be reset"
     POOL_CLOSED = "the pool was closed"
 
@@ -44,6 +45,19 @@ class ConnectionClosed:
 
     reason: Reason
     is_gone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PoolerFound:
+    """What is between the pool and its server was found to be other than before; at first it is taken for nothing.
+
+    ``pooler`` is none, session or transaction, ``route`` all of it in words.
+    """
+
+    pooler: str
+    route: str
+    keeps_prepared: bool
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +188,7 @@ class Closed:
 
 Event: TypeAlias = (
     ConnectionOpened
+    | PoolerFound
     | ConnectionClosed
     | ConnectFailed
     | OutageEnded

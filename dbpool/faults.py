@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
-from dbpool.errors import ConnectionLost, InsecureConnection, QueryTimeout, ResultUnreadable
+from dbpool.errors import ConnectionLost, InsecureConnection, QueryTimeout, ResultUnreadable, ServerUnavailable
 
 # SQLSTATE classes: data exceptions, integrity constraints, views with a check, limits (of an index entry, say), what
 # triggers raise.
@@ -237,6 +238,13 @@ def translated(error: BaseException, connection: Breakable, name: str) -> BaseEx
     elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
         return error
     cause = error.__cause__ or error
+    if (why := why_unsent(str(error))) is not None:
+        unsent = ServerUnavailable(
+            f"a statement of {name} waited in the pooler and was not sent to the server, so nothing of it is applied: "
+            f"{one_line(cause)}. {why}."
+        )
+        unsent.__cause__ = error
+        return unsent
     lost = ConnectionLost(
         f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have been "
         f"applied: check before you repeat it; a read can be repeated at once."

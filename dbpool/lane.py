@@ -27,6 +27,7 @@ from dbpool.streaming import StreamedRows
 from dbpool.transacting import Transacting
 from dbpool.transaction import Transaction
 from dbpool.transactionoptions import TransactionOptions
+from dbpool.watching import refuse_session_need
 from dbpool.wholetables import WholeTables
 
 if TYPE_CHECKING:
@@ -326,6 +327,8 @@ class Lane(WholeTables):
             if answer is not None:
                 return answer
         keeps = statement.keeps_session
+        if not keeps and (route := pool._leases.driver.route).shares_sessions:
+            refuse_session_need(sql, route, pool._leases.gate.refusals.named(self._line))
         return pool._calls.run(
             self._line, sql, args, want, keeps_session=keeps, timeout=timeout, site=site, operation=operation
         )

@@ -119,6 +119,15 @@ class Listeners:
         self._failures = 0
         self._is_paused = self._is_closed = False
 
+    def check_session(self) -> None:
+        """Raises: UsageError: a pooler shares sessions out, and a LISTEN in one of them would hear nothing."""
+        route = self._driver.route
+        if route.shares_sessions:
+            raise UsageError(
+                f"pool '{self._settings.name}' goes through {route.mode}, where LISTEN hears nothing: have a second "
+                f"pool with the server's own address for listen()"
+            )
+
     async def join(self, member: Subscription) -> None:
         """Return once the server listens for *member*.
 

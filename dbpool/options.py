@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from dbpool.hosts import Order, Target
+from dbpool.poolermode import Pooler
 from dbpool.settings import AskCredentials, Reset
 
 
@@ -43,5 +44,6 @@ class Options(TypedDict, total=False):
     reset: Reset | str
     trusted_functions: frozenset[str]
     statement_cache_size: int
+    pooler: Pooler | str | None
     server_settings: Mapping[str, str]
     ssl: ssl.SSLContext | str | bool | None

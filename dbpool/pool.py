@@ -222,6 +222,7 @@ class DatabasePool(Lane):
 
         Raises:
             SettingsError: a channel's name that no NOTIFY can have.
+            UsageError: a pooler in transaction mode is in between.
             ServerUnavailable: the server cannot be reached, when the block begins; later it is tried until it can.
             PoolClosed: the pool was closed, once all that came before is read.
         """
@@ -231,6 +232,7 @@ class DatabasePool(Lane):
         names = checked_channels(channels)
         whole_number(buffer, "buffer", 1)
         assert self._listeners is not None
+        self._listeners.check_session()
         return Subscription(self._listeners, names, buffer)
 
     def lane(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from dbpool.connection import PooledConnection
 from dbpool.events import Events, Quarantined, QuarantineEnded
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
+from dbpool.routed import keep_stopping
 from dbpool.serverkinds import server_of
 from dbpool.settings import PoolSettings
-
-FIRST_STOP_AGAIN_S = 0.1  # each pause is twice the one before: a request is a connection, which the server pays for
 
 
 class Quarantine:
@@ -62,18 +60,9 @@ class Quarantine:
 
 
 async def _see_off(connection: PooledConnection, remains: Remains, timeout: float) -> bool:
-    stopping = asyncio.ensure_future(_stop(connection))
+    # what runs there must not hold the backend up, nor what runs after it
+    stopping = asyncio.ensure_future(keep_stopping(connection))
     try:
         return await remains.wait_gone(timeout)
     finally:
         stopping.cancel()
-
-
-async def _stop(connection: PooledConnection) -> None:
-    """What runs there must not hold the backend up, nor what runs after it: asked again, ever more rarely."""
-    pause_s = FIRST_STOP_AGAIN_S
-    while True:
-        with suppress(Exception):
-            await connection.stop_statement()
-        await asyncio.sleep(pause_s)
-        pause_s *= 2

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 from dbpool.dsn import SSL_MODES, Dsn, is_printable
 from dbpool.errors import SettingsError
 from dbpool.hosts import Order, Target, chosen
+from dbpool.poolermode import Pooler, pooler_named
+from dbpool.variables import number, refuse_misspelt, strings_by_name, switch
 
 LONGEST_S = 1e9  # thirty years: what an event loop's clock can surely add
 
@@ -135,7 +137,9 @@ class PoolSettings:
     trusted_functions: frozenset[str] = frozenset()
     """Functions of yours that change no session state, as ``"name"`` or ``"schema.name"``."""
     statement_cache_size: int = 100
-    """Prepared statements kept for each connection; 0 behind a pooler that cannot keep them."""
+    """Prepared statements kept for each connection; none behind a pooler that cannot keep them."""
+    pooler: Pooler | None = None
+    """What is in between, as PgBouncer is: ``transaction``, ``session``, ``none``; None: found out by trying."""
     server_settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of each session, such as ``statement_timeout``; in a variable, a JSON object."""
     ssl: ssl.SSLContext | str | bool | None = None
@@ -150,6 +154,7 @@ class PoolSettings:
             put(self, "reset", Reset(self.reset))
         except ValueError:
             raise SettingsError(f"reset must be 'smart', 'always' or 'never', not {self.reset!r}") from None
+        put(self, "pooler", pooler_named(self.pooler))
         put(self, "target_session_attrs", chosen(self.target_session_attrs, self.dsn.named.target))
         put(self, "load_balance_hosts", chosen(self.load_balance_hosts, self.dsn.named.order, Order))
         put(self, "trusted_functions", _names(self.trusted_functions, "trusted_functions"))
@@ -251,15 +256,13 @@ class PoolSettings:
                 if text.strip():
                     values[name] = _read(text.strip(), variable, name, url)
             elif variable.startswith(prefix):
-                _refuse_misspelt(variable, list(variables))
+                refuse_misspelt(variable, list(variables))
         if not values.get("dsn"):
             raise SettingsError(f"no DSN: set {url} to postgresql://user:password@host:5432/database")
         return cls.from_mapping(values)
 
 
-_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_TEXTS = ("load_balance_hosts", "name", "reset", "ssl", "target_session_attrs")
-_ALIKE = 0.85  # of 1: a typing mistake or two, not another tool's variable
+_TEXTS = ("load_balance_hosts", "name", "pooler", "reset", "ssl", "target_session_attrs")
 _SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float")
 _OPTIONAL_SECONDS = tuple(f.name for f in fields(PoolSettings) if f.type == "float | None")
 _SWITCHES = tuple(f.name for f in fields(PoolSettings) if f.type == "bool")
@@ -276,13 +279,6 @@ def _names(values: object, what: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _refuse_misspelt(variable: str, known: list[str]) -> None:
-    from difflib import get_close_matches  # takes as long to import as half of this package
-
-    for meant in get_close_matches(variable, known, 1, _ALIKE):
-        raise SettingsError(f"{variable} is no setting: {meant} may be meant")
-
-
 def _read(text: str, variable: str, name: str, url: str) -> object:
     """The value of a setting as a variable says it."""
     if name == "dsn":
@@ -290,38 +286,11 @@ def _read(text: str, variable: str, name: str, url: str) -> object:
     if name == "credentials":
         raise SettingsError(f"{variable} is not read: credentials are a function, given in the program")
     if name in _SWITCHES:
-        return _switch(text, variable)
+        return switch(text, variable)
     if name == "trusted_functions":
         return frozenset(filter(None, map(str.strip, text.split(","))))
     if name == "server_settings":
-        return _object(text, variable)
+        return strings_by_name(text, variable)
     if name == "ssl" and text not in SSL_MODES:
         raise SettingsError(f"{variable} must be one of {', '.join(SSL_MODES)}, not {text!r}")
-    return text if name in _TEXTS else _number(text, variable, name)
-
-
-def _number(text: str, variable: str, name: str) -> int | float:
-    try:
-        return int(text) if name in _COUNTS else float(text)
-    except ValueError:
-        kind = "whole number" if name in _COUNTS else "number of seconds"
-        raise SettingsError(f"{variable} must be a {kind}, not {text!r}") from None
-
-
-def _switch(text: str, variable: str) -> bool:
-    try:
-        return _WORDS[text.lower()]
-    except KeyError:
-        raise SettingsError(f"{variable} must be true or false, not {text!r}") from None
-
-
-def _object(text: str, variable: str) -> object:
-    import json
-
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise SettingsError(f'{variable} must be a JSON object of strings, as {{"statement_timeout": "5s"}}')
-    return value
+    return text if name in _TEXTS else number(text, variable, is_whole=name in _COUNTS)

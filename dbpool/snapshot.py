@@ -41,4 +41,5 @@ def snapshot(name: str, leases: Leases, coalescer: Coalescer | None) -> PoolStat
         connect_failures_total=connector.connect_failures_total,
         last_connect_error=None if error is None else one_line(error),
         lanes={line.name: LaneStats.of(line) for line in lines if line.name},
+        pooler=leases.driver.route.pooler.value,
     )

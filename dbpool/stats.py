@@ -71,3 +71,5 @@ class PoolStats:
     last_connect_error: str | None
     lanes: Mapping[str, LaneStats]
     """By name; the callers that come by no lane are in the totals only."""
+    pooler: str = "none"
+    """What is between the pool and the server: ``none``, ``session`` or ``transaction``; ``report()`` says more."""

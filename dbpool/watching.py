@@ -7,6 +7,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from dbpool.core.route import Route
+from dbpool.core.sessionneeds import session_need
 from dbpool.errors import StatementError
 from dbpool.faults import is_misfit, is_refused_write, is_unfinished, note_refused_write
 from dbpool.outdated import can_run_again
@@ -46,6 +48,20 @@ def refuse_no_text(sql: object) -> None:
         raise StatementError(
             f"a connection takes SQL as a str, not {type(sql).__name__}: statements of SQLAlchemy's are for the "
             f"helpers of pools, lanes and transactions, as db.fetch() and tx.fetch()"
+        )
+
+
+def refuse_session_need(sql: str, route: Route, named: str, *, in_transaction: bool = False) -> None:
+    """Refuse what a pooler in transaction mode would lose, or leave to another client, without an error.
+
+    Args:
+        named: the pool and the lane, for the message.
+    Raises: StatementError.
+    """
+    need = session_need(sql, in_transaction=in_transaction)
+    if need is not None:
+        raise StatementError(
+            f"{need.what} needs a session of its own, and {named} goes through {route.mode}: {need.instead}"
         )
 
 

@@ -78,7 +78,7 @@ def classify(sql: str, trusted_functions: frozenset[str] = frozenset()) -> State
 def transaction_commands(sql: str) -> list[str]:
     """The first words of the statements of *sql* that begin, end or prepare a transaction: not those of savepoints."""
     try:
-        statements = _split(list(tokens(sql)))
+        statements = split(list(tokens(sql)))
     except SqlTextError:  # the server will say it better
         return []
     return [_first_word(each) for each in statements if _controls_transaction(each) and not _is_of_savepoint(each)]
@@ -93,7 +93,7 @@ def _classify(sql: str, trusted: frozenset[str]) -> Statement:
             seen.append(token)  # noqa: PERF402 - what came before the error is kept
     except SqlTextError:
         is_whole = False  # the server will say it better
-    statements = _split(seen)
+    statements = split(seen)
     if is_whole and not statements:
         raise SqlTextError("no statement: the text is empty, or blanks, comments and semicolons only", position=0)
     calls = [_calls_of_query(statement) for statement in statements] if is_whole else [None]
@@ -131,7 +131,7 @@ def _number(parameter: str) -> int:
     return int(parameter[1:].lstrip("0")[:10] or "0")
 
 
-def _split(seen: Sequence[Token]) -> list[list[Token]]:
+def split(seen: Sequence[Token]) -> list[list[Token]]:
     """The statements that are not empty; as in psql, no semicolon in parentheses or a function's body ends one."""
     statements: list[list[Token]] = [[]]
     parens = blocks = 0

@@ -54,6 +54,8 @@ def level_of(event: Event) -> int:
             return logging.ERROR
         case ev.Quarantined() | ev.LeaseReclaimed() | ev.LeakSuspected() | ev.LeakReturned():
             return logging.WARNING
+        case ev.PoolerFound():
+            return logging.INFO if event.is_certain else logging.WARNING
         case ev.QuarantineEnded():
             return logging.INFO if event.is_gone else logging.WARNING
         case ev.SlowQuery() | ev.SlowAcquire():
@@ -85,6 +87,7 @@ def _slow_query(event: ev.SlowQuery) -> str:
 
 _SAID: dict[type[Event], Callable[[Any], str]] = {
     ev.ConnectionOpened: lambda event: f"a connection was opened in {event.took_s:.3f} s",
+    ev.PoolerFound: lambda event: f"connections go through {event.route}",
     ev.ConnectionClosed: _closed_connection,
     ev.ConnectFailed: lambda event: f"a connect failed, {event.failures} in a row: {event.error}",
     ev.OutageEnded: lambda event: (

@@ -16,6 +16,7 @@ from dbpool.events import (
     LeaseReclaimed,
     OutageEnded,
     Paused,
+    PoolerFound,
     Quarantined,
     QuarantineEnded,
     Resized,
@@ -29,6 +30,8 @@ def in_words(event: Event) -> str:  # noqa: C901 - one line each
     match event:
         case ConnectionOpened(took_s):
             return f"a connection was opened in {seconds(took_s)}"
+        case PoolerFound(route=route):
+            return f"connections go through {route}"
         case ConnectionClosed(reason):
             return f"a connection was closed: {reason.value}"
         case ConnectFailed(error, failures):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
 from dbpool.options import Options
+from dbpool.poolermode import Pooler
 from dbpool.settings import PoolSettings, Reset, positive_seconds, whole_number
 
 DSN = "postgresql://app:s3cret@localhost/shop"
@@ -116,6 +117,17 @@ def test_reset_is_given_by_member_or_by_value(reset: Reset | str) -> None:
     assert settings(reset=reset).reset in Reset
 
 
+@pytest.mark.parametrize("pooler", [None, *Pooler, *(pooler.value for pooler in Pooler)])
+def test_pooler_is_given_by_member_or_by_value_or_left_to_be_found_out(pooler: Pooler | str | None) -> None:
+    assert settings(pooler=pooler).pooler in (None, *Pooler)
+
+
+@pytest.mark.parametrize("pooler", ["", "TRANSACTION", "statement", "pgbouncer", 1, True, []])
+def test_another_pooler_is_refused(pooler: object) -> None:
+    with pytest.raises(SettingsError, match="pooler must be 'transaction', 'session', 'none', or None"):
+        settings(pooler=pooler)
+
+
 @pytest.mark.parametrize("reset", ["", "SMART", "sometimes", 1, None, True, []])
 def test_another_reset_is_refused(reset: object) -> None:
     with pytest.raises(SettingsError, match="reset must be"):
@@ -188,8 +200,9 @@ def test_the_options_of_a_pool_are_the_settings() -> None:
     options = get_type_hints(Options)
     assert set(options) == {f.name for f in fields(PoolSettings)} - {"dsn", "max_connections"}
     differing = {name for name in options if options[name] != hints[name]}
-    assert differing == {"reset"}  # where its value will do as well
+    assert differing == {"pooler", "reset"}  # where their values will do as well
     assert options["reset"] == Reset | str
+    assert options["pooler"] == Pooler | str | None
     assert Options.__total__ is False
 
 

@@ -113,7 +113,13 @@ def test_tls_is_asked_for_by_the_words_of_libpq() -> None:
 
 
 def test_every_setting_can_be_given_by_a_variable_or_is_told_where_it_goes() -> None:
-    words = {"name": "web", "reset": "always", "ssl": "require", "server_settings": '{"a": "b"}'}
+    words = {
+        "name": "web",
+        "pooler": "transaction",
+        "reset": "always",
+        "ssl": "require",
+        "server_settings": '{"a": "b"}',
+    }
     words |= dict.fromkeys(SWITCHES, "on") | {"trusted_functions": "f", "min_connections": "1", "max_connecting": "2"}
     words |= {"fleet_budget": "20", "target_session_attrs": "primary", "load_balance_hosts": "random"}
     for name in {field.name for field in fields(PoolSettings)} - {"dsn", "credentials"}:

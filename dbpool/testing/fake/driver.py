@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from dbpool.core.route import DIRECT, Route
 from dbpool.testing.fake.connection import FakeConnection
 from dbpool.testing.fake.remains import FakeRemains
 from dbpool.testing.fake.script import Script
@@ -14,6 +15,8 @@ class FakeDriver:
     """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
 
     fleet = reaching = None
+    route = DIRECT
+    on_route: Callable[[Route], None]
     is_open = True
     make_connection: Callable[[FakeDriver, int], FakeConnection] = FakeConnection
 
