@@ -99,6 +99,7 @@ async def _mode(session: Session, connect: Callable[[], Awaitable[Session]] | No
     try:
         async with asyncio.timeout(PATIENCE_S):
             other = await connect()
+            other._stmt_cache_enabled = False
             try:
                 shares = await _share(session, other)
                 await other.close()
