@@ -12,6 +12,7 @@ from dbpool.dsn import Dsn
 from dbpool.errors import InsecureConnection, MigrationError, SettingsError
 from dbpool.faults import transport_remedy
 from dbpool.finish import finish
+from dbpool.looking import Session, look
 from dbpool.migrate.patience import CONNECT_TIMEOUT
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ async def connected(dsn: str) -> AsyncIterator[AsyncConnection]:
         raise missing() from error
     try:
         connection = await engine.connect()
+    except MigrationError:
+        raise
     except Exception as error:
         remedy = transport_remedy(error, address.parameters)
         if isinstance(error, OSError | InsecureConnection | SettingsError) or sqlstate_of(error):
@@ -82,7 +85,24 @@ def _engine_for(address: Dsn) -> AsyncEngine:
     from sqlalchemy.pool import NullPool
 
     async def connect(**_: object) -> object:
-        return await driver.connect(address, timeout=CONNECT_TIMEOUT)
+        return await _session(address)
 
     # the engine's own URL stays empty, so that nothing of SQLAlchemy's can show the password
     return create_async_engine("postgresql+asyncpg://", poolclass=NullPool, connect_args={"async_creator_fn": connect})
+
+
+async def _session(address: Dsn) -> Session:
+    """A connection with a session of its own: locks, and what is set, last from one transaction to the next."""
+    session = await driver.connect(address, timeout=CONNECT_TIMEOUT)
+    try:
+        route = await look(session, lambda: driver.connect(address, timeout=CONNECT_TIMEOUT), server_settings={})
+    except BaseException:
+        session.terminate()
+        raise
+    if route.shares_sessions:
+        await finish(session.close(timeout=CLOSE_TIMEOUT))
+        raise MigrationError(
+            f"migrations need a session of their own, and this address goes through {route.mode}: give them the "
+            f"server's own address."
+        )
+    return session

@@ -67,7 +67,7 @@ async def test_a_role_with_few_rights_is_told_what_it_cannot_see(database: Datab
     assert "secret" not in json.dumps(document)
 
 
-@pytest.mark.parametrize(("program", "keeps"), [(PROGRAM, "ok"), (OLD_PROGRAM, "problem")])
+@pytest.mark.parametrize(("program", "keeps"), [(PROGRAM, "ok"), (OLD_PROGRAM, "advice")])
 async def test_a_pooler_in_transaction_mode_is_found(server: Server, program: str, keeps: str) -> None:
     async with pgbouncer(server.admin, max_client_conn=20, program=program) as dsn:
         _, document, levels = await examined(dsn)

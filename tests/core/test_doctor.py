@@ -126,7 +126,7 @@ def test_a_setting_that_hurts_is_found_with_what_mends_it(rule: Rule) -> None:
         (replace(GOOD, is_pooled=True, pooler=Pooler()), "pooler.mode", Level.UNKNOWN),
         (replace(GOOD, is_pooled=True, pooler=Pooler(is_shared=False)), "pooler.mode", Level.OK),
         (replace(GOOD, is_pooled=True, pooler=Pooler(True, True)), "pooler.mode", Level.ADVICE),
-        (replace(GOOD, is_pooled=True, pooler=Pooler(True, False)), "pooler.prepared", Level.PROBLEM),
+        (replace(GOOD, is_pooled=True, pooler=Pooler(True, False)), "pooler.prepared", Level.ADVICE),
         (replace(GOOD, is_pooled=True, pooler=Pooler(True, None, False)), "pooler.mode", Level.PROBLEM),
         (replace(GOOD, is_standby=True), "state.standby", Level.WARNING),
         (replace(GOOD, encoding="SQL_ASCII"), "state.encoding", Level.WARNING),

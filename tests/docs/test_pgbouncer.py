@@ -8,31 +8,35 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from dbpool import DatabasePool, QueryTimeout, ServerUnavailable
+from dbpool import DatabasePool, migrate
 from tests.docs.guide import ROOT, Program, printed_by, programs_of
+from tests.docs.pgbouncertable import CHECKS, Ground, becomes
+from tests.support.databases import Database
 from tests.support.pgbouncer import OLD_PROGRAM, PROGRAM, PROGRAMS, pgbouncer
 from tests.support.server import Server
 
 TEXT = (ROOT / "docs" / "guides" / "pgbouncer.md").read_text("utf-8")
 GUIDE = programs_of(TEXT)
 
+ROWS = re.findall(r"^\| (.+?) \| (works|refused|parsed anew) \| (works|refused|parsed anew) \|$", TEXT, re.MULTILINE)
+PREPARED = "statements that stay prepared for the next call"
+
 ASKS = """
 import asyncio, collections, sys
 from dbpool import DatabasePool
 
-async def main(dsn, own, cache):
+async def main(dsn, own, told):
     seen = collections.Counter()
-    async with DatabasePool(dsn, 4, statement_cache_size=cache) as db:
+    async with DatabasePool(dsn, 4, pooler=told or None) as db:
         for _ in range(30):
             asked = (db.fetchval(f"select $1::int + {own}", n) for n in range(8))
             for n, answer in enumerate(await asyncio.gather(*asked, return_exceptions=True)):
                 seen["error" if isinstance(answer, Exception) else "right" if answer == n + own else "wrong"] += 1
     print(*(f"{what}={seen[what]}" for what in ("right", "wrong", "error")))
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
 """
 
 
@@ -46,10 +50,10 @@ async def test_a_program_prints_what_the_guide_shows(
         assert await asyncio.to_thread(printed_by, program, tmp_path, dsn) == program.shown
 
 
-async def answers_of_two_processes(dsn: str, cache: int) -> Counter[str]:
+async def answers_of_two_processes(dsn: str, told: str) -> Counter[str]:
     processes = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", ASKS, dsn, str(own), str(cache)), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+            *(sys.executable, "-c", ASKS, dsn, str(own), told), stdout=asyncio.subprocess.PIPE, cwd=ROOT
         )
         for own in (1000, 2000)
     ]
@@ -60,56 +64,43 @@ async def answers_of_two_processes(dsn: str, cache: int) -> Counter[str]:
     return seen
 
 
-@pytest.mark.parametrize(("pooler", "cache"), [(OLD_PROGRAM, 0), (PROGRAM, 100)])
-async def test_two_processes_are_answered_right_as_the_guide_has_them(pooler: str, cache: int, server: Server) -> None:
+@pytest.mark.parametrize("pooler", PROGRAMS)
+async def test_two_processes_are_answered_right(pooler: str, server: Server) -> None:
     async with pgbouncer(server.dsn(), max_client_conn=50, program=pooler, pool_size=2) as dsn:
-        assert await answers_of_two_processes(dsn, cache) == {"right": 480, "wrong": 0, "error": 0}
+        assert await answers_of_two_processes(dsn, "") == {"right": 480, "wrong": 0, "error": 0}
 
 
-async def test_two_processes_are_not_with_an_old_one_and_a_cache(server: Server) -> None:
+async def test_two_processes_are_not_with_an_old_one_that_is_said_to_be_none(server: Server) -> None:
     async with pgbouncer(server.dsn(), max_client_conn=50, program=OLD_PROGRAM, pool_size=2) as dsn:
-        seen = await answers_of_two_processes(dsn, 100)
+        seen = await answers_of_two_processes(dsn, "none")
     assert seen["wrong"] + seen["error"] > 0  # which of them, is a matter of time
 
 
 @pytest.mark.parametrize("pooler", PROGRAMS)
-async def test_a_parameter_of_the_session_is_refused_when_it_connects(pooler: str, server: Server) -> None:
-    async with pgbouncer(server.dsn(), max_client_conn=50, program=pooler) as dsn:
-        with pytest.raises(ServerUnavailable, match="unsupported startup parameter: statement_timeout") as caught:
-            await DatabasePool(dsn, server_settings={"statement_timeout": "5s"}, outage_patience=0.05).open()
-    assert isinstance(caught.value.__cause__, asyncpg.ProtocolViolationError)
-
-
-@pytest.mark.parametrize(("pooler", "cache"), [(OLD_PROGRAM, 0), (PROGRAM, 100)])
-async def test_what_the_table_says_works_does(pooler: str, cache: int, server: Server, tmp_path: Path) -> None:
+async def test_each_row_of_the_table_is_so(pooler: str, database: Database, tmp_path: Path) -> None:
+    await migrate.upgrade(database.dsn)
     async with (
-        pgbouncer(server.dsn(), max_client_conn=50, program=pooler) as dsn,
-        DatabasePool(dsn, 8, statement_cache_size=cache) as db,
+        pgbouncer(database.dsn, max_client_conn=50, program=pooler) as dsn,
+        DatabasePool(dsn, 4) as db,
     ):
-        await db.execute("drop table if exists of_pooler; create table of_pooler (id int primary key)")
-        try:
-            await db.executemany("insert into of_pooler values ($1)", [(n,) for n in range(1000)])
-            await db.insert("of_pooler", [{"id": n} for n in range(1000, 2000)])
-            await db.load("of_pooler", [{"id": n} for n in range(2000, 5000)])
-            assert (await db.export("of_pooler", tmp_path / "of_pooler.csv")).rows == 5000
-            assert len([row async for row in db.stream("select id from of_pooler", prefetch=500)]) == 5000
-            found = [
-                value async for _, value, _ in db.map_val("select id + 1 from of_pooler where id = $1", range(3000))
-            ]
-            assert found == list(range(1, 3001))
-            asked = (db.fetchval("select id from of_pooler where id = $1", n, coalesce=True) for n in range(300))
-            assert await asyncio.gather(*asked) == list(range(300))
-            async with db.transaction(settings={"app.tenant": "7"}) as tx:
-                async with tx.transaction():
-                    await tx.execute("create temp table mine (id int) on commit drop")
-                assert await tx.fetchval("select current_setting('app.tenant')") == "7"
-                assert await tx.fetchval("select count(*) from mine") == 0
-            async with db.acquire() as connection:
-                assert await (await connection.prepare("select $1::int + 1")).fetchval(41) == 42
-            with pytest.raises(QueryTimeout):
-                await db.fetchval("select pg_sleep(60)", timeout=0.1)
-        finally:
-            await db.execute("drop table of_pooler")
+        await db.execute("create table of_pooler (id int primary key)")
+        ground = Ground(db, dsn, tmp_path)
+        for row, new, old in ROWS:
+            if row != PREPARED:
+                assert (row, await becomes(row, ground)) == (row, new if pooler == PROGRAM else old)
+
+
+@pytest.mark.parametrize("pooler", PROGRAMS)
+async def test_statements_stay_prepared_where_the_table_says_so(pooler: str, server: Server) -> None:
+    [(_, new, old)] = [row for row in ROWS if row[0] == PREPARED]
+    assert (new, old) == ("works", "parsed anew")
+    async with (
+        pgbouncer(server.dsn(), max_client_conn=50, program=pooler, pool_size=1) as dsn,
+        DatabasePool(dsn, 1) as db,
+    ):
+        await db.fetchval("select $1::int + 77", 1)
+        kept = "select count(*) from pg_prepared_statements where statement = 'select $1::int + 77' and name <> ''"
+        assert await db.fetchval(kept) == (1 if pooler == PROGRAM else 0)
 
 
 @pytest.mark.parametrize("pooler", PROGRAMS)
@@ -118,7 +109,7 @@ async def test_callers_beyond_the_pooler_s_sessions_wait_where_the_pool_does_not
 ) -> None:
     async with (
         pgbouncer(server.dsn(), max_client_conn=50, program=pooler, pool_size=2) as dsn,
-        DatabasePool(dsn, 5, statement_cache_size=0) as db,
+        DatabasePool(dsn, 5) as db,
         asyncio.TaskGroup() as group,
     ):
         for _ in range(5):
@@ -131,3 +122,4 @@ async def test_callers_beyond_the_pooler_s_sessions_wait_where_the_pool_does_not
 def test_every_program_is_shown_with_its_output() -> None:
     assert [str(program) for program in GUIDE if program.shown is None] == []
     assert len(GUIDE) == 3
+    assert len(ROWS) == len(CHECKS) + 1

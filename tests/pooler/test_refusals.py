@@ -27,7 +27,8 @@ REFUSED = {
 OUTSIDE = {"select currval('s')": r"currval\(\) needs", "select setseed(0.5)": r"setseed\(\) needs"}
 LEFT = """
 select (select count(*) from pg_locks where locktype = 'advisory') + (select count(*) from pg_prepared_statements
-where name in ('mine')) + (select count(*) from pg_class where relname = 'mine') + (select count(*) from pg_cursors where name = 'mine')
+where name = 'mine') + (select count(*) from pg_class where relname = 'mine')
++ (select count(*) from pg_cursors where name = 'mine')
 """
 
 

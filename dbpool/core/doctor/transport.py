@@ -84,18 +84,19 @@ def look_at_pooler(facts: Facts) -> Iterator[Finding]:
         "pooler.mode",
         Level.ADVICE,
         "a pooler in transaction mode is in between",
-        "Between two transactions nothing of the session is kept: SET, LISTEN, advisory locks of the session and "
-        "temporary tables are another client's next.",
+        "Between two transactions nothing of the session is kept: dbpool refuses SET, LISTEN, advisory locks of the "
+        "session and temporary tables, which would be another client's next.",
         "Put such things into one db.transaction(), use settings= of it, and give listen() an address of the server "
         "itself",
     )
     if pooler.keeps_prepared is False:
         yield Finding(
             "pooler.prepared",
-            Level.PROBLEM,
+            Level.ADVICE,
             "the pooler does not follow prepared statements",
-            "A statement that was prepared on one server connection is missing, or another client's, on the next.",
-            "statement_cache_size=0 for the pool; or PgBouncer 1.21 or newer with max_prepared_statements = 200",
+            "dbpool finds out and gives statements no names, so each is parsed anew, in a round trip more; others "
+            "must be told, or are answered by each other's statements.",
+            "PgBouncer 1.21 or newer with max_prepared_statements = 200",
         )
     elif pooler.keeps_prepared is None:
         yield unknown("pooler.prepared", "whether the pooler follows prepared statements")
