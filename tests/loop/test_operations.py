@@ -215,9 +215,10 @@ async def test_upkeep_cancelled_before_its_first_turn_keeps_no_permit(doing: str
         (connection,) = pool.driver.open_now
         if doing == "opening":
             connection.lose()
-        while not pool.db.stats().held:
+        leases = pool.db._leases
+        while not (leases.gate.held or leases.connector.opening):
             pool.db.resize(2)  # has upkeep look
-            if not pool.db.stats().held:
+            if not (leases.gate.held or leases.connector.opening):
                 await asyncio.sleep(1)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
