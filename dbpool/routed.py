@@ -19,7 +19,9 @@ FIRST_STOP_AGAIN_S = 0.1  # each pause is twice the one before: a request is a c
 # After each request through a pooler, for the statement to end, which takes milliseconds. It drops a request that comes
 # while the statement still waits for a server; cut off after the last, it drops that as well.
 _POOLERS_PAUSES_S = (0.1, 0.4)
-_REQUEST_S = 5.0  # for one request, which a pooler keeps while it has no connection to pass it on by
+# For one request. A pooler that has no connection to pass it on by keeps it in line, and with it PgBouncer 1.24 keeps
+# what is to be stopped from everybody else, though it may have ended; one that it passes on takes milliseconds.
+_REQUEST_S = 1.0
 
 
 class Stoppable(Protocol):

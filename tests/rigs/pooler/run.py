@@ -137,8 +137,12 @@ class _Trouble:
         await self._resume()
 
     async def _resume(self) -> None:
-        with suppress(asyncpg.PostgresError):  # it is not paused
-            await self._pooler.say("RESUME")
+        """Until it says twice that it is not paused: the PAUSE may arrive after the first RESUME."""
+        for _ in range(2):
+            with suppress(asyncpg.PostgresError):
+                while True:
+                    await self._pooler.say("RESUME")
+            await asyncio.sleep(0.02)
 
     async def reconnect(self) -> None:
         await self._pooler.say(self._chance.choice(("RECONNECT", "RELOAD")))
