@@ -14,7 +14,9 @@ from asyncpg.protocol.protocol import _create_record  # type: ignore[attr-define
 
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.core.want import Want as Want  # noqa: PLC0414 - for the other files
+from dbpool.core.wholeness import is_whole
 from dbpool.events import Reason
+from dbpool.faults import incomplete
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.remains import Remains
@@ -174,14 +176,15 @@ class PooledConnection(RoutedConnection):
     ) -> tuple[Coroutine[Any, Any, Answer], asyncio.Future[Answer]] | None:
         """Send a statement that this connection has prepared before, without waiting.
 
-        Returns: the work, to be resumed once when the future is done; None if it is not prepared yet.
+        Returns: the work, to be resumed once when the future is done, which gives rows, status, and whether these are
+            all: see ``is_whole``. None if it is not prepared yet.
         Raises: what asyncpg raises for arguments that do not fit; then nothing was sent.
         """
         me: Any = self
         statement = me._stmt_cache.get((sql, record_class or self.record_class, False))
         if statement is None or me._query_loggers:
             return None
-        work = me._protocol.bind_execute(statement, args, "", want.limit, want.status, self.drivers_limit)
+        work = me._protocol.bind_execute(statement, args, "", want.limit, True, self.drivers_limit)
         answer = work.send(None)
         answer._asyncio_future_blocking = False  # we resume the work ourselves, no task awaits it
         return work, answer
@@ -191,9 +194,25 @@ class PooledConnection(RoutedConnection):
         me: Any = self
         self.check_fit()
         self.last_sql = sql
-        if want.status:
-            return await super().execute(sql, *args, timeout=timeout)
-        return await me._execute(sql, args, want.limit, timeout)
+        if want.status and not args:
+            try:
+                return await super().execute(sql, timeout=timeout)
+            except AttributeError as error:  # it has no status, and the driver does not expect that
+                raise incomplete() from error
+        answer = await me._execute(sql, args, want.limit, timeout, return_status=True)
+        if not self.is_whole(sql, want, answer):
+            raise incomplete()
+        return answer if want.status else answer[0]
+
+    def is_whole(self, sql: str, want: Want, answer: Answer) -> bool:
+        """Whether the rows of *answer* are as many as the server says that it sent."""
+        me: Any = self
+        rows, status, _ = answer
+        has_columns = True
+        if not rows and status is not None:
+            statement = me._stmt_cache.get((sql, self.record_class, False))
+            has_columns = statement is not None and bool(statement._get_attributes())
+        return is_whole(len(rows), status, want.limit, has_columns=has_columns)
 
     def _cleanup(self) -> None:
         self._heard = None

@@ -18,6 +18,7 @@ from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.core.route import DIRECT, Route, is_process
 from dbpool.dialing import dial
 from dbpool.introspection import SharedTypes
+from dbpool.outofstep import cut_quietly
 from dbpool.poolermode import Pooler
 from dbpool.remains import Remains
 from dbpool.tls import Asked, Tls
@@ -346,8 +347,12 @@ def _as_options(secret: Secret) -> dict[str, str]:
 
 
 def tune(connection: PlainConnection[Any]) -> None:
-    """Read in smaller pieces; notice a peer that vanished without a word within about a minute, also while idle."""
+    """Read in smaller pieces, and end without a word to the loop where nothing that comes can be read.
+
+    A peer that vanished is noticed within about a minute, also while idle.
+    """
     transport = connection._transport  # type: ignore[attr-defined]
+    cut_quietly(transport)
     if hasattr(transport, "max_size"):
         transport.max_size = READ_SIZE
     sock = transport.get_extra_info("socket")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import asyncpg
+from asyncpg.pgproto.pgproto import BufferError as UnreadableMessage
 
 from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
@@ -169,6 +170,21 @@ def is_unreadable(error: BaseException) -> bool:
     return isinstance(error, asyncpg.OutdatedSchemaCacheError)
 
 
+def incomplete() -> Exception:
+    """The error for an answer of which something is missing, or that is another one's."""
+    return asyncpg.ProtocolError("the server's answer is not whole")
+
+
+def is_out_of_step(error: BaseException) -> bool:
+    """Whether the driver cannot make sense of what the server sends, so that nothing after it can be trusted."""
+    return isinstance(error, (asyncpg.InternalClientError, UnreadableMessage)) and not is_unreadable(error)
+
+
+def is_sure(error: BaseException) -> bool:
+    """Whether a statement that ended with *error* has stored nothing: the server refused it, or it was not sent."""
+    return (servers_sqlstate(error) is not None or is_unsent(error)) and not is_lost(error)
+
+
 def is_misfit(error: BaseException) -> bool:
     """Whether a statement was not run because its arguments do not fit what is known of its types, or do not fit."""
     if isinstance(error, asyncpg.DatatypeMismatchError):
@@ -233,7 +249,7 @@ def translated(error: BaseException, connection: Breakable, name: str) -> BaseEx
         connection.is_broken = True
     if is_refused_write(error):
         note_refused_write(connection)
-    if isinstance(error, asyncpg.InternalClientError):  # the protocol is out of step: a farewell came unasked
+    if is_out_of_step(error):
         connection.is_broken = True
     elif not is_lost(error) and not (isinstance(error, asyncpg.InterfaceError) and connection.is_closed()):
         return error

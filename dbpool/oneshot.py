@@ -11,7 +11,7 @@ from dbpool.connection import Answer, Want
 from dbpool.core.permits import NEW, Line
 from dbpool.deadlines import forget
 from dbpool.errors import QueryTimeout
-from dbpool.faults import is_unfinished, query_timeout, told_as_ours, translated
+from dbpool.faults import incomplete, is_unfinished, query_timeout, told_as_ours, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.leases import Leases
 from dbpool.observing import Operation
@@ -131,9 +131,16 @@ class Call(Leaseholder):
         try:
             self._work.send(None)
         except StopIteration as stop:
-            return stop.value
+            answer = stop.value
         except BaseException as error:
             return error
+        # Most are whole by what can be told at once: the rest of this takes 0.1 us at the most.
+        rows, status, _ = answer
+        if (len(rows) != 1 or not self.want.limit) if status is None else status != b"SELECT %d" % len(rows):
+            assert self.connection is not None
+            if not self.connection.is_whole(self.sql, self.want, answer):
+                return incomplete()
+        return answer if self.want.status else rows
 
     def leave_behind(self) -> None:
         """Its task ends without waiting for the answer: stop the statement, settle when it has stopped."""

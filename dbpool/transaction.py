@@ -12,7 +12,7 @@ from dbpool.connection import Answer, PooledConnection, Record, Want
 from dbpool.core.outcomes import TRACE
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.executable import Bound, Executable, bound, bound_many
-from dbpool.faults import is_failed_transaction, is_lost, is_unfinished, one_line, told_as_ours
+from dbpool.faults import is_failed_transaction, is_sure, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 from dbpool.loan import Claim, Loan
 from dbpool.observing import Asked, Block, Operation, observed
@@ -297,13 +297,15 @@ class Transaction(Queries):
         try:
             tag = await self._connection.run("COMMIT", (), Want.STATUS, seconds)
         except BaseException as error:
-            if not (isinstance(error, TimeoutError) or is_lost(error) or self._connection.is_closed()):
+            if is_sure(error) and not self._connection.is_closed():
                 if is_unfinished(error):  # not sent: another statement was under way
                     self._connection.doom("a COMMIT was cut short")
                 self._over(State.ROLLED_BACK)  # else the server's own answer: a deferred constraint, a conflict
                 raise
             self._over(State.UNKNOWN)
             self._connection.is_broken = True
+            if not isinstance(error, Exception):
+                raise
             ask = "await db.outcome(error) asks" if self.xid else "with transaction(traceable=True) you could ask"
             unknown = CommitOutcomeUnknown(
                 f"no answer to COMMIT from {self._where}: {one_line(error)}. The transaction may or may not be stored; "

@@ -14,7 +14,7 @@ from dbpool.core.batches import ARRAYS, Form, could_be_items
 from dbpool.core.columns import Args, args_of, columns_of, items_of
 from dbpool.core.retry import Verdict, verdict
 from dbpool.errors import StatementError
-from dbpool.faults import is_lost, is_unreadable, sqlstate
+from dbpool.faults import is_lost, is_out_of_step, is_unreadable, sqlstate
 from dbpool.queries import check_statement
 
 Result: TypeAlias = Any  # of one item: what its Take says
@@ -102,7 +102,8 @@ def is_items_fault(error: Exception) -> bool:
     if isinstance(error, PostgresError):
         state = sqlstate(error)
         return state is None or (verdict(state) is Verdict.CALLER and state != QUERY_CANCELED)
-    return not (isinstance(error, (TimeoutError, AssertionError)) or is_lost(error) or is_unreadable(error))
+    is_connections = is_lost(error) or is_unreadable(error) or is_out_of_step(error)
+    return not (is_connections or isinstance(error, (TimeoutError, AssertionError)))
 
 
 async def _send(

@@ -15,7 +15,7 @@ from dbpool.core.columns import Args, columns_of
 from dbpool.core.permits import WAITING
 from dbpool.deadlines import forget
 from dbpool.errors import AcquireTimeout, QueryTimeout
-from dbpool.faults import is_unfinished, query_timeout, sqlstate, translated
+from dbpool.faults import incomplete, is_unfinished, query_timeout, sqlstate, translated
 from dbpool.leaseholder import Leaseholder
 from dbpool.observing import Asked, Operation
 from dbpool.outdated import can_run_again
@@ -192,13 +192,16 @@ class JointCall(Leaseholder):
         forget(self)
         connection, plan = self.connection, self.group.plan
         assert connection is not None
+        sql = self.group.sql if plan is None or len(self.members) == 1 else plan.sql
         try:
             self._work.send(None)
         except StopIteration as stop:
-            self._deliver(stop.value)
-            self._end()
+            if connection.is_whole(sql, self.group.want, stop.value):
+                self._deliver(stop.value[0])
+                self._end()
+            else:
+                self._fail(incomplete())
         except Exception as error:
-            sql = self.group.sql if plan is None or len(self.members) == 1 else plan.sql
             may_go_on = can_run_again(connection, error, sql) or is_items_fault(error)
             if may_go_on and not connection.is_closed() and self._live:
                 self._start_driving()  # whose fault, and what of the others?

@@ -112,6 +112,7 @@ class Borrowed:
     begin: Any = PooledConnection.begin
     discard: Any = PooledConnection.discard
     doom: Any = PooledConnection.doom
+    is_whole: Any = PooledConnection.is_whole
     forget_schema: Any = PooledConnection.forget_schema
     forget_statement: Any = PooledConnection.forget_statement
     check_fit: Any = PooledConnection.check_fit

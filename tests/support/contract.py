@@ -29,7 +29,8 @@ async def answered(connection: PooledConnection, sql: str, *args: object) -> obj
     try:
         work.send(None)
     except StopIteration as stop:
-        return stop.value
+        rows: object = stop.value[0]
+        return rows
     raise AssertionError("the work went on after its answer")
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from dbpool.connection import PooledConnection, Want
 from dbpool.errors import CommitOutcomeUnknown, TransactionRolledBack
-from dbpool.faults import is_impatient, is_lost, is_unfinished, one_line, told_as_ours
+from dbpool.faults import is_impatient, is_sure, is_unfinished, one_line, told_as_ours
 from dbpool.finish import finish
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ async def _commit(connection: PooledConnection, timeout: float) -> None:
     try:
         tag = await connection.run("COMMIT", (), Want.STATUS, timeout)
     except Exception as error:
-        if not (isinstance(error, TimeoutError) or is_lost(error) or connection.is_closed()):
+        if is_sure(error) and not connection.is_closed():
             if is_unfinished(error):
                 connection.doom("a COMMIT was cut short")
             raise  # the server's own answer: a constraint checked late, a conflict

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbpool.testing.fake.driver import FakeDriver
 
 
-class _Answer:
+class Answered:
     """What a sender that drives the work by hand gets to see: the future itself."""
 
     def __init__(self, future: asyncio.Future[Any]) -> None:
@@ -81,7 +81,7 @@ class FakeConnection:
     ) -> tuple[Coroutine[Any, Any, Any], asyncio.Future[Any]] | None:
         if sql not in self._prepared:
             return None
-        work = self._wait(self._send(sql, args))
+        work = self._wait(self._send(sql, args), want)
         return work, work.send(None)
 
     async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
@@ -131,6 +131,9 @@ class FakeConnection:
         self.is_broken = True
         self.retired_for = self.retired_for or reason
 
+    def is_whole(self, sql: str, want: Want, answer: Answer) -> bool:
+        return True
+
     def forget_schema(self) -> None:
         """Nothing that was prepared here goes out of date."""
 
@@ -177,8 +180,9 @@ class FakeConnection:
     def _is_cancelling(self) -> bool:
         return self._answer is not None and self._answer.cancelled()
 
-    async def _wait(self, answer: asyncio.Future[Any]) -> Answer:
-        return await _Answer(answer)
+    async def _wait(self, answer: asyncio.Future[Any], _: Want) -> Answer:
+        rows = await Answered(answer)
+        return rows, b"SELECT %d" % len(rows), True
 
     async def _take(self, seconds: float) -> None:
         """Let a round trip pass that is no caller's statement."""

@@ -14,7 +14,7 @@ from dbpool.errors import UsageError
 from dbpool.loan import Loan, nobody
 from dbpool.ownership import InnerRef
 from dbpool.testing.fake.answers import Answers
-from dbpool.testing.fake.connection import FakeConnection
+from dbpool.testing.fake.connection import Answered, FakeConnection
 from dbpool.testing.fake.script import Reply
 from dbpool.testing.fake.transactions import FakeTransaction
 from dbpool.transaction import Transaction
@@ -52,17 +52,6 @@ class FakeSession(FakeConnection):
     def doom(self, by: str) -> None:
         self.is_broken = True
         self.doomed_by = by
-
-    def begin(
-        self, sql: str, args: Sequence[object], want: Want
-    ) -> tuple[Coroutine[Any, Any, Any], asyncio.Future[Any]] | None:
-        begun = super().begin(sql, args, want)
-        if begun is None:
-            return None
-        _, answer = begun
-        work = self._wanted(answer, want)
-        work.send(None)
-        return work, answer
 
     async def run(self, sql: str, args: Sequence[object], want: Want, timeout: float) -> Answer:
         self._check_fit()
@@ -150,8 +139,9 @@ class FakeSession(FakeConnection):
                 f"{self.doomed_by}: this connection is closed when its lease ends"
             )
 
-    async def _wanted(self, answer: asyncio.Future[Any], want: Want) -> Answer:
-        return _as_wanted(await self._wait(answer), want)
+    async def _wait(self, answer: asyncio.Future[Any], want: Want) -> Answer:
+        result = await Answered(answer)
+        return result.rows[: want.limit] if want.limit else result.rows, result.status.encode(), True
 
     def _reply_to(self, sql: str, args: Sequence[object]) -> Reply:
         script = self._driver.script
