@@ -17,6 +17,7 @@ from asyncpg.pool import PoolConnectionHolder
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.core.route import DIRECT, Route, is_process
 from dbpool.dialing import dial
+from dbpool.flowcontrol import keep_flow_control
 from dbpool.introspection import SharedTypes
 from dbpool.outofstep import cut_quietly
 from dbpool.poolermode import Pooler
@@ -353,6 +354,7 @@ def tune(connection: PlainConnection[Any]) -> None:
     """
     transport = connection._transport  # type: ignore[attr-defined]
     cut_quietly(transport)
+    keep_flow_control(transport)
     if hasattr(transport, "max_size"):
         transport.max_size = READ_SIZE
     sock = transport.get_extra_info("socket")

@@ -261,10 +261,17 @@ def translated(error: BaseException, connection: Breakable, name: str) -> BaseEx
         )
         unsent.__cause__ = error
         return unsent
-    lost = ConnectionLost(
-        f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have been "
-        f"applied: check before you repeat it; a read can be repeated at once."
-    )
+    if isinstance(error, asyncpg.InterfaceError):  # it was closed by then, and the driver had not been asked to read
+        lost = ConnectionLost(
+            f"the connection of {name} was lost before this statement was sent: it was not run, and a transaction that "
+            f"was open is not stored. The server's log says why it ended the session, if it did: for "
+            f"idle_in_transaction_session_timeout, say, or transaction_timeout."
+        )
+    else:
+        lost = ConnectionLost(
+            f"the connection of {name} was lost during a statement: {one_line(cause)}. A write may or may not have "
+            f"been applied: check before you repeat it; a read can be repeated at once."
+        )
     lost.__cause__ = error
     return lost
 

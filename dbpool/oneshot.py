@@ -99,6 +99,8 @@ class Call(Leaseholder):
 
     def overdue(self) -> None:
         assert self._answer is not None
+        if self._answer.done():  # it came in time, and the loop has not got to it yet
+            return
         self.is_overdue = True
         self._deliver(self.timed_out())
         self._answer.cancel()

@@ -16,6 +16,7 @@ from dbpool.sites import Site
 
 T = TypeVar("T")
 
+LONGEST_VALUE = 2**30 - 64 * 1024  # MaxAllocSize of memutils.h, less what else is in a message
 LONGEST_KEPT = 4096  # characters of a text whose check is remembered, so that 4,096 of them stay below 16 MiB
 
 
@@ -31,13 +32,16 @@ def check_statement(sql: str, args: Sequence[object], trusted: frozenset[str]) -
 
     Raises:
         StatementError: empty text, a NUL byte or lone surrogate in text or parameters, several statements,
-            COPY to or from the client, BEGIN and its like, more than 32,767 parameters.
+            COPY to or from the client, BEGIN and its like, more than 32,767 parameters, one of 1 GiB.
     """
     is_short = sql.__class__ is str and len(sql) <= LONGEST_KEPT
     statement = (_one_statement if is_short else _one_statement.__wrapped__)(sql, trusted)
     for number, value in enumerate(args, 1):
-        if value.__class__ is str and (not value.isascii() or "\0" in value):
-            _check_text(value, f"parameter ${number}")
+        if value.__class__ is str:
+            if not value.isascii() or "\0" in value or len(value) > LONGEST_VALUE:
+                _check_text(value, f"parameter ${number}")
+        elif value.__class__ is bytes and len(value) > LONGEST_VALUE:
+            raise _too_long(len(value), f"parameter ${number}")
     if len(args) > MOST_PARAMETERS:
         raise StatementError(
             f"{len(args)} parameters, the protocol takes {MOST_PARAMETERS}: pass arrays and unnest() them, or use "
@@ -79,6 +83,15 @@ def _check_text(text: str, what: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise StatementError(f"{what} has a lone surrogate at {error.start}, which is no character in UTF-8") from None
+    if len(text) > LONGEST_VALUE:
+        raise _too_long(len(text), what)
+
+
+def _too_long(length: int, what: str) -> StatementError:
+    return StatementError(
+        f"{what} has a length of {length:,}: PostgreSQL ends a session that sends a message of 1 GiB or more, and no "
+        f"value of it can be that long. Store it in pieces, or elsewhere"
+    )
 
 
 def mapper_of(into: Callable[..., T], record: Record) -> Callable[[Record], T]:

@@ -136,6 +136,8 @@ class JointCall(Leaseholder):
         self.group.refused(error)
 
     def overdue(self) -> None:
+        if self._answer is not None and self._answer.done():  # it came in time
+            return
         self._tell_out_of_time(self._timed_out)
         if self._answer is not None:
             self._answer.cancel()
