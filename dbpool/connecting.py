@@ -16,7 +16,7 @@ from dbpool.core.route import Route
 from dbpool.driver import Driver
 from dbpool.errors import CredentialsError, PoolClosed, ServerUnavailable
 from dbpool.events import ConnectFailed, ConnectionOpened, Events, OutageEnded, PoolerFound, QuarantineEnded, Reason
-from dbpool.faults import is_distrusted, one_line, sqlstate, transport_remedy, without_frames
+from dbpool.faults import is_distrusted, limit_reached, one_line, sqlstate, transport_remedy, without_frames
 from dbpool.finish import Cleanups
 from dbpool.remains import Remains
 from dbpool.serverkinds import named_server
@@ -286,6 +286,8 @@ class Connector:
             remedy = transport
         elif outage.is_denied:
             remedy = "Check the user, the password and the database's name."
+        elif limit := limit_reached(self.last_error):
+            remedy = f"The limit is {limit}: see who is connected in pg_stat_activity, or raise it."
         else:
             remedy = "Check that the server runs and that this machine reaches it."
         error = ServerUnavailable(

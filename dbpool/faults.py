@@ -102,6 +102,21 @@ _AUTHORITY = (
 )
 _CERTIFICATE = {9: _TIME, 10: _TIME, 62: _NAME, 64: _NAME}
 
+# The text of 53300 is in the server's language; where in its source it comes from is not.
+_FULL = {
+    "InitializeSessionUserId": "the CONNECTION LIMIT of its role",
+    "CheckMyDatabase": "the CONNECTION LIMIT of its database",
+    "InitPostgres": "the server's max_connections, less what it reserves for others",
+    "InitProcess": "the server's max_connections",
+}
+
+
+def limit_reached(error: BaseException) -> str | None:
+    """Which limit of the server there is no room within; None: it was not that, or the server does not tell."""
+    if not isinstance(error, asyncpg.TooManyConnectionsError):
+        return None
+    return _FULL.get(getattr(error, "server_source_function", None) or "")
+
 
 def sqlstate(error: BaseException) -> str | None:
     """The five characters of a server's error, None for anything else."""
