@@ -31,10 +31,12 @@ class Doubt:
         self._leases = leases
         self._looking = Cleanups()
         self._suspects: set[PooledConnection] = set()
+        self._servers: set[object] = set()  # theirs
 
     def of(self, connection: PooledConnection) -> None:
         """Begin to doubt: nobody waits for the answer on *connection*, which is awaited all the same."""
         self._suspects.add(connection)
+        self._servers.add(server_of(connection))
         if not len(self._looking):
             self._looking.start(self._look())
 
@@ -42,10 +44,9 @@ class Doubt:
         self._looking.cancel_all()
 
     async def _look(self) -> None:
-        leases, server = self._leases, None
+        leases = self._leases
         await asyncio.sleep(DOUBT_AFTER_S)
-        while (silent := self._still_silent()) is not None or (server is not None and leases.quarantine.zombies):
-            server = server if silent is None else server_of(silent)
+        while (server := self._silent()) is not None:
             try:
                 found = await leases.driver.connect_apart()
             except Exception:  # noqa: S110 - whatever it is, there is no other server yet
@@ -55,12 +56,16 @@ class Doubt:
                 found.terminate()
                 if other == server:  # it lives, and is only slow
                     self._suspects.clear()
+                    self._servers.clear()
                     return
                 log.warning("%s: %s is silent, and %s will do: goes on there", leases.gate.name, server, other)
                 leases.abandon(server)
+                self._servers.discard(server)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def _still_silent(self) -> PooledConnection | None:
-        """One whose answer is overdue, of those that are doubted."""
+    def _silent(self) -> object | None:
+        """A server of those that are doubted of which an answer is overdue, or the end of a backend."""
         self._suspects = {each for each in self._suspects if each.is_interrupted and not each.is_closed()}
-        return next(iter(self._suspects), None)
+        silent = {server_of(each) for each in self._suspects} | self._leases.quarantine.servers()
+        self._servers &= silent
+        return next(iter(self._servers), None)

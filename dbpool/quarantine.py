@@ -42,6 +42,10 @@ class Quarantine:
         stay.add_done_callback(self._ended)  # before any that frees a permit, and after this one is counted out
         return stay
 
+    def servers(self) -> set[object]:
+        """Whose backends are waited for."""
+        return set(self._servers.values())
+
     def release(self, server: object) -> None:
         """Wait no more for backends of this one, where nothing is opened any more."""
         for stay, at in self._servers.items():

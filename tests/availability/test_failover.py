@@ -155,13 +155,14 @@ async def test_an_old_primary_that_comes_back_as_a_standby_is_not_written_to(clu
         assert await db.fetchval(SERVER) == new.port
 
 
+@pytest.mark.parametrize("reset_timeout", [0.1, 60.0], ids=["cut off", "still asked"])
 async def test_a_primary_that_is_frozen_is_left_for_the_one_that_was_promoted_in_its_place(
-    cluster: PostgresCluster,
+    cluster: PostgresCluster, reset_timeout: float
 ) -> None:
     old, new = cluster.primary, cluster.standbys[0]
     never = 60.0  # what a permit would wait for without another server
     async with pool_of(
-        cluster.dsn(), 2, target_session_attrs="read-write", reset_timeout=never, quarantine_timeout=never
+        cluster.dsn(), 2, target_session_attrs="read-write", reset_timeout=reset_timeout, quarantine_timeout=never
     ) as db:
         await asyncio.gather(*(db.execute(PUT, n) for n in range(4)))
         await told(old.freeze)
@@ -171,6 +172,8 @@ async def test_a_primary_that_is_frozen_is_left_for_the_one_that_was_promoted_in
             )
             assert {type(error) for error in given_up} == {QueryTimeout}
             assert db.stats().held == 2
+            if reset_timeout < 1.0:
+                await becomes(lambda: db.stats().zombies == 2)
             await told(lambda: cluster.promote(new))
             await put_at_last(db, 6)
             assert await db.fetchval(SERVER) == new.port

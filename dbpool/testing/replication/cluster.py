@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -18,10 +19,17 @@ from dbpool.embedded.server import checked_settings, free_port, new_run_dir
 from dbpool.errors import EmbeddedError
 from dbpool.finish import finish
 from dbpool.settings import whole_number
-from dbpool.testing.replication.node import PATIENCE_S, Home, PostgresNode
+from dbpool.testing.replication.node import PATIENCE_S, POLL_S, Home, PostgresNode
 
 # Throw-away data: a crash of the machine may take them. A crash of a server takes nothing, with these too.
-SETTINGS = {"fsync": "off", "max_wal_senders": "10", "wal_receiver_status_interval": "1s", "max_connections": "50"}
+SETTINGS = {
+    "fsync": "off",
+    "max_connections": "50",
+    "max_wal_senders": "10",
+    "wal_receiver_status_interval": "1s",
+    "wal_retrieve_retry_interval": "100ms",  # a standby finds its primary soon after a restart
+}
+COMES_BACK_S = 0.5  # for one that does so by itself
 
 
 class PostgresCluster:
@@ -76,8 +84,8 @@ class PostgresCluster:
             self.primary.start()
             verifier = scram_verifier(self._home.password)  # not replicated by a standby that there is not yet
             self.primary.ask(f"set synchronous_commit = local; alter role {SUPERUSER} password '{verifier}'")
-            for node in self.nodes[1:]:
-                node.rejoin(self.primary)
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(lambda node: node.rejoin(self.primary), self.nodes[1:]))
         except BaseException:
             self.stop()
             raise
@@ -120,12 +128,18 @@ class PostgresCluster:
                 node.thaw()
         if not self.primary.is_running:
             self.primary.start()
-        for node in self.standbys:
-            if not node.follows(self.primary):
-                node.rejoin(self.primary)
-            else:
-                node.configure(recovery_min_apply_delay="0")
-                node.resume_replay()
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(self._heal_standby, self.standbys))
+
+    def _heal_standby(self, node: PostgresNode) -> None:
+        deadline = time.monotonic() + COMES_BACK_S
+        while node.is_standby and not node.follows(self.primary) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        if node.follows(self.primary):
+            node.configure(recovery_min_apply_delay="0")
+            node.resume_replay()
+        else:
+            node.rejoin(self.primary)
 
     def __enter__(self) -> Self:
         self.start()

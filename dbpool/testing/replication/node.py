@@ -162,8 +162,8 @@ class PostgresNode:
 
     def follows(self, primary: PostgresNode) -> bool:
         """Whether it receives what *primary* writes."""
-        sender = "select sender_port from pg_stat_wal_receiver where status = 'streaming'"
-        return self.is_standby and self.ask(sender) == str(primary.port)
+        sender = "select sender_port from pg_stat_wal_receiver where status = 'streaming' and pg_is_in_recovery()"
+        return self.is_running and self.ask(sender) == str(primary.port)
 
     def copy(self, primary: PostgresNode) -> None:
         """Replace its data by those of *primary*, which runs."""

@@ -29,7 +29,7 @@ TABLES: Final = (
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
     """Go on for about *seconds*, with the same faults in the same order for the same *seed*."""
-    for name in ("dbpool", "psycopg.pool", "asyncio"):
+    for name in ("dbpool", "asyncpg", "psycopg.pool", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     started = time.monotonic()
     with PostgresCluster(synchronous=True) as cluster:
