@@ -27,7 +27,7 @@ log = logging.getLogger("dbpool")
 # A server that comes back is found within this time; one connect a second is no load for it.
 LONGEST_BACKOFF_S = 1.0
 # Where there are several, one of them may be promoted at any moment; most answers are a refused connect.
-LONGEST_BACKOFF_OF_SEVERAL_S = 0.15
+LONGEST_BACKOFF_OF_SEVERAL_S = 0.1
 # A connect takes milliseconds, across the world and with TLS some tenths of a second.
 SLOW_S = 1.0
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from statistics import median
 from typing import Final
@@ -27,8 +28,8 @@ TABLES: Final = (
 )
 
 
-def run(seconds: float, seed: int, say: Say) -> Findings:
-    """Go on for about *seconds*, with the same faults in the same order for the same *seed*."""
+def run(seconds: float, seed: int, say: Say, faults: Sequence[Fault] = FAULTS) -> Findings:
+    """Go on for about *seconds*, with the same *faults* in the same order for the same *seed*."""
     for name in ("dbpool", "asyncpg", "psycopg.pool", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     started = time.monotonic()
@@ -37,7 +38,7 @@ def run(seconds: float, seed: int, say: Say) -> Findings:
         prober = Prober([node.dsn() for node in cluster.nodes])
         prober.start()
         try:
-            findings = asyncio.run(_Run(cluster, prober, seed, say).go(started + seconds))
+            findings = asyncio.run(_Run(cluster, prober, seed, say, faults).go(started + seconds))
         finally:
             prober.stop()
     findings.took_s = time.monotonic() - started
@@ -45,8 +46,9 @@ def run(seconds: float, seed: int, say: Say) -> Findings:
 
 
 class _Run:
-    def __init__(self, cluster: PostgresCluster, prober: Prober, seed: int, say: Say) -> None:
-        self.cluster, self.prober, self.say = cluster, prober, say
+    def __init__(self, cluster: PostgresCluster, prober: Prober, seed: int, say: Say, faults: Sequence[Fault]) -> None:
+        self.cluster, self.prober, self.say, self.faults = cluster, prober, say, faults
+        self.round: list[Fault] = []
         self.dice = random.Random(seed)
         self.replay = f"python -m tests.rigs availability --seconds 120 --seed {seed}"
         self.findings = Findings("availability")
@@ -87,8 +89,8 @@ class _Run:
 
     def _next(self) -> Fault:
         """Each kind once in a round, in an order of this seed's."""
-        if not getattr(self, "round", None):
-            self.round = self.dice.sample(FAULTS, len(FAULTS))
+        if not self.round:
+            self.round = self.dice.sample(self.faults, len(self.faults))
         return self.round.pop()
 
     async def _strike(self, fault: Fault) -> None:
@@ -122,7 +124,8 @@ class _Run:
             return
         for name, told in self.told.items():
             first = told.first_after.get(since, since + RECOVERED_S)
-            self.recoveries[name].append(max(0.0, first - probed) * 1000)
+            stalled = self.told[OURS].stalls.between(probed, first)  # all of them are in this loop
+            self.recoveries[name].append(max(0.0, first - probed - stalled) * 1000)
 
     async def _check(self) -> None:
         """Hold what is stored on the primary, as another program sees it, against what the writers were told."""

@@ -30,9 +30,11 @@ class Stalls:
     def longest_s(self) -> float:
         return max((length for _, length in self._seen), default=0.0)
 
-    def since(self, moment: float) -> float:
-        """All of them together, in seconds."""
-        return sum(length for ended, length in self._seen if ended >= moment)
+    def between(self, begin: float, end: float) -> float:
+        """How many seconds of these it stood still."""
+        return sum(
+            max(0.0, min(ended, end) - max(ended - length, begin)) for ended, length in self._seen if ended > begin
+        )
 
     async def watch(self) -> None:
         while True:
@@ -123,5 +125,5 @@ def note_end(told: Told, what: str, began: float, seconds: float) -> None:
     """Hold an await that ended too late against the pool."""
     took = time.monotonic() - began
     told.done["awaits"] += 1
-    if took > seconds + LATE_S + told.stalls.since(began):
+    if took > seconds + LATE_S + told.stalls.between(began, began + took):
         told.complaints.append(("M6", f"{what} ended after {took:.2f} s, its deadline was {seconds:g} s"))
