@@ -51,6 +51,11 @@ UNCOUNTED = {
 }
 
 
+# A segmentation fault in asyncpg 0.32: it dereferences what it has forgotten by then (coreproto.pyx, AUTH_SASL_FINAL), or
+# copies -5 bytes out of its buffer. test_crashes.py shows each of them, in a process of its own.
+ENDS_THE_PROCESS = {("Authentication", Damage.TWICE), ("CopyData", Damage.NEGATIVE)}
+
+
 @dataclass(frozen=True, slots=True)
 class AtMessage:
     """Damage to one message of one connection; *name* is for people."""
@@ -156,7 +161,8 @@ class Recorded:
     def damages(self) -> Iterator[AtMessage]:
         """To every message, of every kind."""
         for (session, way, nth, name), damage in itertools.product(self.messages, Damage):
-            yield AtMessage(session, way, nth, damage, name)
+            if (name, damage) not in ENDS_THE_PROCESS:
+                yield AtMessage(session, way, nth, damage, name)
 
     def spots(self, seed: int) -> list[Spot]:
         """All there are, in an order that the seed chooses: the first few have some of each kind."""
@@ -166,7 +172,7 @@ class Recorded:
             kinds.setdefault((cut.end, cut.way), []).append(cut)
         for damage in self.damages():
             kinds.setdefault(damage.damage, []).append(damage)
-        kinds["slices"] = [Sliced(piece) for piece in range(1, 65)]
+        kinds["slices"] = [Sliced(piece) for piece in range(8, 72)]
         kinds["delays"] = [Delayed(ms / 1000) for ms in range(1, 61)]
         for kind in kinds.values():
             order.shuffle(kind)
