@@ -51,8 +51,8 @@ UNCOUNTED = {
 }
 
 
-# A segmentation fault in asyncpg 0.32: it dereferences what it has forgotten by then (coreproto.pyx, AUTH_SASL_FINAL), or
-# copies -5 bytes out of its buffer. test_crashes.py shows each of them, in a process of its own.
+# A segmentation fault in asyncpg 0.32: it dereferences what it has forgotten by then (coreproto.pyx, AUTH_SASL_FINAL),
+# or copies -5 bytes out of its buffer. test_crashes.py shows each of them, in a process of its own.
 ENDS_THE_PROCESS = {("Authentication", Damage.TWICE), ("CopyData", Damage.NEGATIVE)}
 
 
