@@ -84,7 +84,6 @@ class ByAsyncpg:
         return await self._in_transaction(batch, swallows=True)
 
     async def _in_transaction(self, batch: Batch, *, swallows: bool, begins: bool = False) -> list[Part]:
-        xid = "0"
         try:
             async with self._lease(batch) as connection:
                 if begins:
@@ -96,7 +95,6 @@ class ByAsyncpg:
                     batch.enter("body")
                     for args in batch.records():
                         await batch.within(batch.limit_s, connection.execute(INSERT, *args, timeout=batch.limit_s))
-                    xid = await connection.fetchval("select pg_current_xact_id()::text")
                     if swallows:
                         with suppress(asyncpg.PostgresError):
                             batch.told.faults[46] += 1
@@ -108,8 +106,7 @@ class ByAsyncpg:
                 await batch.within(QUERY_S, transaction.commit())
                 batch.enter("done")
         except BaseException as error:
-            fate = Fate.ACK if batch.phase == "done" else fate_of(batch, error)
-            return batch.all(fate, int(xid) if fate is Fate.UNKNOWN else 0)
+            return batch.all(Fate.ACK if batch.phase == "done" else fate_of(batch, error))
         return batch.all(Fate.ACK)
 
     async def begun_again(self, batch: Batch) -> list[Part]:
@@ -126,11 +123,8 @@ class ByAsyncpg:
             await begun.rollback()
 
     async def resolve(self, part: Part) -> Fate | None:
-        try:
-            status = await self._pool.fetchval("select pg_xact_status($1::text::xid8)", str(part.xid), timeout=QUERY_S)
-        except Exception:  # the server is away: ask again
-            return None
-        return {"committed": Fate.COMMITTED, "aborted": Fate.ABORTED}.get(status)
+        """It has no such thing."""
+        return None
 
     async def count(self, worker: int, row: int) -> int:
         sql = "select count(*) from ledger where worker = $1 and seq = $2"

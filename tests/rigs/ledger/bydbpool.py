@@ -56,6 +56,7 @@ class ByDbpool:
 
     def __init__(self, db: DatabasePool) -> None:
         self._db = db
+        self._doubts: dict[int, CommitOutcomeUnknown] = {}
         self.kinds: Mapping[Kind, Write] = {
             Kind.ONE: self.one,
             Kind.TX: self.transaction,
@@ -112,12 +113,12 @@ class ByDbpool:
             if error is not None:
                 raise error
         except BaseException as error:
-            return batch.all(*of_transaction(error, None if tx is None else tx.xid))
+            fate, xid = of_transaction(error, None if tx is None else tx.xid)
+            return batch.all(fate, self._doubted(unknown_of(error), xid))
         return batch.all(Fate.ACK)
 
     async def begun_again(self, batch: Batch) -> list[Part]:
         """BEGIN is given up; then a transaction is tried on the same connection."""
-        xid = None
         try:
             acquiring = self._db.acquire(timeout=batch.limit_s)
             connection = await batch.within(batch.limit_s, acquiring.__aenter__())
@@ -135,13 +136,11 @@ class ByDbpool:
                     batch.enter("body")
                     for args in batch.records():
                         await connection.execute(INSERT, *args)
-                    xid = await connection.fetchval("select pg_current_xact_id()::text")
                     batch.enter("commit")
             finally:
                 await batch.within(2 * RESET_S, acquiring.__aexit__(None, None, None), cancelled_s=2 * RESET_S)
         except BaseException as error:
-            fate, _ = of_transaction(error, xid)
-            return batch.all(fate, int(xid or 0) if fate is Fate.UNKNOWN else 0)
+            return batch.all(of_transaction(error, None)[0])
         return batch.all(Fate.ACK)
 
     async def map(self, batch: Batch) -> list[Part]:
@@ -169,7 +168,8 @@ class ByDbpool:
             await batch.within(limit_s, work, cancelled_s=COMMIT_S + 2 * RESET_S)
         except WriteOutcomeUnknown as error:
             stored, first, last = error.rows_stored, error.first_row, error.last_row
-            return parts_of(batch, (stored, Fate.ACK, 0), (last + 1 - first, Fate.UNKNOWN, int(error.xid or 0)))
+            doubt = (last + 1 - first, Fate.UNKNOWN, self._doubted(error, error.xid))
+            return parts_of(batch, (stored, Fate.ACK, 0), doubt)
         except WriteFailed as error:
             return parts_of(batch, (error.rows_stored, Fate.ACK, 0))
         except NOT_SENT:
@@ -199,11 +199,20 @@ class ByDbpool:
         return batch.all(Fate.ACK)
 
     async def resolve(self, part: Part) -> Fate | None:
-        error = CommitOutcomeUnknown("", xid=str(part.xid))
+        error = self._doubts.get(part.xid) or CommitOutcomeUnknown("", xid=str(part.xid))
         try:
-            return FATES.get(await self._db.outcome(error))
+            fate = FATES.get(await self._db.outcome(error))
         except Exception:  # the server is away: ask again
             return None
+        if fate is not None:
+            self._doubts.pop(part.xid, None)
+        return fate
+
+    def _doubted(self, error: BaseException | None, xid: str | None) -> int:
+        """The transaction's id, for ``resolve``; 0: nobody knows it."""
+        if isinstance(error, CommitOutcomeUnknown) and error.xid:
+            self._doubts[int(error.xid)] = error
+        return int(xid or 0)
 
     async def count(self, worker: int, row: int) -> int:
         sql = "select count(*) from ledger where worker = $1 and seq = $2"
@@ -221,16 +230,24 @@ def of_item(error: Exception) -> Fate:
     return Fate.UNKNOWN if isinstance(error, (ConnectionLost, TimeoutError)) else refused(error)
 
 
-def of_transaction(error: BaseException, xid: str | None) -> tuple[Fate, int]:
+def unknown_of(error: BaseException) -> CommitOutcomeUnknown | None:
+    """What to ask the outcome of; of a cancelled COMMIT it is the cause."""
+    for each in (error, error.__cause__):
+        if isinstance(each, CommitOutcomeUnknown):
+            return each
+    return None
+
+
+def of_transaction(error: BaseException, xid: str | None) -> tuple[Fate, str | None]:
     """Only a COMMIT that was sent can have stored anything; a cancelled one has a note of what became of it."""
     if isinstance(error, CommitOutcomeUnknown):
-        return Fate.UNKNOWN, int(error.xid or 0)
+        return Fate.UNKNOWN, error.xid
     notes = " ".join(getattr(error, "__notes__", ()))
     if "cancelled during COMMIT" in notes:
         if "committed" in notes:
-            return Fate.ACK, 0
-        return (Fate.NACK, 0) if "rolled back" in notes else (Fate.UNKNOWN, int(xid or 0))
-    return Fate.NACK, 0
+            return Fate.ACK, None
+        return (Fate.NACK, None) if "rolled back" in notes else (Fate.UNKNOWN, xid)
+    return Fate.NACK, None
 
 
 def parts_of(batch: Batch, *runs: tuple[int, Fate, int]) -> list[Part]:

@@ -100,7 +100,6 @@ class ByPsycopg:
         return await self._in_transaction(batch, begins=True)
 
     async def _in_transaction(self, batch: Batch, *, swallows: bool = False, begins: bool = False) -> list[Part]:
-        xid = 0
         try:
             async with self._lease(batch) as connection:
                 if begins:
@@ -113,8 +112,6 @@ class ByPsycopg:
                     for args in batch.records():
                         call = connection.execute(INSERT, args)
                         await batch.within(batch.limit_s, in_time(batch.limit_s, call))
-                    cursor = await in_time(QUERY_S, connection.execute("select pg_current_xact_id()::text"))
-                    xid = int((await cursor.fetchone())[0])
                     if swallows:
                         with suppress(Error):
                             batch.told.faults[46] += 1
@@ -127,8 +124,7 @@ class ByPsycopg:
                 await batch.within(QUERY_S, in_time(QUERY_S, block.__aexit__(None, None, None)))
                 batch.enter("done")
         except BaseException as error:
-            fate = Fate.ACK if batch.phase == "done" else fate_of(batch, error)
-            return batch.all(fate, xid if fate is Fate.UNKNOWN else 0)
+            return batch.all(Fate.ACK if batch.phase == "done" else fate_of(batch, error))
         return batch.all(Fate.ACK)
 
     async def _give_begin_up(self, batch: Batch, connection: Any) -> None:  # noqa: ANN401
@@ -141,19 +137,14 @@ class ByPsycopg:
             await begun.__aexit__(None, None, None)
 
     async def resolve(self, part: Part) -> Fate | None:
-        try:
-            status = await self._value("select pg_xact_status(%s::text::xid8)", str(part.xid))
-        except Exception:  # the server is away: ask again
-            return None
-        return {"committed": Fate.COMMITTED, "aborted": Fate.ABORTED}.get(str(status))
+        """It has no such thing."""
+        return None
 
     async def count(self, worker: int, row: int) -> int:
-        return int(await self._value("select count(*) from ledger where worker = %s and seq = %s", worker, row))
-
-    async def _value(self, sql: str, *args: object) -> Any:  # noqa: ANN401
+        sql = "select count(*) from ledger where worker = %s and seq = %s"
         async with asyncio.timeout(ACQUIRE_S), self._pool.connection(timeout=ACQUIRE_S) as connection:
-            row = await (await connection.execute(sql, args)).fetchone()
-            return row[0]
+            found = await (await connection.execute(sql, (worker, row))).fetchone()
+            return int(found[0])
 
 
 async def in_time(seconds: float, work: Awaitable[Any]) -> Any:  # noqa: ANN401 - what it gives

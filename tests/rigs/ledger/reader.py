@@ -18,6 +18,10 @@ class Unreachable(Exception):
     """The server is not there now."""
 
 
+class Refused(Exception):
+    """It refuses a value."""
+
+
 def reader_of(dsn: str) -> Reader | PsqlReader:
     return Reader(dsn) if find_spec("psycopg") is not None else PsqlReader(dsn, _psql())
 
@@ -32,7 +36,7 @@ class Reader:
     def lines(self, query: str) -> Iterator[bytes]:
         """The rows of *query*, as lines of COPY's text.
 
-        Raises: Unreachable.
+        Raises: Unreachable, Refused.
         """
         import psycopg
 
@@ -44,8 +48,10 @@ class Reader:
                 for block in copy:
                     *whole, rest = (rest + bytes(block)).split(b"\n")
                     yield from whole
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             self._connection = None
+            if isinstance(error, psycopg.DataError):
+                raise Refused(str(error)) from error
             raise Unreachable(str(error)) from error
 
 
@@ -58,10 +64,14 @@ class PsqlReader:
 
     def lines(self, query: str) -> Iterator[bytes]:
         words = [str(self.psql), "-XqAt", "-d", self.dsn, "-c", f"copy ({query}) to stdout"]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
+            assert process.stderr is not None
             for line in process.stdout:
                 yield line.rstrip(b"\n")
+            said = process.stderr.read()
+        if b"is in the future" in said:
+            raise Refused(said.decode())
         if process.returncode != 0:
             raise Unreachable(f"psql ended with exit code {process.returncode}")
 

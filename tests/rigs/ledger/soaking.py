@@ -177,13 +177,13 @@ class Soak:
         steady: list[tuple[float, int]] = max((each["memory"] for each in told), key=len, default=[])
         done = self.found.done
         traceable = done["writes told as unknown, traceable"]
-        resolved = done["unknown writes resolved by outcome()"] + done["unknown writes resolved by the checker"]
+        resolved = done["unknown writes resolved by outcome()"]
         self.found.figures |= {
             "faults_per_s": round(sum(faults.values()) / self._seconds, 1),
             "faults_from_outside_per_s": round(self._from_outside / self._seconds, 1),
             "rows_per_s": round(done["rows acknowledged"] / self._seconds),
             "slope_mb_per_h": mb_per_hour(steady),
-            "unknown_resolved": f"{resolved} of {traceable}",
+            "unknown_resolved": f"{resolved} of {traceable}" if traceable else None,
             "refusals": refusals,
             "refusals_after_cuts": len(refused) - refusals,
             "late_awaits": len(late),
