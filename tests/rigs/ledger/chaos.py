@@ -20,7 +20,7 @@ from dbpool.testing.proxying.proxy import FaultProxy
 from dbpool.testing.proxying.session import Session
 from tests.rigs.ledger.cluster import Cluster
 
-PER_S = 12.0  # beside what writers do to themselves
+PER_S = 10.0  # beside what writers do to themselves
 FIRST_RESTART_S, RESTART_EVERY_S = 6.0, 18.0
 CANCEL_ROW = 91  # somebody else cancels a statement
 WRITERS = "usename like 'w%' and backend_type = 'client backend'"
@@ -97,15 +97,15 @@ class Chaos:
         """All else. Each makes a fault, and says which row of docs/faults.md it is."""
         return [
             (5, self._stall_one),
-            (1, self._stall_all),
+            (0.5, self._stall_all),
             (2, self._delay),
-            (1, self._refuse),
+            (0.5, self._refuse),
             (10, self._terminate),
             (12, self._cancel),
             (5, self._freeze_backend),
-            (0.3, self._freeze_postmaster),
+            (0.2, self._freeze_postmaster),
             (0.15, self._kill_backend),
-            (0.7, self._kill_writer),
+            (0.2, self._kill_writer),
         ]
 
     async def close(self) -> None:
@@ -154,7 +154,7 @@ class Chaos:
     async def _stall_one(self) -> int:
         session = self._session()
         session.go_on.clear()
-        self._later(self.luck.uniform(0.05, 1.5), session.go_on.set)
+        self._later(self.luck.expovariate(1 / 0.4), session.go_on.set)
         return 31
 
     async def _stall_all(self) -> int:
@@ -188,7 +188,7 @@ class Chaos:
         pid = await self._at_one("pid")
         assert isinstance(pid, int)
         os.kill(pid, signal.SIGSTOP)
-        self._later(self.luck.uniform(0.05, 1.5), lambda: _signal(pid, signal.SIGCONT))
+        self._later(self.luck.expovariate(1 / 0.4), lambda: _signal(pid, signal.SIGCONT))
         return 25
 
     async def _freeze_postmaster(self) -> int:

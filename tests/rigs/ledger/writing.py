@@ -33,9 +33,9 @@ MIX = (
     (Kind.TX, 26, 2, 6),
     (Kind.SWALLOWED, 5, 1, 3),
     (Kind.BEGUN_AGAIN, 5, 1, 2),
-    (Kind.MAP, 10, 10, 80),
-    (Kind.INSERT, 12, 20, 150),
-    (Kind.LOAD, 8, 20, 150),
+    (Kind.MAP, 10, 20, 120),
+    (Kind.INSERT, 12, 50, 400),
+    (Kind.LOAD, 8, 50, 400),
 )
 _OF_BLOCKS = ("waiting", "begin", "begin", "body", "body", "commit", "commit", "rollback")
 PHASES = {Kind.ONE: ("waiting", "statement", "statement"), Kind.TX: _OF_BLOCKS, Kind.SWALLOWED: _OF_BLOCKS}
