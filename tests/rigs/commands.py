@@ -16,7 +16,7 @@ import click
 
 from tests.rigs import documenting
 from tests.rigs.known import HERE, PEERS, ROOT, Known, commands, known, processors
-from tests.rigs.results import beginning, written
+from tests.rigs.results import beginning, day_of, written
 from tests.rigs.running import STOP_PATIENCE_S, Run
 from tests.rigs.sharing import Turn, lanes_of_chaos, lanes_of_soak
 from tests.rigs.showing import as_text, progress
@@ -111,7 +111,7 @@ def document(*, files: tuple[Path, ...], docs: Path) -> None:
     FILES are what --json wrote, the newest last: where several have a figure, the last one's counts.
     """
     try:
-        runs = [json.loads(file.read_text("utf-8")) for file in files]
+        runs = [documenting.whole(json.loads(file.read_text("utf-8")), day_of(file)) for file in files]
         for name, write in (("reliability.md", documenting.reliability), ("faults.md", documenting.faults)):
             page = docs / name
             page.write_text(write(page.read_text("utf-8"), runs), "utf-8")

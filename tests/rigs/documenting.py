@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.rigs.findings import Findings
@@ -42,7 +42,8 @@ def reliability(page: str, runs: Sequence[Mapping[str, Any]]) -> str:
     if not begin or not end or BEGIN in rest or END in tail:
         raise NoPlace(f"the page needs {BEGIN} and {END}, once each")
     results = Results(_found(runs))
-    parts = [_goals(results), _side_by_side(results), _mutants(results), _runs(runs), _machine(runs[-1])]
+    parts = [_goals(results), _side_by_side(results), *_of_rigs(results), _mutants(results), _runs(runs)]
+    parts += [_machine(run) for run in runs[-1:] if run["machine"]]
     return f"{head}{BEGIN}\n\n" + "\n\n".join(part for part in parts if part) + f"\n\n{END}{tail}"
 
 
@@ -65,6 +66,14 @@ def faults(page: str, runs: Sequence[Mapping[str, Any]]) -> str:
     if not seen:
         raise NoPlace("the page has no rows of faults")
     return "\n".join(lines)
+
+
+def whole(plain: Mapping[str, Any], date: str) -> Mapping[str, Any]:
+    """What ``--json`` wrote, also where it is the findings of one rig alone, of that *date*."""
+    if "rig" not in plain:
+        return plain
+    head = {"command": f"python -m tests.rigs {plain['rig']}", "date": date, "commit": NOT_MEASURED, "machine": {}}
+    return {**head, "took_s": plain["took_s"], "is_whole": True, "rigs": [plain]}
 
 
 def _found(runs: Iterable[Mapping[str, Any]]) -> list[Findings]:
@@ -93,6 +102,16 @@ def _side_by_side(results: Results) -> str:
     head = "The same writes under the same faults, each pool by itself, one after the other:"
     rows.append(["it took", *took.values()])
     return f"{head}\n\n{_table(['', *(LABELS[name] for name in there)], rows, '---:')}"
+
+
+def _of_rigs(results: Results) -> Iterator[str]:
+    """Where a rig has put other pools through the same itself."""
+    for found in results.own:
+        beside: Mapping[str, Mapping[str, Any]] = found.figures.get("side_by_side", {})
+        if beside:
+            keys = dict.fromkeys(key for figures in beside.values() for key in figures)
+            rows = [[key, *(_shown(figures.get(key)) for figures in beside.values())] for key in keys]
+            yield f"By the rig `{found.rig}`:\n\n{_table(['', *beside], rows, '---:')}"
 
 
 def _mutants(results: Results) -> str:

@@ -46,6 +46,11 @@ def written(
     return plain
 
 
+def day_of(file: Path) -> str:
+    """When it was written."""
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%d")
+
+
 def _commit() -> str:
     """Of the clone that this runs from, with a ``+`` where something was changed since; empty: it is none."""
     try:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.rigs.commands import rigs
-from tests.rigs.documenting import BEGIN, END, NoPlace, faults, reliability
+from tests.rigs.documenting import BEGIN, END, NoPlace, faults, reliability, whole
 from tests.rigs.findings import Findings, Violation
 from tests.rigs.goals import GOALS
 
@@ -68,6 +68,14 @@ def test_planted_bugs_have_a_table_of_their_own() -> None:
     assert "| bug | found by | schedules |\n| --- | --- | --- |\n| no finally | sim | 1,200 |" in reliability(
         PAGE, [run_of(found)]
     )
+
+
+def test_what_a_rig_compared_itself_has_a_table_and_findings_alone_are_a_run() -> None:
+    beside = {"dbpool": {"hangs": 0}, "asyncpg.Pool": {"hangs": 7, "lies": 1}}
+    alone = Findings("wire", figures={"side_by_side": beside}).as_plain()
+    page = reliability(PAGE, [whole(alone, "2026-01-03")])
+    assert "|  | dbpool | asyncpg.Pool |\n| --- | ---: | ---: |\n| hangs | 0 | 7 |\n| lies | – | 1 |" in page
+    assert "| 2026-01-03 | `–` | `python -m tests.rigs wire` | 0 minutes | 0 |" in page
 
 
 def test_a_page_without_its_marks_is_left_alone() -> None:
