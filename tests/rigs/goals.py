@@ -67,7 +67,9 @@ class Results:
             return None
         first, _, rest = key.partition(".")
         value = found.figures.get(first, found.done.get(first))
-        return value.get(rest, 0) if rest and isinstance(value, Mapping) else value
+        if not rest:
+            return value
+        return value.get(rest, 0) if isinstance(value, Mapping) else None
 
     def violations(self, goal: str) -> int:
         return sum(violation.goal == goal for each in self.own for violation in each.violations)
@@ -155,7 +157,7 @@ GOALS = (
         "M5",
         "every call ends as done, not done or unknown; what is not done is never stored",
         "0 lies; all unknown ones resolved",
-        "the same ledger; `outcome()` beside pg_xact_status asked by psycopg",
+        "the same ledger; what `outcome()` says of a transaction beside its rows",
         (Measure("ledger", "unknown_resolved", "unknown transactions resolved"),),
         _peers(("lies.M5", "rows lied about"), ("unknown_resolved", "unknown transactions resolved")),
     ),

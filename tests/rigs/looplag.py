@@ -17,12 +17,13 @@ class LoopLag:
 
     def __init__(self) -> None:
         self.worst_s = 0.0
+        self._due = float("inf")
         self._seen: deque[tuple[float, float]] = deque(maxlen=_KEPT)
 
     async def watch(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + _EVERY_S
+            due = self._due = clock() + _EVERY_S
             await asyncio.sleep(_EVERY_S)
             late = max(0.0, clock() - due)
             self._seen.append((due, late))
@@ -30,8 +31,9 @@ class LoopLag:
 
     def within(self, last_s: float) -> float:
         """How late all of its timers of the last seconds were together: what a chain of them may have lost."""
-        since = asyncio.get_running_loop().time() - last_s
-        return sum(late for due, late in self._seen if due >= since)
+        now = asyncio.get_running_loop().time()
+        overdue = max(0.0, now - self._due)  # the timer that has not run yet, where the loop was away until just now
+        return overdue + sum(late for due, late in self._seen if due >= now - last_s)
 
 
 @asynccontextmanager

@@ -10,37 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tests.rigs.ledger.records import Fate, Kind, Part
+from tests.rigs.looplag import LoopLag
 
 T = TypeVar("T")
 
 # Each pool is told the same: seconds for a connection, for a statement, to connect, to clean up.
 ACQUIRE_S, QUERY_S, CONNECT_S, RESET_S = 3.0, 2.0, 2.0, 1.0
 LATE_S = 0.1  # M6: what an await may take beyond its deadline
-BEAT_S = 0.01
 
 INSERT = "insert into ledger (worker, seq, kind) values ($1, $2, $3)"
 DUPLICATE = "insert into kept values (1)"  # always refused: 23505
-
-
-class Lag:
-    """How long the event loop was away, in seconds, all together: a deadline cannot be kept meanwhile."""
-
-    def __init__(self) -> None:
-        self._sum_s = 0.0
-        self._due = 0.0
-        self.most_s = 0.0
-
-    async def beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._due = loop.time() + BEAT_S
-            await asyncio.sleep(BEAT_S)
-            over_s = loop.time() - self._due
-            self._sum_s += max(0.0, over_s)
-            self.most_s = max(self.most_s, over_s)
-
-    def until_now(self, now: float) -> float:
-        return self._sum_s + (max(0.0, now - self._due) if self._due else 0.0)
 
 
 @dataclass(slots=True)
@@ -69,7 +48,7 @@ class Batch:
     first: int
     count: int
     limit_s: float
-    lag: Lag
+    lag: LoopLag
     told: Told
     phase: str = "waiting"
     cancelled_at: float | None = None
@@ -104,7 +83,6 @@ class Batch:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        lag_s = self.lag.until_now(started)
         try:
             return await awaitable
         finally:
@@ -112,9 +90,9 @@ class Batch:
             due = started + limit_s
             if self.cancelled_at is not None:
                 due = min(due, max(started, self.cancelled_at) + cancelled_s)
-            late_s = now - due - (self.lag.until_now(now) - lag_s)
             self.told.done["awaits watched"] += 1
-            if late_s > LATE_S:
+            late_s = now - due
+            if late_s > LATE_S and (late_s := late_s - self.lag.within(now - started)) > LATE_S:
                 how = "" if self.cancelled_at is None else ", cancelled"
                 what = f"{self.kind.name.lower()}, {self.phase}{how}"
                 self.told.late.append(f"{what}: {late_s * 1e3:.0f} ms after its deadline of {limit_s:.3f} s")

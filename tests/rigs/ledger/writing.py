@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from tests.rigs.ledger.records import Fate, Kind, Ledger, Part, merged, next_row
-from tests.rigs.ledger.writes import QUERY_S, ROWS, Batch, Lag, Opening, Told, Writes
+from tests.rigs.ledger.writes import QUERY_S, ROWS, Batch, Opening, Told, Writes
+from tests.rigs.looplag import LoopLag, watched_lag
 
 TASKS = 12  # for each connection three: there is always somebody in line
 TELL_S = 1.0
@@ -66,7 +67,7 @@ class Order:
 class Writer:
     """See the module."""
 
-    def __init__(self, order: Order, writes: Writes, lag: Lag) -> None:
+    def __init__(self, order: Order, writes: Writes, lag: LoopLag) -> None:
         self._order = order
         self._writes = writes
         self._lag = lag
@@ -105,7 +106,7 @@ class Writer:
         now = time.monotonic()
         if not self.memory or now - self.memory[-1][0] >= MEMORY_S:
             self.memory.append((now, resident_bytes()))
-        told = {"memory": self.memory, "lag_ms": self._lag.most_s * 1e3, **self.told.plain()}
+        told = {"memory": self.memory, "lag_ms": self._lag.worst_s * 1e3, **self.told.plain()}
         new = self._order.told.with_suffix(".new")
         new.write_text(json.dumps(told), "utf-8")
         new.replace(self._order.told)
@@ -185,10 +186,8 @@ async def main() -> None:
     order = Order(**json.loads(sys.stdin.readline()))
     opening = cast("Opening", import_module(f"tests.rigs.ledger.{order.contender}").opened)
     loop = asyncio.get_running_loop()
-    lag = Lag()
-    beat = asyncio.create_task(lag.beat())
     asked_to_end = loop.run_in_executor(None, sys.stdin.readline)
-    async with opening(order.dsn, order.connections, order.seed + order.worker) as writes:
+    async with watched_lag() as lag, opening(order.dsn, order.connections, order.seed + order.worker) as writes:
         writer = Writer(order, writes, lag)
         tasks = [asyncio.create_task(writer.go_on()) for _ in range(TASKS)]
         while not asked_to_end.done():
@@ -199,7 +198,6 @@ async def main() -> None:
         await asyncio.wait(tasks, timeout=HANG_S)
         await writer.end()
         writer.tell()
-    beat.cancel()
 
 
 def resident_bytes() -> int:
