@@ -85,6 +85,7 @@ class Soak:
         restarting = Restarting(server, proxy, chaos, self._luck)
         jobs = Jobs(server, proxy.address, self._luck, JOB_ITEMS if self._seconds >= 30 else FEW_ITEMS)
         await writers.start()
+        await writers.until_first()
         at_work = [asyncio.create_task(chaos.go_on())]
         if self._contender == OURS:
             at_work.append(asyncio.create_task(jobs.go_on()))

@@ -12,7 +12,7 @@ import pytest
 from tests.rigs.findings import Findings
 from tests.rigs.known import ROOT
 
-SECONDS = 4.0
+SECONDS = 3.0
 SEED = 11
 
 
@@ -38,5 +38,5 @@ def test_a_few_seconds_of_every_fault_cost_no_row_and_tell_no_lie(tmp_path: Path
     assert done["writes told as not done"] > 0
     assert done["kills of jobs"] > 0
     assert done["jobs brought to their end"] > 0
-    assert len(found.faults) > 8
+    assert len(found.faults) >= 8
     assert sum(found.faults.values()) > 50

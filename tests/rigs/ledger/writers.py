@@ -16,12 +16,13 @@ import asyncpg
 
 from tests.rigs.known import ROOT
 from tests.rigs.ledger.cluster import ROLES_EACH, Cluster
+from tests.rigs.ledger.records import Reading
 from tests.rigs.ledger.writing import Order
 
 CONNECTIONS = 4
 STEADY = 0  # is never killed: its memory is looked at
+FIRST_S = 60.0
 END_S = 90.0
-NO_ROLE_S = 20.0
 
 
 def limits(workers: int) -> dict[str, int]:
@@ -50,6 +51,13 @@ class Writers:
         for worker in range(self.count):
             task = asyncio.create_task(self._keep(worker))
             self._tasks.add(task)
+
+    async def until_first(self) -> None:
+        """Return once each has noted something: before that no fault would meet anybody."""
+        ledgers = [self.cluster.place / f"{worker}.ledger" for worker in range(self.count)]
+        async with asyncio.timeout(FIRST_S):
+            while not all(_has_more_than_its_begin(ledger) for ledger in ledgers):
+                await asyncio.sleep(0.02)
 
     async def kill(self, luck: random.Random) -> bool:
         """SIGKILL one of them, but the steady one; False: there is none now."""
@@ -136,6 +144,10 @@ class Writers:
                 await connection.close(timeout=1)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             return None
+
+
+def _has_more_than_its_begin(ledger: Path) -> bool:
+    return ledger.exists() and sum(1 for _ in Reading(ledger).records()) > 1
 
 
 def _role(worker: int, number: int) -> str:
