@@ -1,0 +1,57 @@
+"""What is worked out of what writers noted: recoveries after restarts, and growth."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.rigs.ledger.records import Fate, Kind
+from tests.rigs.ledger.restarting import ENOUGH, Restart, p99, recoveries_ms
+from tests.rigs.ledger.slope import ENOUGH_S, WARM_S, mb_per_hour
+
+S = 1_000_000_000
+
+
+def ledger_of(place: Path, *told: tuple[Fate, float]) -> Path:
+    """With a record of each fate at its second."""
+    file = place / "0.ledger"
+    form = struct.Struct("<BBxxIQQQ")
+    file.write_bytes(b"".join(form.pack(fate, Kind.ONE, 1, 0, 0, int(at * S)) for fate, at in told))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ([(Fate.ACK, 9.9), (Fate.ACK, 20.25)], [250.0]),
+        ([(Fate.ACK, 10.05), (Fate.ACK, 20.25)], [250.0]),  # an answer from before, noted a little later
+        ([(Fate.NACK, 20.1), (Fate.ACK, 20.25)], [250.0]),
+        ([(Fate.ACK, 19.9)], [0.0]),  # before the prober
+        ([(Fate.ACK, 9.0)], []),
+        ([(Fate.ACK, 31.0)], []),  # another fault's doing
+        ([(Fate.NONE, 18.0), (Fate.ACK, 20.25)], []),  # it was killed, and starts Python meanwhile
+        ([(Fate.NONE, 1.0), (Fate.ACK, 20.25)], [250.0]),
+    ],
+)
+def test_a_recovery_is_the_first_success_behind_the_probers(
+    tmp_path: Path, told: list[tuple[Fate, float]], found: list[float]
+) -> None:
+    restart = Restart(ended_ns=10 * S, probed_ns=20 * S)
+    assert recoveries_ms([ledger_of(tmp_path, *told)], [restart]) == found
+
+
+def test_few_recoveries_have_no_percentile() -> None:
+    assert p99([1.0] * (ENOUGH - 1)) is None
+    assert p99([1.0] * ENOUGH) == 1.0
+
+
+def test_growth_is_that_of_a_warm_process_over_long_enough() -> None:
+    def memory(until_s: float) -> list[tuple[float, int]]:
+        """A step while it warms up, then 2 MB an hour."""
+        return [(at, 50_000_000 + (at > WARM_S / 2) * 9_000_000 + int(at / 3600 * 2e6)) for at in range(int(until_s))]
+
+    assert mb_per_hour([]) is None
+    assert mb_per_hour(memory(WARM_S + ENOUGH_S - 10)) is None
+    assert mb_per_hour(memory(WARM_S + ENOUGH_S + 10)) == pytest.approx(2.0, abs=0.05)
