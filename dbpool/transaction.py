@@ -378,24 +378,22 @@ class Transaction(Queries):
             raise UsageError("this transaction's connection was given back to the pool: use it inside its block only")
 
     def _over(self, state: State) -> None:
-        self.state = state
+        self.state, self.handle = state, None
         under_way, me = self._connection.transactions, InnerRef(self)
         if me in under_way:
             inner = under_way[under_way.index(me) :]
             del under_way[under_way.index(me) :]
             for reference in inner[1:]:  # left open inside this one
-                transaction = reference()
-                if transaction is not None:
+                if (transaction := reference()) is not None:
                     transaction.state, transaction.handle = state, None
                     if transaction.block is not None:
                         transaction.block.end(None)
-        self.handle = None
 
     def __repr__(self) -> str:
         return f"<Transaction on {self._where}: {self.state.value}>"
 
 
-def _transaction(connection: PooledConnection, **options: Any) -> Transaction:  # noqa: ANN401 - TransactionOptions checks them
+def _transaction(connection: PooledConnection, **options: Any) -> Transaction:  # noqa: ANN401 - they are checked
     return Transaction(connection, TransactionOptions(**options))
 
 

@@ -19,7 +19,9 @@ class Connection:
     """What a connection is asked when an error is told."""
 
     is_broken: bool = False
+    is_demoted: bool = False
     callers_error: BaseException | None = None
+    transactions: tuple[()] = ()
     in_transaction: bool = False
     closed: bool = False
     has_forgotten: bool = False
@@ -29,6 +31,9 @@ class Connection:
 
     def is_in_transaction(self) -> bool:
         return self.in_transaction
+
+    def get_settings(self) -> None:
+        """It has not said whether it is a standby."""
 
     def forget_schema(self) -> None:
         self.has_forgotten = True
@@ -66,7 +71,7 @@ TABLE = [
     (asyncpg.ConnectionDoesNotExistError("x"), ConnectionLost, False, False, False),
     (ConnectionResetError(), ConnectionLost, False, False, False),
     (of_server(asyncpg.TooManyConnectionsError), SAME, True, False, False),
-    (of_server(asyncpg.ReadOnlySQLTransactionError), SAME, True, False, False),
+    (of_server(asyncpg.ReadOnlySQLTransactionError), SAME, True, True, False),  # others to its server are closed, too
     (of_server(asyncpg.InvalidPasswordError), SAME, True, False, False),
     (asyncpg.InterfaceError("x"), SAME, True, False, False),  # it was not sent
     (asyncpg.DataError("x"), SAME, True, False, False),

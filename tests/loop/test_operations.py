@@ -215,10 +215,13 @@ async def test_upkeep_cancelled_before_its_first_turn_keeps_no_permit(doing: str
         (connection,) = pool.driver.open_now
         if doing == "opening":
             connection.lose()
-        leases = pool.db._leases
-        while not (leases.gate.held or leases.connector.opening):
+
+        def is_busy() -> bool:
+            return bool(pool.db.stats().held or pool.db.stats().opening)
+
+        while not is_busy():
             pool.db.resize(2)  # has upkeep look
-            if not (leases.gate.held or leases.connector.opening):
+            if not is_busy():
                 await asyncio.sleep(1)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
