@@ -87,15 +87,12 @@ async def _connect(dsn: str, found: Findings, look: Look) -> None:
     found.done["pools"] += 1
     db = DatabasePool(dsn, 2, outage_patience=0.001, connect_timeout=5.0, acquire_timeout=5.0)
     try:
-        await db.fetch("select 1")
+        async with asyncio.timeout(10):
+            await db.open()
     except DbPoolError as error:
         found.done["errors of connecting"] += 1
         if isinstance(error.__cause__, InsecureConnection):
             found.faults[89 if "rounds" in str(error) else 88] += 1
-    try:
-        async with asyncio.timeout(10):
-            await db.open()
-    except DbPoolError as error:
         # our own frames here hold the address
         look(of_error(error.with_traceback(_theirs(error)), with_locals=True), "an error or its frames")
     page = status_app(db)
