@@ -213,6 +213,9 @@ class Connector:
                     self._events.tell(OutageEnded(outage.failures, now - outage.since))
                     outage.ended()
                 return connection
+            finally:
+                for remains in left:
+                    remains.close()  # which nobody has waited for: the pool was closed meanwhile
             if self._is_closed or self.opening > outage.connects_at_once(self._settings.max_connecting):
                 return None  # one prober is enough
             if all(want.done() for want in self._wanting):

@@ -369,7 +369,11 @@ class Leases:
             self.gate.leave(holder)
         else:
             holder.asker, holder.afterwards = None, "in quarantine: the backend of its connection may live on"
-            holder.quarantine.add_done_callback(lambda _: self.gate.leave(holder))
+            holder.quarantine.add_done_callback(lambda _: self._left_quarantine(holder))
+
+    def _left_quarantine(self, holder: Leaseholder) -> None:
+        if holder.place is HOLDING:  # two may have ended the lease meanwhile, as its holder and the driver's own close
+            self.gate.leave(holder)
 
     async def _wait_gone(self, holder: Leaseholder, connection: PooledConnection) -> None:
         """The same for a holder who wants another connection."""

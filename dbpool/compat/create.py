@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
 from dbpool.compat.pool import AsyncpgPool
+
+CLOSE_S = 5.0
 
 
 def create_pool(
@@ -70,7 +73,9 @@ def _losing_nothing(init: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Aw
     async def initialize(connection: Any) -> None:
         try:
             await init(connection)
-        except (Exception, asyncio.CancelledError):  # asyncpg closes it
+        except (Exception, asyncio.CancelledError):  # asyncpg closes it, and would wait for that without limit
+            with suppress(Exception):
+                await connection.close(timeout=CLOSE_S)
             raise
         except BaseException:
             connection.terminate()

@@ -123,7 +123,7 @@ class HookedLeases(Leases):
         except BaseException as error:  # nobody knows what state it is in
             self.driver.note_raised(error)
             with suppress(Exception):
-                await connection.close()
+                await connection.discard(self._settings.reset_timeout)
             raise
         finally:
             self._in_setup -= 1
