@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 import dbpool
@@ -34,7 +35,7 @@ async def test_a_callback_that_hangs_while_the_network_swallows_all_is_bounded_a
 ) -> None:
     async with proxy_before(database.dsn) as proxy:
 
-        async def setup(connection: dbpool.Connection) -> None:
+        async def setup(connection: asyncpg.Connection[asyncpg.Record]) -> None:
             if is_bad:
                 proxy.stall()
                 await connection.execute("select 1")
