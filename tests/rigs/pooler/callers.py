@@ -21,7 +21,8 @@ from dbpool import (
 )
 
 TEXTS = 30
-LONGEST_S = 20.0  # for any call: all have a time-out far below
+PATIENCE_S = 3.0
+LONGEST_S = 20.0  # for any of what they do, several calls with that time-out
 _NOT_DONE = (AcquireTimeout, ServerUnavailable, TransactionRolledBack)
 
 
@@ -75,9 +76,9 @@ class Callers:
         n, text = self.chance.randrange(10**6), self.chance.randrange(TEXTS)
         try:
             row = await self.db.fetchrow(
-                f"select $1::int + {self.own} as c{text}, '{self.own}'::text as d", n, timeout=10
+                f"select $1::int + {self.own} as c{text}, '{self.own}'::text as d", n, timeout=PATIENCE_S
             )
-            async with self.db.transaction(timeout=10) as tx:
+            async with self.db.transaction(timeout=PATIENCE_S) as tx:
                 total = await tx.fetchval(f"select $1::int * 2 + {text}", n)
         except (ConnectionLost, ServerUnavailable, AcquireTimeout, QueryTimeout) as error:
             self._lost(error)
@@ -90,7 +91,7 @@ class Callers:
         row = self.seen.next_row
         self.seen.next_row += 1
         try:
-            async with self.db.transaction(timeout=10) as tx:
+            async with self.db.transaction(timeout=PATIENCE_S) as tx:
                 await tx.execute("insert into storm values ($1, $2)", row, self.own)
         except CommitOutcomeUnknown:
             self.seen.unknown.add(row)
@@ -111,7 +112,7 @@ class Callers:
 
     async def be_cancelled(self) -> None:
         sql = f"select count(*) from generate_series(1, {self.chance.choice((1, 1000, 200000))})"
-        task = asyncio.create_task(self.db.fetchval(sql, timeout=10))
+        task = asyncio.create_task(self.db.fetchval(sql, timeout=PATIENCE_S))
         await asyncio.sleep(self.chance.choice((0, 0, 0.0005, 0.002, 0.01)))
         task.cancel()
         await asyncio.wait([task])

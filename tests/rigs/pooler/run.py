@@ -30,20 +30,27 @@ _LATE: Final = 54
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
     """Go on for about *seconds*: rounds of some seconds, each with a pooler of its own."""
+    began = time.monotonic()
+    return storm(
+        seed, say, ROUND_S, replay("pooler", seconds, seed), lambda _: time.monotonic() - began + ROUND_S / 2 < seconds
+    )
+
+
+def storm(seed: int, say: Say, round_s: float, again: str, goes_on: Callable[[Findings], bool]) -> Findings:
+    """Rounds of *round_s* seconds, one at least, for as long as *goes_on*; *again* is the command for the same."""
     found = Findings("pooler")
     began = time.monotonic()
     programs = [program for program in PROGRAMS if os.environ.get(program)]
     if not programs:
         say(f"pooler: none of {', '.join(PROGRAMS)} is in the environment: only late requests are tried")
+    kinds: list[str | None] = [*programs, None]
+    chance = random.Random(seed)
     logging.disable(logging.WARNING)
     try:
         with EmbeddedPostgres(listen=True) as server:
-            chance = random.Random(seed)
-            while (left := seconds - (time.monotonic() - began)) > 0 and len(found.violations) < MOST_VIOLATIONS:
-                kinds: list[str | None] = [*programs, None]
+            while not found.done["rounds"] or (goes_on(found) and len(found.violations) < MOST_VIOLATIONS):
                 kind = kinds[found.done["rounds"] % len(kinds)]
-                lies = asyncio.run(_round(server.dsn(), kind, min(left, ROUND_S, max(1.0, seconds / 4)), chance, found))
-                again = replay("pooler", seconds, seed)
+                lies = asyncio.run(_round(server.dsn(), kind, round_s, chance, found))
                 found.violations += [Violation(lie.goal, lie.text, again) for lie in lies]
                 say(f"pooler: {found.done['rounds']} rounds, {found.done['innocent statements']:,} innocent statements")
     finally:
@@ -122,6 +129,7 @@ class _Trouble:
             kind = self._chance.choice(kinds)
             await kind()  # type: ignore[misc]
             self._found.done[f"poolers: {kind.__name__}"] += 1
+        await self._resume()
 
     async def restart(self) -> None:
         self._pooler.kill()
