@@ -12,6 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.protocol import NO_TIMEOUT
 from asyncpg.protocol.protocol import _create_record  # type: ignore[attr-defined]
 
+from dbpool.core.route import Route
 from dbpool.core.statements import Statement, classify, refuse_copy
 from dbpool.core.want import Want as Want  # noqa: PLC0414 - for the other files
 from dbpool.core.wholeness import is_whole
@@ -98,6 +99,16 @@ class PooledConnection(RoutedConnection):
         self.remains = self._heard = None
         self._hold = Remains.of(transport)
         self._lent = nobody
+
+    def follow(self, route: Route) -> None:
+        """As above; the end of its backend is no concern of a connection that shares sessions, as it has none.
+
+        PgBouncer would not see it go while it waits in PgBouncer's line, and its permit would wait for that in vain.
+        """
+        super().follow(route)
+        if route.shares_sessions and self._hold is not None:
+            self._hold.close()
+            self._hold = None
 
     def watch(self, sql: str) -> Statement:
         """Check *sql* and note whether it may change the session.

@@ -64,6 +64,20 @@ async def test_a_transaction_goes_no_further_after_a_cancel(program: str, server
         assert await db.fetchval("select 1") == 1
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_statement_that_is_cancelled_in_the_pooler_s_line_is_never_run(program: str, server: Server) -> None:
+    async with bouncer(server.dsn(), program, default_pool_size=1) as pooler, pool_of(pooler.address, 3) as db:
+        await db.execute("drop table if exists of_line; create table of_line (id int)")
+        async with db.transaction() as tx:
+            assert await tx.fetchval("select 1") == 1  # all that the pooler has
+            with pytest.raises(QueryTimeout):
+                await db.execute("insert into of_line values ($1)", 1, timeout=0.1)
+            async with asyncio.timeout(5):  # while the line still stands: its permit is free
+                while db.stats().held > 1:
+                    await asyncio.sleep(0.01)
+        assert await db.fetchval("select count(*) from of_line") == 0
+
+
 @pytest.mark.every_loop
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_storm_of_cancels_meets_no_innocent_statement(program: str, server: Server) -> None:
