@@ -69,7 +69,9 @@ if TYPE_CHECKING:
     from dbpool.core.copyformats import Csv
     from dbpool.core.identifier import Identifier
     from dbpool.core.mailbox import Gap, Notification
+    from dbpool.core.replaying import Lsn
     from dbpool.listening import Subscription
+    from dbpool.replicas import Replica, Replicas
     from dbpool.stats import LaneStats, PoolStats
 
 __version__ = "0.1.0"
@@ -115,6 +117,7 @@ __all__ = [
     "LoadFailed",
     "LoadProgress",
     "Loaded",
+    "Lsn",
     "MigrationError",
     "NdjsonRows",
     "NestedAcquire",
@@ -129,6 +132,8 @@ __all__ = [
     "QueryTimeout",
     "Rate",
     "Reject",
+    "Replica",
+    "Replicas",
     "Report",
     "Reset",
     "ResultUnreadable",
@@ -176,9 +181,12 @@ _LATER = {
     "JobResult": ("dbpool.bulk.jobs.jobs", "JobResult"),
     "LoadProgress": ("dbpool.bulk.loading.results", "Progress"),
     "Loaded": ("dbpool.bulk.loading.results", "Loaded"),
+    "Lsn": ("dbpool.core.replaying", "Lsn"),
     "NdjsonRows": ("dbpool.bulk.files", "NdjsonRows"),
     "Progress": ("dbpool.bulk.map", "Progress"),
     "Reject": ("dbpool.bulk.loading.results", "Reject"),
+    "Replica": ("dbpool.replicas", "Replica"),
+    "Replicas": ("dbpool.replicas", "Replicas"),
     "Row": ("dbpool.bulk.map", "Row"),
     "Rows": ("dbpool.bulk.map", "Rows"),
     "Value": ("dbpool.bulk.map", "Value"),

@@ -10,9 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool, PoolClosed, SettingsError, StatementError, UsageError
-from dbpool.core.replaying import Lsn
-from dbpool.replicas import Replicas
+from dbpool import DatabasePool, Lsn, PoolClosed, Replicas, SettingsError, StatementError, UsageError
 from dbpool.testing import PostgresCluster
 from tests.support.databases import Database
 from tests.support.pools import PATIENCE_S, becomes, pool_of, until
