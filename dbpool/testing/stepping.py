@@ -31,6 +31,17 @@ class SteppingLoop(VirtualTimeLoop):
         self._waiting_calls: deque[Any] = self._ready  # type: ignore[attr-defined]
         self._timer_heap: list[Any] = self._scheduled  # type: ignore[attr-defined]
 
+    def start_over(self, seed: int | None = None) -> None:
+        """Be as new: what is still ready or timed never runs. A new loop takes longer to make than many a schedule."""
+        assert not self.is_running()
+        self._waiting_calls.clear()
+        self._timer_heap.clear()
+        self._timer_cancelled_count = self.timers_started = self.steps = 0
+        self._random = None if seed is None else random.Random(seed)
+        self.check = self.clock.on_jump = lambda: None
+        self.clock.now, self.clock.broken = 0.0, None
+        self.clock.settling.clear()
+
     def _run_once(self) -> None:
         """As asyncio's: what is ready runs, then what has become due meanwhile; but it looks after each call."""
         ready, timers, clock = self._waiting_calls, self._timer_heap, self.clock
@@ -60,7 +71,7 @@ class SteppingLoop(VirtualTimeLoop):
         timer: Any = heapq.heappop(self._timer_heap)
         timer._scheduled = False
         if timer._cancelled:
-            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
         return timer  # type: ignore[no-any-return]
 
     def _pick(self, chance: random.Random) -> Any:

@@ -92,9 +92,18 @@ class Pool:
 
 def new_pool(max_connections: int = 1, script: Script | None = None, **options: object) -> Pool:
     """A pool on a fake server; not open yet."""
+    return pool_of(some_settings(max_connections, **options), script)
+
+
+def some_settings(max_connections: int = 1, **options: object) -> PoolSettings:
+    """Those of a pool on a fake server."""
     values = {"dsn": "postgresql://app@fake/shop", "max_connections": max_connections, **options}
-    settings = PoolSettings.from_mapping(values)
-    driver = FakeDriver(max_connections, script, settings.connect_timeout)
+    return PoolSettings.from_mapping(values)
+
+
+def pool_of(settings: PoolSettings, script: Script | None = None) -> Pool:
+    """The pool that *settings* describe, on a fake server; not open yet."""
+    driver = FakeDriver(settings.max_connections, script, settings.connect_timeout)
     leases = Leases(settings, driver=cast(Driver, driver))
     return Pool(driver, leases, Calls(leases, settings), settings, Upkeep(leases, settings))
 

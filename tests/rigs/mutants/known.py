@@ -65,7 +65,7 @@ _ALL: Final = (
         "dbpool/transaction.py",
         "            self._over(State.UNKNOWN)\n            self._connection.is_broken = True\n",
         "            self._over(State.COMMITTED)\n            self._connection.is_broken = True\n            return\n",
-        ("ledger", "tests/postgres/test_commits.py"),
+        ("wire", "ledger", "tests/postgres/test_commits.py"),
     ),
     Mutant(
         "stale transaction after a BEGIN cut short",
@@ -118,6 +118,15 @@ _ALL: Final = (
         "dbpool/connecting.py",
         "LONGEST_BACKOFF_S = 1.0",
         "LONGEST_BACKOFF_S = 60.0",
+    ),
+    Mutant(
+        "connections to a server that takes no writes are kept",
+        "asyncpg's pool after a failover: each of them fails until it is too old",
+        "M7",
+        "dbpool/core/evictions.py",
+        "        if now < self.next_at:\n            return False\n",
+        "        return False\n",
+        ("availability", "tests/availability/test_failover.py"),
     ),
     Mutant(
         "cancelling costs the line's length",
