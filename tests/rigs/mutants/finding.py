@@ -64,8 +64,9 @@ def _by_rig(mutant: Mutant, rig: str) -> tuple[str, str]:
     ended = _run([sys.executable, "-m", "tests.rigs.mutants.hunt", rig, str(budget)], mutant)
     if ended is None:
         return f"it hangs for {PATIENCE_S:.0f} s", ""
-    if ended.returncode:
-        return _last_line(ended.stderr), ""
+    if ended.returncode:  # a crash says nothing of the mutant
+        crashed = ended.returncode < 0
+        return ("", f"{rig} was ended by signal {-ended.returncode}") if crashed else (_last_line(ended.stderr), "")
     found = Findings.from_plain(json.loads(ended.stdout.splitlines()[-1]))
     schedules = found.done["schedules"]
     after = f"{schedules:,} schedules" if rig == "sim" else ""

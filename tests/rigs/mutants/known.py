@@ -65,7 +65,7 @@ _ALL: Final = (
         "dbpool/transaction.py",
         "            self._over(State.UNKNOWN)\n            self._connection.is_broken = True\n",
         "            self._over(State.COMMITTED)\n            self._connection.is_broken = True\n            return\n",
-        ("wire", "ledger", "tests/postgres/test_commits.py"),
+        ("ledger", "tests/postgres/test_commits.py"),
     ),
     Mutant(
         "stale transaction after a BEGIN cut short",

@@ -193,7 +193,7 @@ class Schedule:
         """The server is away for a while, in which somebody asks again and again."""
         loop, driver = self.loop, self.pool.driver
         self.trouble.go_down()
-        back_at = loop.time() + self.random.choice([5, 20, 60])
+        back_at = loop.time() + self.random.choice([3, 10, 30])
         while loop.time() < back_at:
             with suppress(ServerUnavailable, AcquireTimeout):
                 async with self.pool.leases.lease(5, site=self.work.arrival()):
