@@ -175,7 +175,7 @@ class Ours:
         return await me.waits("open", db.open(), CONNECT_S + PATIENCE_S + ACQUIRE_S)
 
     async def serves(self, db: DatabasePool) -> bool:
-        return bool(await db.fetchval("select 1", timeout=5) == 1)
+        return bool(await db.fetchval("select 1", timeout=CALL_S) == 1)
 
     async def left(self, db: DatabasePool) -> str:
         """What is left in it that should not be; empty: nothing."""

@@ -46,7 +46,7 @@ class AtByte:
 # Messages whose loss or repetition no client can tell from what a statement may answer: nothing in the protocol counts
 # them. TLS does. A request that arrives twice is done twice, one that is lost is not done.
 UNCOUNTED = {
-    Way.TO_CLIENT: {"DataRow", "CopyData", "ParameterStatus"},
+    Way.TO_CLIENT: {"DataRow", "CopyData", "ParameterStatus", "NotificationResponse"},
     Way.TO_SERVER: {"Bind", "Execute", "Query", "CopyData", "Parse"},
 }
 
