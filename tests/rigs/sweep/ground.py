@@ -90,7 +90,7 @@ class Ground:
             found += await self._refuses(pool)
             if not await at_rest(pool, PATIENCE_S):
                 found.append(f"permits are not back at last: {pool.report()}")
-        return found + self._wrong_on_the_server(BOUND if pool is not None else 0)
+        return found + await self._wrong_on_the_server(BOUND if pool is not None else 0)
 
     async def _refuses(self, pool: Any) -> list[str]:  # noqa: ANN401
         """Why it does not serve; it may say once or twice that a connection was cut off."""
@@ -104,7 +104,7 @@ class Ground:
                     return [f"it does not serve: {type(error).__name__}: {error}"]
             await asyncio.sleep(0.02)
 
-    def _wrong_on_the_server(self, most: int) -> list[str]:
+    async def _wrong_on_the_server(self, most: int) -> list[str]:
         ends_at = time.monotonic() + PATIENCE_S
         while True:
             sessions, in_transaction, listening = self.witness.execute(SESSIONS).fetchone()
@@ -112,7 +112,7 @@ class Ground:
                 return []
             if time.monotonic() > ends_at:
                 return [f"{sessions} sessions, of which {in_transaction} are idle in a transaction; {most} may be"]
-            time.sleep(0.01)
+            await asyncio.sleep(0.01)  # the proxy is in this loop, too
 
 
 @asynccontextmanager
