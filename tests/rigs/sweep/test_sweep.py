@@ -61,7 +61,7 @@ def called() -> Iterator[set[CodeType]]:
 
 
 def test_operations_disturbed_anywhere_lose_nothing_and_lie_to_nobody() -> None:
-    found = run(6.0, 20261128, print)
+    found = run(4.0, 20261128, print)
     assert found.violations == []
     assert found.done["runs"] >= 10
     assert sum(found.faults.values()) >= 5

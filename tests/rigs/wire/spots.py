@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -132,25 +133,54 @@ HARMLESS = (Sliced, Delayed)
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A message of a session that nothing disturbed."""
+
+    session: int
+    way: Way
+    nth: int
+    """In its connection and direction, from 0."""
+    name: str
+    begins: int
+    """Its first byte's number, as ``nth``."""
+    size: int
+    is_decisive: bool
+    """Whether it asks for a write, or tells of one."""
+
+
+class Recorder:
+    """A rule that lets all pass, and notes it."""
+
+    def __init__(self) -> None:
+        self.passed: list[Passed] = []
+        self._next: Counter[tuple[int, Way]] = Counter()
+        self._bytes: Counter[tuple[int, Way]] = Counter()
+
+    def __call__(self, message: Message) -> Do:
+        where = message.session.number, message.way
+        size = len(message.body) + (5 if len(message.kind) == 1 else 4)
+        is_decisive = any(word in message.body for word in (b"COMMIT", b"INSERT 0", b"insert into wire"))
+        self.passed.append(
+            Passed(*where, self._next[where], message.name, self._bytes[where], size, is_decisive=is_decisive)
+        )
+        self._next[where] += 1
+        self._bytes[where] += size
+        return Do.PASS
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What passed in one session that nothing disturbed."""
 
-    size: dict[tuple[int, Way], int]
-    """Bytes by connection and direction."""
-    messages: Sequence[tuple[int, Way, int, str]]
-    """Connection, direction, number from 0, name."""
+    passed: Sequence[Passed]
 
-    @classmethod
-    def of(cls, proxy: FaultProxy) -> Recorded:
-        from dbpool.testing.proxying.messages import NAMES
-
-        size, messages = {}, []
-        for session in proxy.sessions:
-            for way in Way:
-                size[session.number, way] = session.bytes_out[way]
-                kinds = [kind for its, kind in session.messages if its is way]
-                messages += [(session.number, way, n, NAMES[way].get(k, k)) for n, k in enumerate(kinds)]
-        return cls(size, messages)
+    @property
+    def size(self) -> dict[tuple[int, Way], int]:
+        """Bytes by connection and direction."""
+        sizes: Counter[tuple[int, Way]] = Counter()
+        for each in self.passed:
+            sizes[each.session, each.way] += each.size
+        return dict(sizes)
 
     def cuts(self) -> Iterator[AtByte]:
         """At every byte of every connection in both directions, by every end."""
@@ -160,20 +190,33 @@ class Recorded:
 
     def damages(self) -> Iterator[AtMessage]:
         """To every message, of every kind."""
-        for (session, way, nth, name), damage in itertools.product(self.messages, Damage):
-            if (name, damage) not in ENDS_THE_PROCESS:
-                yield AtMessage(session, way, nth, damage, name)
+        for each, damage in itertools.product(self.passed, Damage):
+            if (each.name, damage) not in ENDS_THE_PROCESS:
+                yield AtMessage(each.session, each.way, each.nth, damage, each.name)
 
     def spots(self, seed: int) -> list[Spot]:
-        """All there are, in an order that the seed chooses: the first few have some of each kind."""
+        """All there are, in an order that the seed chooses: the first few have some of each kind.
+
+        Of the cuts, those between two messages, and those within one that decides what is stored, come as often as all
+        the others.
+        """
         order = random.Random(seed)
-        kinds: dict[object, list[Spot]] = {}
-        for cut in self.cuts():
-            kinds.setdefault((cut.end, cut.way), []).append(cut)
+        edges = {(each.session, each.way, each.begins) for each in self.passed}
+        decisive = {
+            (each.session, each.way, each.begins + n)
+            for each in self.passed
+            if each.is_decisive
+            for n in range(each.size + 1)
+        }
+        kinds: dict[object, list[Spot]] = {
+            "slices": [Sliced(piece) for piece in range(8, 72)],
+            "delays": [Delayed(ms / 1000) for ms in range(1, 61)],
+        }
         for damage in self.damages():
             kinds.setdefault(damage.damage, []).append(damage)
-        kinds["slices"] = [Sliced(piece) for piece in range(8, 72)]
-        kinds["delays"] = [Delayed(ms / 1000) for ms in range(1, 61)]
+        for cut in self.cuts():
+            at = cut.session, cut.way, cut.byte
+            kinds.setdefault((cut.end, cut.way, at in edges, at in decisive), []).append(cut)
         for kind in kinds.values():
             order.shuffle(kind)
         turns = itertools.zip_longest(*kinds.values())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from tests.rigs.rigserver import rig_server
+from tests.rigs.rigserver import RigServer, rig_server
 
 USES = """
 import asyncio, sys
@@ -29,10 +30,15 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[RigServer]:
+    with rig_server() as server:
+        yield server
+
+
 @pytest.mark.xfail(strict=True, reason="asyncpg 0.32; once one passes, it can go from ENDS_THE_PROCESS in spots.py")
 @pytest.mark.parametrize(("message", "damage", "nth"), [("Authentication", "TWICE", 3), ("CopyData", "NEGATIVE", 2)])
-def test_what_no_server_says_does_not_end_the_process(message: str, damage: str, nth: int) -> None:
-    with rig_server() as server:
-        asked = [sys.executable, "-c", USES, server.dsn, message, damage, str(nth)]
-        ended = subprocess.run(asked, capture_output=True, check=False, timeout=30)
+def test_what_no_server_says_does_not_end_the_process(server: RigServer, message: str, damage: str, nth: int) -> None:
+    asked = [sys.executable, "-c", USES, server.dsn, message, damage, str(nth)]
+    ended = subprocess.run(asked, capture_output=True, check=False, timeout=30)
     assert ended.returncode != -signal.SIGSEGV

@@ -7,16 +7,20 @@ import pytest
 from dbpool.testing import Damage, Way
 from tests.rigs.told import Told
 from tests.rigs.wire.run import run
-from tests.rigs.wire.spots import AtByte, AtMessage, Delayed, End, Recorded, Sliced
+from tests.rigs.wire.spots import AtByte, AtMessage, Delayed, End, Passed, Recorded, Sliced
 
 RECORD = Recorded(
-    {(1, Way.TO_SERVER): 40, (1, Way.TO_CLIENT): 20, (2, Way.TO_SERVER): 16, (2, Way.TO_CLIENT): 0},
-    [(1, Way.TO_SERVER, 0, "StartupMessage"), (1, Way.TO_CLIENT, 0, "Authentication")],
+    [
+        Passed(1, Way.TO_SERVER, 0, "StartupMessage", 0, 20, is_decisive=False),
+        Passed(1, Way.TO_SERVER, 1, "Query", 20, 20, is_decisive=True),
+        Passed(1, Way.TO_CLIENT, 0, "Authentication", 0, 20, is_decisive=False),
+        Passed(2, Way.TO_SERVER, 0, "CancelRequest", 0, 16, is_decisive=False),
+    ]
 )
 
 
 def test_a_session_cut_anywhere_lies_to_nobody_and_leaves_a_pool_that_works() -> None:
-    found = run(6.0, 20261128, print, of=lambda spot: not isinstance(spot, AtMessage))
+    found = run(4.0, 20261128, print, of=lambda spot: not isinstance(spot, AtMessage))
     assert found.violations == []
     assert found.done["cuts"] >= 8
     assert found.done["writes told"] >= 50
@@ -25,7 +29,7 @@ def test_a_session_cut_anywhere_lies_to_nobody_and_leaves_a_pool_that_works() ->
 
 @pytest.mark.xfail(strict=False, reason="what the driver makes of some spoilt messages is not all told as ours yet")
 def test_a_session_with_spoilt_messages_lies_to_nobody_and_leaves_a_pool_that_works() -> None:
-    found = run(3.0, 20261128, print, of=lambda spot: isinstance(spot, AtMessage))
+    found = run(2.0, 20261128, print, of=lambda spot: isinstance(spot, AtMessage))
     assert found.done["other faults"] >= 10
     assert {29, 30} <= set(found.faults)
     assert found.violations == []
@@ -34,14 +38,14 @@ def test_a_session_with_spoilt_messages_lies_to_nobody_and_leaves_a_pool_that_wo
 def test_every_byte_of_every_connection_is_a_spot_and_every_message() -> None:
     spots = RECORD.spots(1)
     cuts = {(each.session, each.way, each.byte, each.end) for each in spots if isinstance(each, AtByte)}
-    assert len(cuts) == (41 + 21 + 17 + 1) * len(End)
-    assert sum(isinstance(each, AtMessage) for each in spots) == 2 * len(Damage) - 1  # ENDS_THE_PROCESS
+    assert len(cuts) == (41 + 21 + 17) * len(End)
+    assert sum(isinstance(each, AtMessage) for each in spots) == 4 * len(Damage) - 1  # ENDS_THE_PROCESS
     assert len(spots) == len(set(spots))
 
 
 def test_a_seed_chooses_the_order_and_the_first_spots_have_some_of_each_kind() -> None:
     assert RECORD.spots(1) == RECORD.spots(1) != RECORD.spots(2)
-    first = RECORD.spots(3)[:15]
+    first = RECORD.spots(3)[:12]
     assert {type(each) for each in first} == {AtByte, AtMessage, Sliced, Delayed}
     assert {each.row for each in first} == {28, 29, 30, 31, 54}
 

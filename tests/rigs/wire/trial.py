@@ -13,7 +13,7 @@ from dbpool.testing.proxying.faults import Fault
 from dbpool.testing.proxying.proxy import FaultProxy, proxy_to
 from tests.rigs.caller import Caller
 from tests.rigs.told import Told
-from tests.rigs.wire.spots import HARMLESS, AtMessage, Recorded, Spot
+from tests.rigs.wire.spots import HARMLESS, AtMessage, Recorded, Recorder, Spot
 
 LONGEST_S = 20.0  # of a session, whatever happens in it: many times what its limits come to
 SERVES_WITHIN_S = 5.0
@@ -78,8 +78,10 @@ async def recorded(contender: Contender, dsn: str, number: int) -> Recorded:
 
 
 async def _tried(contender: Contender, dsn: str, spot: Spot | None, number: int) -> tuple[Trial, Recorded]:
-    trial = Trial(spot, Caller(number, contender.tells))
+    trial, recorder = Trial(spot, Caller(number, contender.tells)), Recorder()
     async with proxy_to(address_of(urlsplit(dsn))) as proxy:
+        if spot is None:
+            proxy.rule = recorder
         task = asyncio.create_task(_session(contender, trial, proxy, dsn), name=f"wire {number}")
         await asyncio.wait([task], timeout=LONGEST_S)
         if not task.done():
@@ -91,7 +93,7 @@ async def _tried(contender: Contender, dsn: str, spot: Spot | None, number: int)
         elif not task.cancelled() and task.exception() is not None:
             error = task.exception()
             trial.wrong.append(f"the pool is of no more use: {type(error).__name__}: {error}")
-        return trial, Recorded.of(proxy)
+        return trial, Recorded(recorder.passed)
 
 
 def _where(task: asyncio.Task[None]) -> str:
