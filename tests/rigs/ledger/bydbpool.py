@@ -27,7 +27,7 @@ COLUMNS = ("worker", "seq", "kind")
 NOT_SENT = (AcquireTimeout, LineFull, PoolClosed, ServerUnavailable)  # raised before anything was
 FATES = {Outcome.COMMITTED: Fate.COMMITTED, Outcome.ABORTED: Fate.ABORTED}
 COMMIT_S = 2 * QUERY_S  # the transaction's id, then COMMIT
-ROWS_TOGETHER = 150
+ROWS_TOGETHER = 400
 
 
 @asynccontextmanager

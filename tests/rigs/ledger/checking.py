@@ -85,7 +85,7 @@ class Checker:
                 )
             self._check_resolved(expected)
             left = sum(record.xid != 0 for record in expected.in_doubt.values())
-            self.done["unknown writes left unresolved"] += left
+            self.done["unknown writes that killed writers left"] += left
 
     def _compare_last(self, expected: Expected, start: int, end: int) -> None:
         rows = self._rows(expected.worker, start, end)

@@ -177,7 +177,7 @@ class Soak:
         refusals = sum(any(start <= at <= end for start, end in self._uncut) for at in refused)
         steady: list[tuple[float, int]] = max((each["memory"] for each in told), key=len, default=[])
         done = self.found.done
-        traceable = done["writes told as unknown, traceable"]
+        traceable = done["writes told as unknown, traceable"] - done["unknown writes that killed writers left"]
         resolved = done["unknown writes resolved by outcome()"]
         self.found.figures |= {
             "faults_per_s": round(sum(faults.values()) / self._seconds, 1),
