@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final
 from tests.rigs.findings import Findings, Say, Violation
 from tests.rigs.mutants.planting import ROOT, Mutant, environment
 
+LONGEST_READ: Final = 140  # characters
 SCHEDULES: Final = 10_000
 RIG_S: Final = 60.0
 PATIENCE_S: Final = 300.0  # for a hunt; what hangs with a bug in it was found, too
@@ -41,7 +43,7 @@ class Hunted:
             "breaks": self.mutant.goal,
             "found by": f"`{found_by}`" if "/" in found_by else found_by,
             "after": self.after,
-            "reads": self.reads,
+            "reads": _short(self.reads),
         }
 
 
@@ -91,6 +93,11 @@ def _run(command: list[str], mutant: Mutant) -> subprocess.CompletedProcess[str]
         )
     except subprocess.TimeoutExpired:
         return None
+
+
+def _short(text: str) -> str:
+    """For a table: without what an event loop adds in brackets, and of one line's length."""
+    return textwrap.shorten(text.partition(" ({")[0], LONGEST_READ, placeholder=" …")
 
 
 def _last_line(text: str) -> str:

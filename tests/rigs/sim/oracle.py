@@ -141,7 +141,7 @@ class Oracle:
             if not holder.afterwards and holder.line is not self._own_line:
                 task = holder.task
                 assert task is not None, "M1: a permit is held by nobody"
-                assert not task.done(), f"M1: a permit is held by a task that has ended: {task}"
+                assert not task.done(), "M1: a permit is held by a task that has ended"
                 wakeup = getattr(holder, "wakeup", None)
                 is_told = wakeup is None or wakeup.done() or isinstance(holder, Call)
                 assert is_told, "M9: who was granted a permit was never told"
