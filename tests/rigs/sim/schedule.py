@@ -203,12 +203,12 @@ class Schedule:
 
     async def _recovered(self) -> None:
         """The first that asks when the next try is due finds that the server is back."""
-        by = now() + LONGEST_BACKOFF_S + LEEWAY_S
+        by = now() + CONNECT_S + LONGEST_BACKOFF_S + LEEWAY_S  # a connect that began before may fail yet
         while now() <= by:
             with suppress(ServerUnavailable):
                 return await self._use()
             await asyncio.sleep(0.05)
-        raise AssertionError("M7: the server is back, and callers are refused for longer than a second")
+        raise AssertionError("M7: the server is back, and callers are refused beyond the next try")
 
     async def _use(self, line: Line | None = None) -> None:
         async with self.pool.leases.lease(15, line, self.work.arrival()):
