@@ -225,6 +225,11 @@ class PooledConnection(RoutedConnection):
             has_columns = statement is not None and bool(statement._get_attributes())
         return is_whole(len(rows), status, want.limit, has_columns=has_columns)
 
+    async def _cleanup_stmts(self) -> None:
+        me: Any = self  # asyncpg's own would wait for ever; here each close has query_timeout
+        while me._stmts_to_close:
+            await me._protocol.close_statement(me._stmts_to_close.pop(), None)
+
     def _cleanup(self) -> None:
         self._heard = None
         if self._hold is not None:  # lost: by the server's end, or by an answer that the driver cannot read
