@@ -33,7 +33,7 @@ class LoopLag:
         """How late all of its timers of the last seconds were together: what a chain of them may have lost."""
         now = asyncio.get_running_loop().time()
         overdue = max(0.0, now - self._due)  # the timer that has not run yet, where the loop was away until just now
-        return overdue + sum(late for due, late in self._seen if due >= now - last_s)
+        return overdue + sum(late for due, late in self._seen if due + late >= now - last_s)
 
 
 @asynccontextmanager
