@@ -34,10 +34,11 @@ async def test_a_transaction_that_idles_for_too_long_is_told_as_not_stored(datab
 
 
 async def test_a_transaction_that_takes_too_long_in_a_statement_is_told_why(database: Database) -> None:
-    async with pool_of(database, 1, server_settings={"transaction_timeout": "100ms"}) as db:
-        if await db.fetchval("select current_setting('server_version_num')::int") < 170_000:
+    async with pool_of(database, 1) as plain:
+        await plain.execute("create table t (a int)")
+        if await plain.fetchval("select current_setting('server_version_num')::int") < 170_000:
             pytest.skip("no transaction_timeout before PostgreSQL 17")
-        await db.execute("create table t (a int)")
+    async with pool_of(database, 1, server_settings={"transaction_timeout": "100ms"}) as db:
         with pytest.raises(ConnectionLost, match=r"TransactionTimeout|transaction timeout") as caught:
             async with db.transaction() as tx:
                 await tx.execute("insert into t values (1)")
