@@ -90,12 +90,13 @@ class Row:
 
 
 def row_of(goal: Goal, results: Results) -> Row:
-    """Ours begins with the violations, if anything was measured; theirs is what they did in the same hour."""
+    """Ours begins with the violations, if there are any or anything was measured; theirs is what they did in the same hour."""
     measured = [text for measure in goal.ours if (text := measure.of(results))]
     if goal.number == "M12" and (faults := results.faults()):
         often = sum(times >= 1000 for times in faults.values())
         measured.append(f"{sum(faults.values()):,} of {len(faults)} rows, {often} of them 1,000 times or more")
-    ours = "; ".join([f"**{results.violations(goal.number)}** violations", *measured]) if measured else NOT_MEASURED
+    violations = results.violations(goal.number)
+    ours = "; ".join([f"**{violations}** violations", *measured]) if measured or violations else NOT_MEASURED
     cells = {OURS: ours}
     for name in (ASYNCPG, PSYCOPG):
         theirs = [Measure(name, measure.key, measure.label).of(results) for measure in goal.peers]
@@ -139,7 +140,11 @@ GOALS = (
         "what was acknowledged is stored",
         "0 lost of 5 M in an hour",
         "a ledger of each write, compared with the table by psycopg",
-        (Measure("ledger", "acked_rows", "rows acknowledged"), Measure("ledger", "rows_per_s", "a second")),
+        (
+            Measure("ledger", "lies.M3", "rows lost"),
+            Measure("ledger", "acked_rows", "rows acknowledged"),
+            Measure("ledger", "rows_per_s", "a second"),
+        ),
         _peers(("lies.M3", "rows lost"), ("acked_rows", "rows acknowledged")),
     ),
     Goal(
@@ -158,7 +163,10 @@ GOALS = (
         "every call ends as done, not done or unknown; what is not done is never stored",
         "0 lies; all unknown ones resolved",
         "the same ledger; what `outcome()` says of a transaction beside its rows",
-        (Measure("ledger", "unknown_resolved", "unknown transactions resolved"),),
+        (
+            Measure("ledger", "lies.M5", "rows lied about"),
+            Measure("ledger", "unknown_resolved", "unknown transactions resolved"),
+        ),
         _peers(("lies.M5", "rows lied about"), ("unknown_resolved", "unknown transactions resolved")),
     ),
     Goal(

@@ -57,6 +57,19 @@ def test_the_other_pools_stand_beside_ours_and_their_lies_are_not_ours() -> None
     assert "| acknowledged, and not stored (rows) | 0 | 12 |" in page
 
 
+def test_a_goal_that_was_violated_says_so_also_where_nothing_else_of_it_was_measured() -> None:
+    refused = Findings("bound", Counter(calls=5), violations=[Violation("M2", "refused", "again")])
+    (row,) = (line for line in reliability(PAGE, [run_of(refused)]).splitlines() if line.startswith("| M2 "))
+    assert "| **1** violations | – | – |" in row
+
+
+def test_rows_that_dbpool_lost_are_counted_as_those_of_others_are() -> None:
+    lied = Findings("ledger", figures={"lies": {"M3": 12, "M5": 7}, "acked_rows": 9})
+    page = reliability(PAGE, [run_of(lied)])
+    assert "12 rows lost; 9 rows acknowledged" in page
+    assert "7 rows lied about" in page
+
+
 def test_runs_of_the_same_rig_are_put_together_and_one_that_was_stopped_is_told() -> None:
     page = reliability(PAGE, [run_of(ledger()), run_of(ledger(), is_whole=False)])
     assert "154 awaits" in page

@@ -23,7 +23,7 @@ from tests.rigs.ledger.records import Fate, Reading
 PROBE_S = 0.005
 SETTLE_S = 1.0  # nothing else goes wrong while the writers come back
 ENOUGH = 20  # samples, before a percentile says anything
-MOST_NS = 10_000_000_000  # later is another fault's doing, or the rig's end
+MOST_NS = 10_000_000_000  # who is not back by then counts as late by that
 STALE_NS = 100_000_000  # what was answered before the end may be noted a little later
 BIRTH_NS = 4_000_000_000
 
@@ -82,19 +82,23 @@ class Restarting:
 def recoveries_ms(ledgers: Iterable[Path], restarts: Iterable[Restart]) -> list[float]:
     """For each writer and restart: its first acknowledged write after the prober's first answer; 0: it was before.
 
-    A writer that had been killed shortly before is left out: it starts Python meanwhile.
+    A writer that had been killed shortly before is left out: it starts Python meanwhile; and so is who notes nothing
+    more for that long, as at the rig's end.
     """
     restarts = list(restarts)
     found = []
     for ledger in ledgers:
-        records = list(Reading(ledger).records())
+        if not (records := list(Reading(ledger).records())):
+            continue
         told = [record.at_ns for record in records if record.fate is Fate.ACK]
         births = [record.at_ns for record in records if record.fate is Fate.NONE]
         for restart in restarts:
             at = bisect_left(told, restart.ended_ns + STALE_NS)
-            late_ns = told[at] - restart.probed_ns if at < len(told) else MOST_NS
-            if late_ns < MOST_NS and not any(restart.probed_ns - BIRTH_NS < birth < told[at] for birth in births):
-                found.append(max(0.0, late_ns / 1e6))
+            late_by = restart.probed_ns + MOST_NS
+            back = min(told[at], late_by) if at < len(told) else late_by
+            is_over = records[-1].at_ns < back
+            if not is_over and not any(restart.probed_ns - BIRTH_NS < birth < back for birth in births):
+                found.append(max(0.0, (back - restart.probed_ns) / 1e6))
     return found
 
 

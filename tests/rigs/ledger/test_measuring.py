@@ -30,7 +30,9 @@ def ledger_of(place: Path, *told: tuple[Fate, float]) -> Path:
         ([(Fate.NACK, 20.1), (Fate.ACK, 20.25)], [250.0]),
         ([(Fate.ACK, 19.9)], [0.0]),  # before the prober
         ([(Fate.ACK, 9.0)], []),
-        ([(Fate.ACK, 31.0)], []),  # another fault's doing
+        ([(Fate.ACK, 31.0)], [10_000.0]),  # so late that it does not matter how late
+        ([(Fate.NACK, 21.0), (Fate.UNKNOWN, 30.5)], [10_000.0]),  # and one that is never back
+        ([(Fate.NACK, 29.0)], []),  # or perhaps it would have been
         ([(Fate.NONE, 18.0), (Fate.ACK, 20.25)], []),  # it was killed, and starts Python meanwhile
         ([(Fate.NONE, 1.0), (Fate.ACK, 20.25)], [250.0]),
     ],
