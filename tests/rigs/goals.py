@@ -90,7 +90,7 @@ class Row:
 
 
 def row_of(goal: Goal, results: Results) -> Row:
-    """Ours begins with the violations, if there are any or anything was measured; theirs is what they did in the same hour."""
+    """Ours begins with the violations, where any are or anything was measured; theirs is of the same hour."""
     measured = [text for measure in goal.ours if (text := measure.of(results))]
     if goal.number == "M12" and (faults := results.faults()):
         often = sum(times >= 1000 for times in faults.values())

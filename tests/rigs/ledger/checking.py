@@ -84,8 +84,13 @@ class Checker:
                     Lie("M5", f"writer {expected.worker}: {len(beyond)} rows that nobody meant to write", len(beyond))
                 )
             self._check_resolved(expected)
-            left = sum(record.xid != 0 for record in expected.in_doubt.values())
-            self.done["unknown writes that killed writers left"] += left
+            unresolved, which = expected.unresolved(), f"writer {expected.worker}, transaction"
+            self.lies += [
+                Lie("M5", f"{which} {record.xid}: nobody was told what became of it", record.rows)
+                for record in unresolved
+            ]
+            in_doubt = sum(record.xid != 0 for record in expected.in_doubt.values())
+            self.done["unknown writes that killed writers left"] += in_doubt - len(unresolved)
 
     def _compare_last(self, expected: Expected, start: int, end: int) -> None:
         rows = self._rows(expected.worker, start, end)

@@ -35,6 +35,8 @@ class Expected:
     settled: int = 0
     in_doubt: dict[int, Record] = field(default_factory=dict)
     """UNKNOWN by first row, while nobody has said what became of them."""
+    left: set[int] = field(default_factory=set)
+    """Those of them, and of others since, that a writer left which was killed."""
     _open: dict[int, int] = field(default_factory=dict)
     """Intents that nothing was said of yet: first row to the one behind the last."""
 
@@ -43,6 +45,7 @@ class Expected:
         first, end = record.first, record.first + record.rows
         if record.fate is Fate.NONE:
             self.forget_open()
+            self.left |= self.in_doubt.keys()
             return
         if record.fate is Fate.INTENT:
             self._open[first] = end
@@ -59,6 +62,10 @@ class Expected:
         """The writer was killed: of what it had begun, nobody will say anything."""
         self._open.clear()
         self._move()
+
+    def unresolved(self) -> list[Record]:
+        """Of unknown outcome, traceable, and their writer had all the time to ask."""
+        return [record for first, record in self.in_doubt.items() if record.xid and first not in self.left]
 
     def lies(self, start: int, end: int, rows: Iterable[int], *, is_final: bool = False) -> Iterator[Lie]:
         """Compare rows *start* to *end* with what the table holds of them, in any order, a number for each row."""

@@ -16,7 +16,7 @@ class Fate(IntEnum):
     """What a writer says of a row; from the third on it is what its caller was told."""
 
     NONE = 0
-    """A writer begins, or goes on after one that was killed."""
+    """A writer begins, or was killed."""
     INTENT = 1
     ACK = 2
     NACK = 3

@@ -24,6 +24,8 @@ PROBE_S = 0.005
 SETTLE_S = 1.0  # nothing else goes wrong while the writers come back
 ENOUGH = 20  # samples, before a percentile says anything
 MOST_NS = 10_000_000_000  # who is not back by then counts as late by that
+MOST_MS = MOST_NS / 1e6
+RECOVERY_MS = 250.0  # the goal, p99
 STALE_NS = 100_000_000  # what was answered before the end may be noted a little later
 BIRTH_NS = 4_000_000_000
 
@@ -100,6 +102,16 @@ def recoveries_ms(ledgers: Iterable[Path], restarts: Iterable[Restart]) -> list[
             if not is_over and not any(restart.probed_ns - BIRTH_NS < birth < back for birth in births):
                 found.append(max(0.0, (back - restart.probed_ns) / 1e6))
     return found
+
+
+def too_late(values: list[float]) -> list[str]:
+    """What there is to say against recoveries, in milliseconds."""
+    said = [
+        f"a writer had no success for {MOST_MS / 1e3:.0f} s after the prober" for value in values if value >= MOST_MS
+    ]
+    if (most := p99(values)) is not None and most > RECOVERY_MS:
+        said.append(f"the first success came {most:g} ms after the prober's (p99 of {len(values)})")
+    return said
 
 
 def p99(values: list[float]) -> float | None:

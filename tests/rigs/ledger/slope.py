@@ -7,6 +7,8 @@ from statistics import linear_regression
 
 WARM_S = 300.0  # caches fill, pools of the allocator settle
 ENOUGH_S = 600.0  # of a warm process: below it an hour cannot be told from a step
+JUDGED_S = 3500.0  # of a soak of an hour, which takes some of it to begin
+MOST_MB_PER_H = 1.0
 
 
 def mb_per_hour(samples: Sequence[tuple[float, int]]) -> float | None:
@@ -18,3 +20,11 @@ def mb_per_hour(samples: Sequence[tuple[float, int]]) -> float | None:
         return None
     slope, _ = linear_regression([at for at, _ in warm], [size / 1e6 for _, size in warm])
     return round(slope * 3600, 2)
+
+
+def too_steep(samples: Sequence[tuple[float, int]]) -> list[str]:
+    """What there is to say against them: after an hour, for in less a single step is as steep as the goal allows."""
+    slope = mb_per_hour(samples)
+    if slope is None or slope <= MOST_MB_PER_H or samples[-1][0] - samples[0][0] < JUDGED_S:
+        return []
+    return [f"a writer's memory grew by {slope:g} MB an hour"]

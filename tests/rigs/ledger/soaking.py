@@ -20,8 +20,8 @@ from tests.rigs.known import PEERS, ROOT, replay
 from tests.rigs.ledger.chaos import FIRST_RESTART_S, RESTART_EVERY_S, Chaos
 from tests.rigs.ledger.cluster import Cluster, cluster
 from tests.rigs.ledger.jobs import Jobs
-from tests.rigs.ledger.restarting import Restarting, p99, recoveries_ms
-from tests.rigs.ledger.slope import mb_per_hour
+from tests.rigs.ledger.restarting import Restarting, p99, recoveries_ms, too_late
+from tests.rigs.ledger.slope import mb_per_hour, too_steep
 from tests.rigs.ledger.writers import Writers, limits
 
 OURS = "bydbpool"
@@ -102,6 +102,7 @@ class Soak:
         await writers.end()
         recoveries = recoveries_ms(server.place.glob("*.ledger"), restarting.restarts)
         self.found.figures |= {"recovery_p99_ms": p99(recoveries), "recoveries": len(recoveries)}
+        self._violated("M7", too_late(recoveries))
         if self._contender == OURS:
             self.found.done.update(jobs.done)
             self.found.figures |= {"kills": jobs.done["kills of jobs"], "duplicates": jobs.duplicates}
@@ -190,6 +191,7 @@ class Soak:
             "late_awaits": len(late),
             "lag_most_ms": round(max((each["lag_ms"] for each in told), default=0.0), 1),
         }
+        self._violated("M8", too_steep(steady))
         self._violated("M6", late)
         self._violated("M5", [text for each in told for text in each["lies"]])
         self._violated("M13", writers.broken)

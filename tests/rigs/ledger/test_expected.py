@@ -66,6 +66,17 @@ def test_of_what_a_killed_writer_had_begun_nothing_more_is_said() -> None:
     assert lies(expected, [0], is_final=True) == []
 
 
+def test_what_is_unresolved_is_what_no_killed_writer_left() -> None:
+    expected = told((Fate.INTENT, 0, 9))
+    for first, xid in ((0, 70), (1, 71), (2, 0)):
+        expected.add(Record(Fate.UNKNOWN, Kind.TX, 1, first, xid, 0))
+    expected.add(Record(Fate.COMMITTED, Kind.TX, 1, 0, 70, 0))
+    assert [record.xid for record in expected.unresolved()] == [71]
+    expected.add(Record(Fate.NONE, Kind.ONE, 0, 9, 0, 0))
+    expected.add(Record(Fate.UNKNOWN, Kind.TX, 1, 3, 73, 0))
+    assert [record.xid for record in expected.unresolved()] == [73]
+
+
 def test_a_ledger_is_read_as_it_grows_also_when_its_end_is_torn(tmp_path: Path) -> None:
     file = tmp_path / "0.ledger"
     assert next_row(file) == 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.rigs.ledger.records import Fate, Kind
-from tests.rigs.ledger.restarting import ENOUGH, Restart, p99, recoveries_ms
-from tests.rigs.ledger.slope import ENOUGH_S, WARM_S, mb_per_hour
+from tests.rigs.ledger.restarting import ENOUGH, Restart, p99, recoveries_ms, too_late
+from tests.rigs.ledger.slope import ENOUGH_S, WARM_S, mb_per_hour, too_steep
 
 S = 1_000_000_000
 
@@ -57,3 +57,19 @@ def test_growth_is_that_of_a_warm_process_over_long_enough() -> None:
     assert mb_per_hour([]) is None
     assert mb_per_hour(memory(WARM_S + ENOUGH_S - 10)) is None
     assert mb_per_hour(memory(WARM_S + ENOUGH_S + 10)) == pytest.approx(2.0, abs=0.05)
+
+
+def test_late_recoveries_are_held_against_the_pool() -> None:
+    assert too_late([249.0] * ENOUGH) == []
+    assert too_late([900.0] * (ENOUGH - 1)) == []
+    assert too_late([900.0] * ENOUGH) == [f"the first success came 900 ms after the prober's (p99 of {ENOUGH})"]
+    assert too_late([1.0, 10_000.0]) == ["a writer had no success for 10 s after the prober"]
+
+
+def test_growth_is_held_against_the_pool_after_an_hour() -> None:
+    def memory(mb_per_h: float, until_s: int) -> list[tuple[float, int]]:
+        return [(at, 50_000_000 + int(at / 3600 * mb_per_h * 1e6)) for at in range(0, until_s, 5)]
+
+    assert too_steep(memory(0.9, 3600)) == []
+    assert too_steep(memory(3.0, 1800)) == []
+    assert too_steep(memory(3.0, 3600)) == ["a writer's memory grew by 3 MB an hour"]

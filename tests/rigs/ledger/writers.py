@@ -16,7 +16,7 @@ import asyncpg
 
 from tests.rigs.known import ROOT
 from tests.rigs.ledger.cluster import ROLES_EACH, Cluster
-from tests.rigs.ledger.records import Reading
+from tests.rigs.ledger.records import Fate, Kind, Ledger, Part, Reading
 from tests.rigs.ledger.writing import Order
 
 CONNECTIONS = 4
@@ -126,6 +126,8 @@ class Writers:
                 process.stdin.close()
             try:
                 code = await process.wait()
+                if code != 0:
+                    _note_death(order.ledger)
             finally:
                 del self._processes[worker]
                 process.stdin.close()
@@ -144,6 +146,13 @@ class Writers:
                 await connection.close(timeout=1)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             return None
+
+
+def _note_death(ledger: Path) -> None:
+    """Of what it left open nobody asks any more, also where there is no next life."""
+    file = Ledger(ledger)
+    file.note(Kind.ONE, Part(0, 0, Fate.NONE))
+    file.close()
 
 
 def _has_more_than_its_begin(ledger: Path) -> bool:
