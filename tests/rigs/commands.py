@@ -20,6 +20,7 @@ from tests.rigs.results import beginning, day_of, written
 from tests.rigs.running import STOP_PATIENCE_S, Run
 from tests.rigs.sharing import Turn, lanes_of_chaos, lanes_of_soak
 from tests.rigs.showing import as_text, progress
+from tests.rigs.span import Span
 
 LOOK_S = 0.25
 
@@ -57,7 +58,7 @@ def rigs(among: str) -> None:
 
 
 @rigs.command()
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True)
+@click.option("--minutes", type=Span(), default=10.0, show_default=True)
 @_seed
 @_json
 @_only
@@ -72,7 +73,7 @@ def chaos(
 
 
 @rigs.command()
-@click.option("--hours", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option("--hours", type=Span(), default=1.0, show_default=True)
 @_seed
 @_json
 @_only
@@ -87,7 +88,7 @@ def soak(
 
 
 @rigs.command()
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True, help="For each.")
+@click.option("--minutes", type=Span(), default=3.0, show_default=True, help="For each.")
 @_seed
 @_json
 def peers(*, minutes: float, seed: int | None, file: Path | None) -> NoReturn:
@@ -124,7 +125,7 @@ def _one(rig: Known) -> click.Command:
     """The command that runs one rig."""
 
     @click.command(rig.name, help=rig.says, short_help=rig.says)
-    @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True)
+    @click.option("--seconds", type=Span(), default=60.0, show_default=True)
     @_seed
     @_json
     def one(*, seconds: float, seed: int | None, file: Path | None) -> NoReturn:

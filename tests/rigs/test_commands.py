@@ -107,6 +107,8 @@ def test_what_is_stopped_says_what_it_found_so_far(place: Path, tmp_path: Path, 
         (("nosuch",), "No such command 'nosuch'"),
         (("chaos", "--rigs", "nosuch"), "there is no rig nosuch; there are bad, broken"),
         (("chaos", "--minutes", "0"), "0.0 is not in the range x>0"),
+        (("good", "--seconds", "nan"), "nan has no end"),
+        (("soak", "--hours", "inf"), "inf has no end"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(place: Path, words: tuple[str, ...], said: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +9,9 @@ from typing import NoReturn
 import click
 
 from tests.rigs.mutants.finding import hunt_all
+from tests.rigs.mutants.hunt import SEED
 from tests.rigs.mutants.known import MUTANTS
+from tests.rigs.results import beginning, written
 
 
 @click.command("mutants", short_help="Plant known bugs, one at a time: each must be found.")
@@ -28,8 +29,9 @@ def command(*, only: tuple[str, ...], is_list: bool, file: Path | None) -> NoRet
         for mutant in MUTANTS.values():
             click.echo(f"{mutant.name} ({mutant.goal}, {mutant.file}): {mutant.origin}")
         sys.exit(0)
+    head = beginning(" ".join(["python -m tests.rigs", *sys.argv[1:]]), SEED)
     found = hunt_all([MUTANTS[name] for name in only or MUTANTS], click.echo)
     click.echo(f"{found.done['found']} of {found.done['mutants']} found in {found.took_s:.0f} s")
     if file is not None:
-        file.write_text(json.dumps(found.as_plain(), indent=1, sort_keys=True) + "\n", "utf-8")
+        written(head, [found], found.took_s, file, is_whole=True)
     sys.exit(1 if found.violations else 0)

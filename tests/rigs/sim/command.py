@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import sys
@@ -11,12 +10,14 @@ from typing import NoReturn
 
 import click
 
+from tests.rigs.results import beginning, written
 from tests.rigs.sim.replay import traced
-from tests.rigs.sim.run import explore, run, violation_of
+from tests.rigs.sim.run import STOPPED, explore, run, violation_of
+from tests.rigs.span import Span
 
 
 @click.command("sim", short_help="Seeded schedules on a virtual clock, looked at after every step.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True)
+@click.option("--seconds", type=Span(), default=60.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), help="The first schedule's.  [default: another each time]")
 @click.option("--schedules", type=click.IntRange(1), help="Play so many, however long it takes; 1: show its steps.")
 @click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
@@ -29,17 +30,19 @@ def command(*, seconds: float, seed: int | None, schedules: int | None, file: Pa
     if schedules == 1:
         sys.exit(_shown(seed))
     click.echo(f"seed {seed}", err=True)
+    head = beginning(" ".join(["python -m tests.rigs", *sys.argv[1:]]), seed)
 
     def say(text: str) -> None:
         click.echo(text, err=True)
 
     found = run(seconds, seed, say) if schedules is None else explore(seed, say, schedules=schedules)
+    is_stopped = found.done[STOPPED] > 0
     for violation in found.violations:
         click.echo(f"{violation.goal}: {violation.text}\n  again: {violation.replay}")
     click.echo(", ".join(f"{count:,} {what}" for what, count in found.done.items()) + f" in {found.took_s:.1f} s")
     if file is not None:
-        file.write_text(json.dumps(found.as_plain(), indent=1, sort_keys=True) + "\n", "utf-8")
-    sys.exit(1 if found.violations else 0)
+        written(head, [found], found.took_s, file, is_whole=not is_stopped)
+    sys.exit(130 if is_stopped else 1 if found.violations else 0)
 
 
 def _shown(seed: int) -> int:

@@ -16,6 +16,7 @@ from tests.rigs.sim.schedule import Played, Schedule
 
 MOST_VIOLATIONS: Final = 20  # what is broken breaks again and again
 TELL_EVERY_S: Final = 2.0
+STOPPED: Final = "runs ended early"
 
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
@@ -31,11 +32,15 @@ def explore(
     schedules: int | None = None,
     most_violations: int = MOST_VIOLATIONS,
 ) -> Findings:
-    """Play the schedules of *first*, *first* + 1, ... until the time is over or as many as wanted were played."""
+    """Play the schedules of *first*, *first* + 1, ... until the time is over or as many as wanted were played.
+
+    Ctrl-C ends it; what was found so far is returned.
+    """
     played, violations = Played(), list[Violation]()
     started = told = time.monotonic()
     seed = first
-    with _quiet():
+    done = Counter[str]()
+    with _quiet(), _stopped_early(done):
         if (violation := _long_line(first, played)) is not None:
             violations.append(violation)
         while len(violations) < most_violations and (schedules is None or seed - first < schedules):
@@ -49,10 +54,19 @@ def explore(
                 told = now
                 say(f"{played.schedules:,} schedules, {played.cancellations:,} cancellations")
     took_s = time.monotonic() - started
-    done = {"schedules": played.schedules, "cancellations": played.cancellations, "steps": played.steps}
-    done |= {"callers": played.callers, "grants": played.grants}
+    done |= Counter(schedules=played.schedules, cancellations=played.cancellations, steps=played.steps)
+    done |= Counter(callers=played.callers, grants=played.grants)
     figures = {"schedules_per_s": round(played.schedules / max(took_s, 1e-9), 1)}
-    return Findings("sim", Counter(done), played.faults, violations, figures, took_s)
+    return Findings("sim", done, played.faults, violations, figures, took_s)
+
+
+@contextmanager
+def _stopped_early(done: Counter[str]) -> Iterator[None]:
+    """What was found until Ctrl-C is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done[STOPPED] += 1
 
 
 def _long_line(seed: int, played: Played) -> Violation | None:

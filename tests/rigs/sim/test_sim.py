@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +49,20 @@ def test_a_run_goes_on_for_its_time_and_counts_what_it_did() -> None:
     assert found.rig == "sim"
     assert found.figures["schedules_per_s"] > 0
     assert found.done["schedules"] > 0
+
+
+def test_what_is_stopped_says_what_it_found_with_seed_and_commit(tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    words = [sys.executable, "-m", "tests.rigs", "sim", "--seconds", "60", "--seed", "5", "--json", str(file)]
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "schedules" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "schedules" in out
+    found = json.loads(file.read_text("utf-8"))
+    assert (found["seed"], found["is_whole"], found["rigs"][0]["rig"]) == (5, False, "sim")
+    assert found["rigs"][0]["done"]["schedules"] > 0
+    assert found.keys() >= {"commit", "date", "machine"}
