@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.rigs.mutants.planting import ROOT, Mutant, environment
 LONGEST_READ: Final = 140  # characters
 SCHEDULES: Final = 10_000
 RIG_S: Final = 60.0
+_BRIEFLY: Final = {True: 10, False: 3.0}  # schedules or seconds: whether it works at all
+_HUNT: Final = [sys.executable, "-m", "tests.rigs.mutants.hunt"]
 PATIENCE_S: Final = 300.0  # for a hunt; what hangs with a bug in it was found, too
 
 
@@ -63,12 +66,17 @@ def hunt(mutant: Mutant) -> Hunted:
 
 def _by_rig(mutant: Mutant, rig: str) -> tuple[str, str]:
     budget = SCHEDULES if rig == "sim" else RIG_S
-    ended = _run([sys.executable, "-m", "tests.rigs.mutants.hunt", rig, str(budget)], mutant)
+    ended = _run([*_HUNT, rig, str(budget)], mutant)
     if ended is None:
         return f"it hangs for {PATIENCE_S:.0f} s", ""
-    if ended.returncode:  # a crash says nothing of the mutant
-        crashed = ended.returncode < 0
-        return ("", f"{rig} was ended by signal {-ended.returncode}") if crashed else (_last_line(ended.stderr), "")
+    if ended.returncode < 0:  # a crash says nothing of the mutant
+        return "", f"{rig} was ended by signal {-ended.returncode}"
+    if ended.returncode:
+        reads = _last_line(ended.stderr)
+        sane = _run([*_HUNT, rig, str(_BRIEFLY[rig == "sim"])], None)
+        return (
+            ("", f"{rig} does not work without it, either: {reads}") if sane is None or sane.returncode else (reads, "")
+        )
     found = Findings.from_plain(json.loads(ended.stdout.splitlines()[-1]))
     schedules = found.done["schedules"]
     after = f"{schedules:,} schedules" if rig == "sim" else ""
@@ -82,14 +90,18 @@ def _by_tests(mutant: Mutant, path: str) -> tuple[str, str]:
         return f"they hang for {PATIENCE_S:.0f} s", ""
     if ended.returncode != 1:  # 1: a test failed; whatever else it is, nothing was found
         return "", _last_line(ended.stdout)
+    if (sane := _run(command, None)) is None or sane.returncode:
+        return "", f"{path} fails without it, too"
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
     return (failed[1].rpartition("::")[2] if failed else _last_line(ended.stdout)), ""
 
 
-def _run(command: list[str], mutant: Mutant) -> subprocess.CompletedProcess[str] | None:
+def _run(command: list[str], mutant: Mutant | None) -> subprocess.CompletedProcess[str] | None:
+    """None: it did not end."""
+    env = dict(os.environ) if mutant is None else environment(mutant)
     try:
         return subprocess.run(
-            command, cwd=ROOT, env=environment(mutant), capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
     except subprocess.TimeoutExpired:
         return None

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.rigs.mutants import finding
 from tests.rigs.mutants.finding import hunt, hunt_all
 from tests.rigs.mutants.known import MUTANTS
 from tests.rigs.mutants.planting import ROOT, Mutant, Stale, environment
@@ -52,6 +53,26 @@ def test_the_schedules_find_a_planted_bug(name: str) -> None:
     hunted = hunt(MUTANTS[name])
     assert hunted.finder == "sim"
     assert hunted.reads
+
+
+def test_what_is_not_there_has_found_nothing() -> None:
+    hunted = hunt(replace(MUTANTS["skipped finally"], finders=("nosuch",)))
+    assert (hunted.finder, hunted.after) == ("", "nothing that could find it is here")
+
+
+@pytest.mark.parametrize(
+    ("finder", "why"),
+    [
+        ("session", "session does not work without it, either: OSError: no room"),
+        ("tests/test_bad.py", "tests/test_bad.py fails without it, too"),
+    ],
+)
+def test_what_fails_without_the_bug_has_not_found_it(finder: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = "FAILED tests/test_bad.py::test_bad\n", "Traceback\nOSError: no room\n"
+    failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1, out, err)
+    monkeypatch.setattr(finding, "_run", lambda *_: failed)
+    hunted = hunt(replace(MUTANTS["skipped finally"], finders=(finder,)))
+    assert (hunted.finder, hunted.after) == ("", why)
 
 
 def test_one_that_survives_is_a_violation() -> None:
