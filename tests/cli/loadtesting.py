@@ -1,4 +1,4 @@
-"""``dbpool loadtest``, each time in a process of its own."""
+"""``dbpool loadtest``, in a process of its own or, where that is not what is looked at, in this one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
+
+from dbpool.cli import main
 
 MAIN = "from dbpool.cli import main; main(prog_name='dbpool')"
 PATIENCE_S = 120.0  # pytest's own time limit comes first, but where a test has a longer one
@@ -38,6 +42,15 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str, str]:
 
 async def run(*words: str, dsn: str = "") -> tuple[int, str, str]:
     return await ended(await start(*words, dsn=dsn))
+
+
+def told(*words: str, dsn: str = "") -> tuple[int, str, str]:
+    """What ``run`` gives, without a new process; for tests whose own loop does not run."""
+    env = {"COLUMNS": "120", "DATABASE_URL": dsn or None}
+    result = CliRunner().invoke(main, ("loadtest", *words), prog_name="dbpool", env=env)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
 
 
 async def measured(*words: str, dsn: str, code: int = 0) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``dbpool loadtest``, each time in a process of its own."""
+"""``dbpool loadtest``: what it measures, and what arguments that mean nothing get."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.loadtesting import QUICK, measured, run, script
+from tests.cli.loadtesting import QUICK, measured, run, script, told
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, witness_of
 
 
 @pytest.mark.parametrize("command", ["bench", "probe", "init", "clean"])
-async def test_help_has_an_example_and_the_exit_codes_in_lines_of_their_own(command: str) -> None:
-    code, out, _ = await run(command, "--help")
+def test_help_has_an_example_and_the_exit_codes_in_lines_of_their_own(command: str) -> None:
+    code, out, _ = told(command, "--help")
     lines = [line.strip() for line in out.splitlines()]
     assert code == 0
     assert any(line.startswith(f"Example:  dbpool loadtest {command} ") for line in lines), out
@@ -145,8 +145,8 @@ async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Databa
         (["--sample-interval", "nan"], "not a finite number"),
     ],
 )
-async def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str], said: str) -> None:
-    code, out, err = await run("bench", *words)
+def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str], said: str) -> None:
+    code, out, err = told("bench", *words)
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
 
@@ -160,22 +160,22 @@ async def test_arguments_that_mean_nothing_are_exit_code_2(words: Sequence[str],
         (["postgresql://app@localhost/shop"], "extra argument"),
     ],
 )
-async def test_an_address_where_none_belongs_is_not_quoted(words: Sequence[str], said: str) -> None:
-    code, out, err = await run("bench", *words, "postgresql://app:hunter2-secret@localhost/shop")
+def test_an_address_where_none_belongs_is_not_quoted(words: Sequence[str], said: str) -> None:
+    code, out, err = told("bench", *words, "postgresql://app:hunter2-secret@localhost/shop")
     assert (code, out) == (2, "")
     assert said in " ".join(err.split())
     assert "hunter2-secret" not in err
 
 
 @pytest.mark.parametrize("command", ["run", "overload", "storm", "soak", "fleet"])
-async def test_what_pgbench_cannot_do_is_not_offered(command: str) -> None:
-    code, out, err = await run(command, "--driver", "pgbench")
+def test_what_pgbench_cannot_do_is_not_offered(command: str) -> None:
+    code, out, err = told(command, "--driver", "pgbench")
     assert (code, out) == (2, "")
     assert "'pgbench' is not one of" in " ".join(err.split())
 
 
-async def test_a_mistake_in_a_script_is_shown_where_it_stands(tmp_path: Path) -> None:
-    code, _, err = await run("bench", "-f", script(tmp_path, "\\set a 1 +\nselect 1"))
+def test_a_mistake_in_a_script_is_shown_where_it_stands(tmp_path: Path) -> None:
+    code, _, err = told("bench", "-f", script(tmp_path, "\\set a 1 +\nselect 1"))
     assert code == 2
     assert "script.sql:1: syntax error" in err
     assert "^" in err
@@ -239,8 +239,8 @@ async def test_without_an_address_an_embedded_server_is_used() -> None:
 
 
 @pytest.mark.parametrize("words", [["--html", "/nowhere/report.html"], ["-o", "/dev/null/report"]])
-async def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(words: Sequence[str]) -> None:
-    code, out, err = await run("bench", *words, dsn="postgresql://app@127.0.0.1:1/none")
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(words: Sequence[str]) -> None:
+    code, out, err = told("bench", *words, dsn="postgresql://app@127.0.0.1:1/none")
     assert (code, out) == (2, "")
     assert words[1] in err
 

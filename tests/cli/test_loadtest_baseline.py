@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.schema.published import document_schema
-from tests.cli.loadtesting import measured, run
+from tests.cli.loadtesting import measured, run, told
 from tests.support.databases import Database
 
 Json = dict[str, Any]
@@ -80,9 +80,9 @@ async def test_a_baseline_that_has_no_load_in_common_leaves_the_run_and_is_exit_
     assert {"not_compared"} == {each["code"] for each in document["warnings"]} & {"not_compared"}
 
 
-async def test_a_baseline_that_is_no_run_is_exit_code_2(tmp_path: Path, words: list[str]) -> None:
+def test_a_baseline_that_is_no_run_is_exit_code_2(tmp_path: Path, words: list[str]) -> None:
     path = tmp_path / "baseline.json"
     path.write_text("{}")
-    code, out, err = await run("bench", *words, "--baseline", str(path))
+    code, out, err = told("bench", *words, "--baseline", str(path))
     assert (code, out) == (2, "")
     assert "no run of dbpool loadtest" in err

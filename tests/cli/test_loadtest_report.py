@@ -1,4 +1,4 @@
-"""``dbpool loadtest report``, each time in a process of its own."""
+"""``dbpool loadtest report``: forms, files, and what is no run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dbpool.loadtest.report import csv, markdown
-from tests.cli.loadtesting import MAIN, QUICK, run
+from tests.cli.loadtesting import MAIN, QUICK, run, told
 from tests.support.databases import Database
 from tests.support.loadtestdocument import sample_document
 from tests.support.terminals import at_a_terminal
@@ -23,8 +23,8 @@ def saved(tmp_path: Path) -> str:
     return str(path)
 
 
-async def test_help_has_an_example_and_the_exit_codes() -> None:
-    code, out, _ = await run("report", "--help")
+def test_help_has_an_example_and_the_exit_codes() -> None:
+    code, out, _ = told("report", "--help")
     lines = [line.strip() for line in out.splitlines()]
     assert code == 0
     assert any(line.startswith("Example:  dbpool loadtest report ") for line in lines)
@@ -36,8 +36,8 @@ async def test_markdown_and_csv_go_to_stdout_as_they_are(saved: str) -> None:
     assert await run("report", saved, "--format", "csv") == (0, csv.text(DOCUMENT), "")
 
 
-async def test_text_is_the_form_without_a_word_about_it(saved: str) -> None:
-    code, out, _ = await run("report", saved)
+def test_text_is_the_form_without_a_word_about_it(saved: str) -> None:
+    code, out, _ = told("report", saved)
     assert code == 0
     assert "At a glance" in out
     assert "\x1b" not in out
@@ -54,11 +54,11 @@ async def test_text_is_the_form_without_a_word_about_it(saved: str) -> None:
         ("report.md", ["--format", "csv"], "id,stage,"),
     ],
 )
-async def test_a_file_is_written_in_the_form_of_its_name(
+def test_a_file_is_written_in_the_form_of_its_name(
     saved: str, tmp_path: Path, name: str, words: list[str], begins: str
 ) -> None:
     file = tmp_path / name
-    assert await run("report", saved, "-o", str(file), *words) == (0, "", "")
+    assert told("report", saved, "-o", str(file), *words) == (0, "", "")
     assert file.read_text().startswith(begins)
     assert "\x1b" not in file.read_text()
 
@@ -75,12 +75,10 @@ async def test_a_file_is_written_in_the_form_of_its_name(
     ],
 )
 @pytest.mark.parametrize("form", ["text", "csv"])
-async def test_what_is_no_run_is_one_sentence_and_exit_code_2(
-    tmp_path: Path, content: str, said: str, form: str
-) -> None:
+def test_what_is_no_run_is_one_sentence_and_exit_code_2(tmp_path: Path, content: str, said: str, form: str) -> None:
     path = tmp_path / "other.json"
     path.write_text(content)
-    code, out, err = await run("report", str(path), "--format", form)
+    code, out, err = told("report", str(path), "--format", form)
     assert (code, out) == (2, "")
     assert said in err
     assert err.startswith("dbpool loadtest report: ")
@@ -93,15 +91,15 @@ def test_a_page_is_not_written_to_a_terminal(saved: str) -> None:
         assert "give -o FILE" in terminal.text
 
 
-async def test_a_report_that_cannot_be_written_is_exit_code_1(saved: str, tmp_path: Path) -> None:
-    code, _, err = await run("report", saved, "-o", str(tmp_path / "nowhere" / "report.md"))
+def test_a_report_that_cannot_be_written_is_exit_code_1(saved: str, tmp_path: Path) -> None:
+    code, _, err = told("report", saved, "-o", str(tmp_path / "nowhere" / "report.md"))
     assert code == 1
     assert "No such file or directory" in err
     assert len(err.splitlines()) == 1
 
 
-async def test_a_full_disk_is_exit_code_1(saved: str) -> None:
-    code, _, err = await run("report", saved, "--format", "csv", "-o", "/dev/full")
+def test_a_full_disk_is_exit_code_1(saved: str) -> None:
+    code, _, err = told("report", saved, "--format", "csv", "-o", "/dev/full")
     assert code == 1
     assert "No space left on device" in err
     assert "Traceback" not in err

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dbpool.embedded import EmbeddedPostgres
-from tests.cli.loadtesting import ended, run, script, start
+from tests.cli.loadtesting import ended, run, script, start, told
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, until, witness_of
 
@@ -205,14 +205,14 @@ async def test_a_regression_against_a_baseline_is_exit_code_4(database: Database
     assert code == 0, err
 
 
-async def test_a_dry_run_loads_nothing(database: Database) -> None:
-    code, out, _ = await run("run", "--dry-run", dsn=database.dsn)
+def test_a_dry_run_loads_nothing(database: Database) -> None:
+    code, out, _ = told("run", "--dry-run", dsn=database.dsn)
     assert code == 0
     assert "calibrate, sweep, queue, overload, storm: about 8 min, at most " in out
     few = ("run", "--dry-run", "--max-connections", "6", "--pool-size", "1..5")
-    code, out, _ = await run(*few, dsn=database.dsn)
+    code, out, _ = told(*few, dsn=database.dsn)
     assert (code, out.endswith("at most 6 connections at once\n")) == (0, True)
-    code, out, _ = await run("run", "--dry-run", "--quick", "--skip", "storm")
+    code, out, _ = told("run", "--dry-run", "--quick", "--skip", "storm")
     assert "on an embedded server: calibrate, sweep, overload: about " in out
 
 
@@ -238,8 +238,8 @@ async def test_no_file_of_a_run_has_the_password(database: Database, tmp_path: P
         (("analyze", "nothing.json"), "nothing.json"),
     ],
 )
-async def test_what_makes_no_sense_is_exit_code_2(words: tuple[str, ...], said: str) -> None:
-    code, out, err = await run(*words)
+def test_what_makes_no_sense_is_exit_code_2(words: tuple[str, ...], said: str) -> None:
+    code, out, err = told(*words)
     assert (code, out) == (2, "")
     assert said in err
     assert "Traceback" not in err

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.loadtesting import ended, run, script, start
+from tests.cli.loadtesting import ended, run, script, start, told
 from tests.support.databases import Database
 from tests.support.pools import PATIENCE_S, role_in, until, witness_of
 from tests.support.stands import check_section
@@ -30,8 +30,8 @@ async def document_of(command: str, *words: str, dsn: str, code: int = 0) -> dic
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
-    code, out, _ = await run(command, "--help")
+def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
+    code, out, _ = told(command, "--help")
     lines = [line.strip() for line in out.splitlines()]
     assert code == 0
     assert any(line.startswith(f"Example:  dbpool loadtest {command} ") for line in lines), out
