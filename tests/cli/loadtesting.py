@@ -54,7 +54,16 @@ def told(*words: str, dsn: str = "") -> tuple[int, str, str]:
 
 
 async def measured(*words: str, dsn: str, code: int = 0) -> dict[str, Any]:
-    returned, out, err = await run("bench", *words, "--json", dsn=dsn)
+    return _document(await run("bench", *words, "--json", dsn=dsn), code)
+
+
+def measured_here(*words: str, dsn: str, code: int = 0) -> dict[str, Any]:
+    """The same in this process; the load has processes of its own all the same."""
+    return _document(told("bench", *words, "--json", dsn=dsn), code)
+
+
+def _document(answer: tuple[int, str, str], code: int) -> dict[str, Any]:
+    returned, out, err = answer
     assert returned == code, err
     document: dict[str, Any] = json.loads(out)
     assert document["exit_code"] == code
