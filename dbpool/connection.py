@@ -210,20 +210,40 @@ class PooledConnection(RoutedConnection):
                 return await super().execute(sql, timeout=timeout)
             except AttributeError as error:  # it has no status, and the driver does not expect that
                 raise incomplete() from error
-        answer = await me._execute(sql, args, want.limit, timeout, return_status=True)
-        if not self.is_whole(sql, want, answer):
+        return await me._execute(sql, args, want.limit, timeout, return_status=want.status)
+
+    async def _execute(
+        self,
+        query: str,
+        args: Sequence[object],
+        limit: int,
+        timeout: float | None,
+        *,
+        return_status: bool = False,
+        record_class: type[Record] | None = None,
+        **options: Any,
+    ) -> Answer:
+        """As asyncpg's, by which all its methods read rows; an answer that is not whole is an error."""
+        driver: Any = super()
+        answer = await driver._execute(
+            query, args, limit, timeout, return_status=True, record_class=record_class, **options
+        )
+        if not self._has_all(query, limit, answer, record_class) and not _says_nothing(query):
             raise incomplete()
-        return answer if want.status else answer[0]
+        return answer if return_status else answer[0]
 
     def is_whole(self, sql: str, want: Want, answer: Answer) -> bool:
         """Whether the rows of *answer* are as many as the server says that it sent."""
+        return self._has_all(sql, want.limit, answer)
+
+    def _has_all(self, sql: str, limit: int, answer: Answer, record_class: type[Record] | None = None) -> bool:
         me: Any = self
         rows, status, _ = answer
         has_columns = True
         if not rows and status is not None:
-            statement = me._stmt_cache.get((sql, self.record_class, False))
+            statement = me._stmt_cache.get((sql, record_class or self.record_class, False))
             has_columns = statement is not None and bool(statement._get_attributes())
-        return is_whole(len(rows), status, want.limit, has_columns=has_columns)
+        return is_whole(len(rows), status, limit, has_columns=has_columns)
 
     async def _cleanup_stmts(self) -> None:
         me: Any = self  # asyncpg's own would wait for ever; here each close has query_timeout
@@ -320,7 +340,7 @@ class PooledConnection(RoutedConnection):
         """Whether the server still answers."""
         try:
             await super().execute("SELECT 1", timeout=timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:  # whatever the driver makes of the answer
             return False
         return True
 
@@ -328,8 +348,17 @@ class PooledConnection(RoutedConnection):
         """Close: cancel what runs and wait until the server has ended the session, *timeout* seconds at the most."""
         try:
             await self.close(timeout=timeout)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except Exception:  # whatever the driver makes of the answer
             self.terminate()
+
+
+def _says_nothing(sql: str) -> bool:
+    """Whether there is no statement in *sql*: the server answers with none."""
+    try:
+        classify(sql)
+    except ValueError:
+        return True
+    return False
 
 
 for _name in ["execute", "executemany", "fetch", "fetchrow", "fetchval", "fetchmany", "copy_from_query"]:

@@ -6,11 +6,13 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any, Protocol
 
 import asyncpg
 from asyncpg.pgproto.pgproto import BufferError as UnreadableMessage
 
+from dbpool.core.misreading import is_met_in_reading
 from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
 from dbpool.errors import ConnectionLost, InsecureConnection, QueryTimeout, ResultUnreadable, ServerUnavailable
@@ -192,7 +194,25 @@ def incomplete() -> Exception:
 
 def is_out_of_step(error: BaseException) -> bool:
     """Whether the driver cannot make sense of what the server sends, so that nothing after it can be trusted."""
-    return isinstance(error, (asyncpg.InternalClientError, UnreadableMessage)) and not is_unreadable(error)
+    if isinstance(error, asyncpg.InternalClientError):
+        return not is_unreadable(error)
+    return is_misread(error)
+
+
+def is_misread(error: BaseException) -> bool:
+    """The same, but not for what else the driver has that class for, such as a COPY of values that it cannot send."""
+    if isinstance(error, (UnreadableMessage, asyncpg.ProtocolError)):
+        return not is_unreadable(error)
+    if not isinstance(error, Exception) or isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        return False
+    return is_met_in_reading([(code.co_filename, code.co_name) for code in _codes(error)])
+
+
+def _codes(error: BaseException) -> Iterator[CodeType]:
+    at = error.__traceback__
+    while at is not None:
+        yield at.tb_frame.f_code
+        at = at.tb_next
 
 
 def is_sure(error: BaseException) -> bool:

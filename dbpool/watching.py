@@ -10,7 +10,16 @@ from typing import Any
 from dbpool.core.route import Route
 from dbpool.core.sessionneeds import session_need
 from dbpool.errors import StatementError
-from dbpool.faults import is_misfit, is_refused_write, is_unfinished, note_refused_write
+from dbpool.faults import (
+    incomplete,
+    is_misfit,
+    is_misread,
+    is_refused_write,
+    is_unfinished,
+    is_unsent,
+    note_refused_write,
+    translated,
+)
 from dbpool.outdated import can_run_again
 
 LEAST_S = 0.001  # for a second try whose time is up: the driver takes none of 0
@@ -35,6 +44,8 @@ def watched(method: Callable[..., Any], *, takes_sql: bool) -> Callable[..., Any
                 self.is_interrupted = True
             if is_refused_write(error):
                 note_refused_write(self)
+            if is_misread(error):
+                raise translated(error, self, self.held_by) from error
             raise
         finally:
             self.at_work -= 1
@@ -78,6 +89,8 @@ def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return await method(self, query, run, timeout, retry=False, **options)
         except Exception as error:
+            if is_unsent(error) and _is_undescribed(self, query, options.get("record_class")):
+                raise incomplete() from error
             if not (can_run_again(self, error, query) and self.can_resend()):
                 raise
             is_changed = is_misfit(error)
@@ -89,3 +102,15 @@ def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return prepared_again
+
+
+def _is_undescribed(connection: Any, sql: str, record_class: Any) -> bool:
+    """Whether the server's description of the parameters never came: the driver takes that for there being none."""
+    statement = connection._stmt_cache.get((sql, record_class or connection.record_class, False))
+    if statement is None:
+        return False
+    try:
+        statement._get_parameters()
+    except TypeError:
+        return True
+    return False

@@ -113,6 +113,7 @@ class Borrowed:
     discard: Any = PooledConnection.discard
     doom: Any = PooledConnection.doom
     is_whole: Any = PooledConnection.is_whole
+    _has_all: Any = PooledConnection._has_all
     forget_schema: Any = PooledConnection.forget_schema
     forget_statement: Any = PooledConnection.forget_statement
     check_fit: Any = PooledConnection.check_fit
