@@ -122,6 +122,8 @@ class _Run:
             self.prober.end()
         if moment is None or probed is None:
             return
+        if since not in self.told[OURS].first_after and time.monotonic() > probed + RECOVERED_S / 2:
+            self._broken("M7", f"no write for {time.monotonic() - probed:.1f} s after the prober's")
         for name, told in self.told.items():
             first = told.first_after.get(since, since + RECOVERED_S)
             stalled = self.told[OURS].stalls.between(probed, first)  # all of them are in this loop

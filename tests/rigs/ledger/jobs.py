@@ -33,6 +33,8 @@ class Jobs:
     """Of each."""
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    """What was not over in time, whatever it did."""
     duplicates: int = 0
     missing: int = 0
     is_over: bool = False
@@ -53,7 +55,7 @@ class Jobs:
             if self.is_over:
                 ends_at = ends_at or loop.time() + ENDING_S
                 if loop.time() > ends_at:
-                    self.wrong.append(f"job {number} could not be brought to its end in {ENDING_S:.0f} s")
+                    self.stuck.append(f"job {number} could not be brought to its end in {ENDING_S:.0f} s")
                     return
             was_killed, code = await self._run(number, self.luck.uniform(0, MOST_S) if kills else ENDING_S)
             if was_killed and kills:

@@ -108,6 +108,7 @@ class Soak:
             self.found.figures |= {"kills": jobs.done["kills of jobs"], "duplicates": jobs.duplicates}
             self.found.figures |= {"missing": jobs.missing}
             self._violated("M4", jobs.wrong)
+            self._violated("M7", jobs.stuck)
         self.found.done["restarts of the server"] += len(restarting.restarts)
         self.found.done["kills of writers"] += writers.kills
         self._uncut = chaos.uncut

@@ -50,6 +50,15 @@ _ALL: Final = (
         "        if True:\n            remains.close()",
     ),
     Mutant(
+        "quarantine skipped",
+        "every pool but this one: a connection that was cut off counts as gone at once",
+        "M2",
+        "dbpool/quarantine.py",
+        "return await remains.wait_gone(timeout)",
+        "return await remains.wait_gone(0.0)",
+        ("bound",),
+    ),
+    Mutant(
         "COMMIT's tag ignored",
         "asyncpg's Transaction: COMMIT answered with ROLLBACK counts as done",
         "M3",
@@ -68,6 +77,24 @@ _ALL: Final = (
         ("ledger", "tests/postgres/test_commits.py"),
     ),
     Mutant(
+        "unknown outcome told as a lost connection",
+        "psycopg and asyncpg: the error for a COMMIT whose answer is lost is that of any other statement",
+        "M5",
+        "dbpool/transaction.py",
+        "            raise unknown from error\n",
+        "            raise ConnectionLost(str(error)) from error\n",
+        ("wire", "tests/postgres/test_commits.py"),
+    ),
+    Mutant(
+        "a lost answer taken for an empty one",
+        "a driver that ends a result where its connection ends",
+        "M5",
+        "dbpool/faults.py",
+        "            raise\n        raise ours from error\n",
+        "            raise\n        if not isinstance(ours, ConnectionLost):\n            raise ours from error\n",
+        ("wire", "tests/postgres/test_commits.py"),
+    ),
+    Mutant(
         "stale transaction after a BEGIN cut short",
         "asyncpg's _top_xact, SQLAlchemy #13381: the next one is a savepoint in it",
         "M3",
@@ -81,8 +108,9 @@ _ALL: Final = (
         "bulk work whose note of what is done is another transaction",
         "M4",
         "dbpool/bulk/jobs/ledger.py",
-        'f"BEGIN; {enter}"',
-        'f"{enter}; BEGIN"',
+        'status: str = await connection.run(f"BEGIN; {enter}", (), Want.STATUS, timeout)',
+        "status: str = await connection.run(enter, (), Want.STATUS, timeout)\n"
+        '            await connection.run("BEGIN", (), Want.STATUS, timeout)',
         ("ledger", "tests/bulk/test_jobs_killed.py"),
     ),
     Mutant(
@@ -126,6 +154,15 @@ _ALL: Final = (
         "dbpool/core/evictions.py",
         "        if now < self.next_at:\n            return False\n",
         "        return False\n",
+        ("tests/availability/test_failover.py",),
+    ),
+    Mutant(
+        "the first server that answers is taken for the primary",
+        "a list of hosts without target_session_attrs: after a failover a standby is written to, again and again",
+        "M7",
+        "dbpool/reaching.py",
+        "if target is not Target.ANY and (why := await unsuited(connection, target)):",
+        'if target is Target.STANDBY and (why := ""):',
         ("availability", "tests/availability/test_failover.py"),
     ),
     Mutant(

@@ -90,7 +90,9 @@ def plant_chosen() -> None:
         sys.meta_path.insert(0, Planter(MUTANTS[name]))
 
 
-def environment(mutant: Mutant) -> dict[str, str]:
-    """For a process that is to have *mutant*, as have those that it starts."""
+def environment(mutant: Mutant | None) -> dict[str, str]:
+    """For a process that is to have *mutant*, as have those that it starts; None: the package as it is."""
+    if mutant is None:
+        return {name: value for name, value in os.environ.items() if name != VARIABLE}
     paths = [str(Path(__file__).with_name("site")), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, VARIABLE: mutant.name, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

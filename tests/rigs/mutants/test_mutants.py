@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.rigs.mutants import finding
-from tests.rigs.mutants.finding import hunt, hunt_all
+from tests.rigs.mutants.finding import Hunt, Look, hunt_all
 from tests.rigs.mutants.known import MUTANTS
 from tests.rigs.mutants.planting import ROOT, Mutant, Stale, environment
 
@@ -43,36 +42,24 @@ def test_a_process_has_the_mutant_that_it_is_given_and_no_other_has() -> None:
     show = [sys.executable, "-c", "from dbpool.connecting import LONGEST_BACKOFF_S; print(LONGEST_BACKOFF_S)"]
     shown = [
         subprocess.run(show, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.strip()
-        for env in (environment(mutant), dict(os.environ), environment(mutant))
+        for env in (environment(mutant), environment(None), environment(mutant))
     ]
     assert shown == ["60.0", "1.0", "60.0"]
 
 
 @pytest.mark.parametrize("name", FOUND_SOON)
-def test_the_schedules_find_a_planted_bug(name: str) -> None:
-    hunted = hunt(MUTANTS[name])
+def test_the_schedules_find_a_planted_bug(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "SCHEDULES", 60)
+    hunted = Hunt(lambda _: None).of(MUTANTS[name])
     assert hunted.finder == "sim"
     assert hunted.reads
 
 
-def test_what_is_not_there_has_found_nothing() -> None:
-    hunted = hunt(replace(MUTANTS["skipped finally"], finders=("nosuch",)))
-    assert (hunted.finder, hunted.after) == ("", "nothing that could find it is here")
-
-
-@pytest.mark.parametrize(
-    ("finder", "why"),
-    [
-        ("session", "session does not work without it, either: OSError: no room"),
-        ("tests/test_bad.py", "tests/test_bad.py fails without it, too"),
-    ],
-)
-def test_what_fails_without_the_bug_has_not_found_it(finder: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    out, err = "FAILED tests/test_bad.py::test_bad\n", "Traceback\nOSError: no room\n"
-    failed: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1, out, err)
-    monkeypatch.setattr(finding, "_run", lambda *_: failed)
-    hunted = hunt(replace(MUTANTS["skipped finally"], finders=(finder,)))
-    assert (hunted.finder, hunted.after) == ("", why)
+def test_a_finder_that_fails_without_the_bug_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "_look", lambda *_: Look("something is always wrong"))
+    hunted = Hunt(lambda _: None).of(MUTANTS["skipped finally"])
+    assert hunted.finder == ""
+    assert hunted.after == "sim fails without it: something is always wrong"
 
 
 def test_one_that_survives_is_a_violation() -> None:
