@@ -13,12 +13,12 @@ from dbpool.core.pacing import Rate
 from dbpool.core.permits import Line
 from dbpool.settings import PoolSettings
 from tests.rigs.sim.callers import ACQUIRE_S, CONNECT_S, QUARANTINE_S, QUERY_S, RESET_S
+from tests.rigs.sim.quick import QuickLoop
 from tests.support.fakes import Pool, pool_of, some_settings
-from tests.support.loops import SteppingLoop
 from tests.support.script import NEVER, Reply, Script
 
 SETTINGS: Final = 400  # different ones
-_IDLE: Final[list[SteppingLoop]] = []  # loops whose last schedule broke nothing
+_IDLE: Final[list[QuickLoop]] = []  # loops whose last schedule broke nothing
 
 
 def some_pool(rng: random.Random) -> Pool:
@@ -69,22 +69,16 @@ def some_lines(rng: random.Random, pool: Pool) -> list[Line]:
     return lines
 
 
-def borrowed_loop(seed: int | None) -> SteppingLoop:
+def borrowed_loop(seed: int | None) -> QuickLoop:
     """As good as new, which would take a tenth of the time of a schedule to make; see ``SteppingLoop``."""
-    loop = _IDLE.pop() if _IDLE else _loop_without_sockets()
+    loop = _IDLE.pop() if _IDLE else QuickLoop()
     loop.start_over(seed)
     return loop
 
 
-def give_back(loop: SteppingLoop) -> None:
+def give_back(loop: QuickLoop) -> None:
     """Have the next schedule use it."""
     _IDLE.append(loop)
-
-
-def _loop_without_sockets() -> SteppingLoop:
-    loop = SteppingLoop()
-    loop.clock._select = lambda _: []  # noqa: SLF001 - no socket is ever ready here
-    return loop
 
 
 @atexit.register

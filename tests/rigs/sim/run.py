@@ -10,18 +10,57 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import hypothesis
+from hypothesis.stateful import run_state_machine_as_test
+
 from tests.rigs.findings import Findings, Say, Violation
 from tests.rigs.sim.longline import check_long_line
+from tests.rigs.sim.machine import PoolMachine
 from tests.rigs.sim.schedule import Played, Schedule
 
 MOST_VIOLATIONS: Final = 20  # what is broken breaks again and again
 TELL_EVERY_S: Final = 2.0
 STOPPED: Final = "runs ended early"
+MACHINES_PART: Final = 0.05  # of the time: hypothesis takes a hundred times as long as a schedule
+LONGEST_TEXT: Final = 1500
+AT_A_TIME: Final = hypothesis.settings(
+    max_examples=10,
+    stateful_step_count=25,
+    deadline=None,
+    database=None,
+    print_blob=False,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
 
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
-    """Go on for about *seconds*, the same way for the same *seed* as far as time allows."""
-    return explore(seed, say, seconds=seconds)
+    """Go on for about *seconds*, the same way for the same *seed* as far as time allows.
+
+    First comes the state machine, for ``MACHINES_PART`` of the time, then schedules.
+    """
+    ends_at = time.monotonic() + seconds
+    of_machine = machines(seconds * MACHINES_PART, seed)
+    found = explore(seed, say, seconds=max(0.0, ends_at - time.monotonic()))
+    found.merge([of_machine])
+    return found
+
+
+def machines(seconds: float, seed: int) -> Findings:
+    """State machines by hypothesis, some at a time, with other seeds; of what breaks something the fewest steps."""
+    found, ends_at = Findings("sim"), time.monotonic() + seconds
+    with _quiet():
+        while time.monotonic() < ends_at and not found.violations:
+            seeded = hypothesis.seed(seed + found.done["state machines"])(type("Seeded", (PoolMachine,), {}))
+            found.done["state machines"] += AT_A_TIME.max_examples
+            try:
+                run_state_machine_as_test(seeded, settings=AT_A_TIME)
+            except Exception as error:
+                violation = violation_of(seed, error)
+                steps = " ".join(getattr(error, "__notes__", ()))
+                again = f"python -m tests.rigs sim --seconds {seconds / MACHINES_PART:g} --seed {seed}"
+                found.violations.append(Violation(violation.goal, f"{violation.text}; {steps}"[:LONGEST_TEXT], again))
+    found.took_s = seconds
+    return found
 
 
 def explore(

@@ -8,16 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import Phase
 
+from dbpool.gate import Gate
 from tests.rigs.sim.regressions import REGRESSIONS
 from tests.rigs.sim.replay import traced
-from tests.rigs.sim.run import explore, run
+from tests.rigs.sim.run import AT_A_TIME, explore, machines, run
 from tests.rigs.sim.schedule import LONG_EVERY, Schedule
 
 ROOT = Path(__file__).parents[3]
 SCHEDULES = 600
-ROWS = {1, 2, 4, 6, 11, 12, 14, 15, 16, 21, 23, 24, 25, 27, 28, 32, 33, 35, 39, 40, 63, 64, 65, 66, 67, 76}
+ROWS = {1, 2, 4, 6, 11, 12, 14, 15, 16, 21, 23, 24, 25, 27, 28, 32, 33, 35, 39, 40, 63, 64, 65, 66, 67, 75, 76}
 
 
 def test_no_schedule_breaks_what_must_always_be_true() -> None:
@@ -45,10 +48,11 @@ def test_a_schedule_is_the_same_each_time_in_every_process() -> None:
 
 def test_a_run_goes_on_for_its_time_and_counts_what_it_did() -> None:
     said: list[str] = []
-    found = run(0.2, 5, said.append)
+    found = run(2.0, 5, said.append)
     assert found.rig == "sim"
     assert found.figures["schedules_per_s"] > 0
     assert found.done["schedules"] > 0
+    assert found.done["state machines"] > 0
 
 
 def test_what_is_stopped_says_what_it_found_with_seed_and_commit(tmp_path: Path) -> None:
@@ -66,3 +70,11 @@ def test_what_is_stopped_says_what_it_found_with_seed_and_commit(tmp_path: Path)
     assert (found["seed"], found["is_whole"], found["rigs"][0]["rig"]) == (5, False, "sim")
     assert found["rigs"][0]["done"]["schedules"] > 0
     assert found.keys() >= {"commit", "date", "machine"}
+
+
+def test_a_state_machine_that_breaks_something_is_told_with_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gate, "_grant_all", lambda self: None)
+    monkeypatch.setattr("tests.rigs.sim.run.AT_A_TIME", hypothesis.settings(AT_A_TIME, phases=[Phase.generate]))
+    (violation,) = machines(60.0, 1).violations
+    assert violation.goal == "M9"
+    assert "state.acquire(" in violation.text

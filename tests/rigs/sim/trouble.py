@@ -16,7 +16,8 @@ from dbpool.core.permits import Place
 from dbpool.listening import Listeners
 from dbpool.pausing import Pauses
 from dbpool.sizing import Sizing
-from tests.rigs.sim.callers import RESET_S, Caller
+from tests.rigs.sim.callers import RESET_S, Caller, ran_s
+from tests.rigs.sim.quick import QuickLoop
 from tests.support.fakes import FakeConnection, Pool
 from tests.support.script import NEVER, Reply
 
@@ -93,7 +94,7 @@ class Trouble:
         if times > 1:
             self.faults[12] += 1
         if caller.cancelled_at is None:
-            caller.cancelled_at = asyncio.get_running_loop().time()
+            caller.cancelled_at = ran_s()
         self.told(f"caller {caller.number} cancelled, {times} in a row")
         for _ in range(times):
             self.cancellations += 1
@@ -180,6 +181,15 @@ class Trouble:
         self.faults[65] += 1
         self.pool.driver.script.clean_error = self.random.choice([None, ValueError("no reset today")])
 
+    # The process
+
+    def block(self) -> None:
+        """Somebody's code keeps the loop busy, or the machine sleeps."""
+        loop = self.pool.leases.loop
+        assert isinstance(loop, QuickLoop)
+        self.faults[75] += 1
+        loop.stand_still(self.random.choice([0.05, 0.4, 1.2, 5.0]))
+
     # The pool's own switches
 
     def resize(self) -> None:
@@ -194,13 +204,12 @@ class Trouble:
 
     async def _pause(self) -> None:
         seconds = self.random.choice([0.01, 0.3])
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = ran_s()
         try:
             await self.pauses.pause(seconds, disconnect=self.random.random() < 0.5)
         except Exception:
             pass
-        took_s = loop.time() - began
+        took_s = ran_s() - began
         assert took_s <= seconds + 2 * RESET_S, f"M6: pause() took {took_s:g} s of {seconds:g}"
 
     def resume(self) -> None:
@@ -217,6 +226,8 @@ KINDS: Final = [
     *[Trouble.fail_connect, Trouble.go_down, Trouble.come_up, Trouble.refuse_all, Trouble.be_full, Trouble.start_up],
     *[
         Trouble.fail_resets,
+        Trouble.block,
+        Trouble.block,
         Trouble.resize,
         Trouble.resize,
         Trouble.pause,
