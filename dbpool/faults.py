@@ -41,6 +41,7 @@ class Breakable(Reporting, Protocol):
     is_broken: bool
     is_demoted: bool
     callers_error: BaseException | None
+    settings: Any
     transactions: Any
 
     def is_closed(self) -> bool: ...
@@ -254,10 +255,17 @@ def is_refused_write(error: BaseException) -> bool:
 
 
 def note_refused_write(connection: Breakable) -> None:
-    """Have a connection closed if its server takes no writes; not if only its transaction was to take none."""
+    """Have a connection closed if its server takes no writes, unless that was to be.
+
+    It was where the transaction was to take none, or the pool is for servers that take none.
+    """
     role = role_of(connection)
     outermost = connection.transactions[0]() if connection.transactions else None
-    if any(role) if role is not None else outermost is None or not outermost.options.readonly:
+    target = connection.settings.target_session_attrs
+    is_meant = (outermost is not None and outermost.options.readonly) or (
+        target is not None and target.is_of_no_primary
+    )
+    if not is_meant and (role is None or any(role)):
         connection.is_broken = connection.is_demoted = True
 
 

@@ -39,6 +39,11 @@ class Target(Enum):
         return None if suits else f"it is {found}"
 
     @property
+    def is_of_no_primary(self) -> bool:
+        """Whether a server that takes no writes is what is asked for."""
+        return self in (Target.READ_ONLY, Target.STANDBY, Target.PREFER_STANDBY)
+
+    @property
     def is_of_a_primary(self) -> bool:
         """Whether no standby will do."""
         return self in (Target.READ_WRITE, Target.PRIMARY)

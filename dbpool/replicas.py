@@ -27,21 +27,20 @@ POLL_S = 0.01  # of a standby that is about to have replayed what a read waits f
 _READS = frozenset({"SELECT", "TABLE", "VALUES", "WITH", "SHOW", "EXPLAIN"})
 
 
-class Pool(Protocol):
+class Asked(Protocol):
+    """What answers statements: a pool, or a lane of one."""
+
+    def _ask(self, *args: Any) -> Awaitable[Answer]: ...  # noqa: ANN401 - as in Queries
+    def transaction(self, *, readonly: bool, timeout: float | None) -> Any: ...  # noqa: ANN401 - see Lane
+
+
+class Pool(Asked, Protocol):
     """A pool of connections to one server."""
 
     _leases: Leases
 
     async def open(self) -> Any: ...  # noqa: ANN401 - itself
     async def close(self, timeout: float | None = None) -> None: ...
-    def _ask(self, *args: Any) -> Awaitable[Answer]: ...  # noqa: ANN401 - as in Queries
-
-
-class Primary(Protocol):
-    """The way to the server that takes writes."""
-
-    def _ask(self, *args: Any) -> Awaitable[Answer]: ...  # noqa: ANN401 - as in Queries
-    def transaction(self, *, readonly: bool, timeout: float | None) -> Any: ...  # noqa: ANN401 - see Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class Replicas(Queries):
 
     def __init__(
         self,
-        primary: Primary,
+        primary: Asked,
         leases: Leases,
         settings: PoolSettings,
         make: Callable[[PoolSettings], Pool],
@@ -263,6 +262,14 @@ class Replicas(Queries):
         def left() -> float | None:
             return None if ends_at is None else max(0.001, ends_at - clock())
 
+        async def ask(on: Asked) -> Answer:
+            if is_proven:
+                return await on._ask(sql, args, want, left(), site, coalesce)
+            # as a standby would have it, also one that is promoted in this moment
+            async with on.transaction(readonly=True, timeout=left()) as tx:
+                answer: Answer = await tx._ask(sql, args, want, left(), site)
+            return answer
+
         tried: set[int] = set()
         while (server := await self._choose(after, tried, left())) is not None:
             tried.add(server.number)
@@ -272,7 +279,7 @@ class Replicas(Queries):
             try:
                 await server.open(self._watching)
                 server.reads_total += 1
-                return await server.pool._ask(sql, args, want, left(), site, coalesce)
+                return await ask(server.pool)
             except (ConnectionLost, ServerUnavailable):
                 server.heard(None)
             except PostgresError as error:
@@ -282,10 +289,7 @@ class Replicas(Queries):
             finally:
                 server.busy -= 1
         self.primary_reads_total += 1
-        if is_proven:
-            return await self._primary._ask(sql, args, want, left(), site, coalesce)
-        async with self._primary.transaction(readonly=True, timeout=left()) as tx:  # as a standby would have it
-            return await tx._ask(sql, args, want, left(), site)
+        return await ask(self._primary)
 
     async def _choose(self, after: Lsn | None, tried: set[int], left_s: float | None) -> Standby | None:
         """The standby for a read; None: the primary must answer it."""

@@ -144,6 +144,18 @@ async def _refused(tx: Transaction) -> None:
     await tx.execute(PUT, 1)
 
 
+@pytest.mark.parametrize("target", ["standby", "read-only", "prefer-standby"])
+async def test_a_standby_that_was_asked_for_keeps_its_connections_when_it_refuses_a_write(
+    cluster: PostgresCluster, target: str
+) -> None:
+    async with pool_of(cluster.dsn(), 1, target_session_attrs=target) as db:
+        opened = db.stats().connects_total
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await db.execute(PUT, 1)
+        assert await db.fetchval("select pg_is_in_recovery()")
+        assert db.stats().connects_total == opened
+
+
 async def test_an_old_primary_that_comes_back_as_a_standby_is_not_written_to(cluster: PostgresCluster) -> None:
     old, new = cluster.primary, cluster.standbys[0]
     async with pool_of(cluster.dsn(), 2, target_session_attrs="read-write", outage_patience=PATIENCE_S) as db:

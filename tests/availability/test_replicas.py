@@ -11,12 +11,14 @@ import asyncpg
 import pytest
 
 from dbpool import DatabasePool, Lsn, PoolClosed, Replicas, SettingsError, StatementError, UsageError
+from dbpool.replicas import Standby
 from dbpool.testing import PostgresCluster
 from tests.support.databases import Database
 from tests.support.pools import PATIENCE_S, becomes, pool_of, until
 
 PUT = "insert into t values ($1)"
 COUNT = "select count(*) from t"
+WRITES = "with put as (insert into t values ($1) returning id) select id from put"
 SERVER = "select inet_server_port()"
 
 
@@ -156,3 +158,31 @@ async def test_what_makes_no_sense_is_refused_in_a_sentence(cluster: PostgresClu
     db = DatabasePool(cluster.dsn(), target_session_attrs="primary")
     with pytest.raises(SettingsError, match="max_lag_s must be"):
         db.replicas(max_lag_s=-1)
+
+
+async def test_a_read_that_would_write_is_refused_and_costs_no_connection(cluster: PostgresCluster) -> None:
+    async with reading(cluster, max_connections=1) as (_, reads):
+
+        async def processes() -> set[int]:
+            return set(await asyncio.gather(*(reads.fetchval("select pg_backend_pid()") for _ in range(12))))
+
+        before = await processes()
+        for number in range(4):
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await reads.fetchval(WRITES, number)
+        assert await processes() == before
+
+
+async def test_a_read_writes_nothing_at_a_standby_that_is_promoted_in_this_moment(
+    cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, (new, other) = cluster.primary, cluster.standbys
+    async with reading(cluster) as (_, reads):
+        await told(other.stop)
+        await becomes(lambda: [each.state for each in reads.stats()].count("standby") == 1)
+        await told(lambda: old.stop(immediate=True))
+        monkeypatch.setattr(Standby, "heard", lambda *_: None)  # it comes too late
+        await told(lambda: cluster.promote(new))
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await reads.fetchval(WRITES, 1, timeout=PATIENCE_S)
+        assert await asyncio.to_thread(new.ask, COUNT) == "0"
