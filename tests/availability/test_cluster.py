@@ -100,3 +100,13 @@ def test_a_cluster_leaves_nothing_and_says_when_it_is_not_there() -> None:
     assert not [line for line in shown.stdout.split() if not line.startswith("Z")]
     with pytest.raises(EmbeddedError, match="not running"):
         cluster.primary.ask("select 1")
+
+
+def test_a_standby_that_was_away_finds_what_was_written_meanwhile(cluster: PostgresCluster) -> None:
+    away = cluster.standbys[0]
+    away.stop()
+    for number in range(3):
+        for sql in (f"insert into t values ({number})", "select pg_switch_wal()", "checkpoint"):
+            cluster.primary.ask(sql)
+    away.start()
+    shows(away, 0, 1, 2)

@@ -26,6 +26,7 @@ SETTINGS = {
     "fsync": "off",
     "max_connections": "50",
     "max_wal_senders": "10",
+    "wal_keep_size": "64MB",  # for a standby that is away, and for base backups: each begins with a checkpoint
     "wal_receiver_status_interval": "1s",
     "wal_retrieve_retry_interval": "100ms",  # a standby finds its primary soon after a restart
 }
