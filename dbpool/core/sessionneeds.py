@@ -51,7 +51,7 @@ _OF_TRANSACTION = frozenset({"LOCAL", "TRANSACTION", "CONSTRAINTS"})  # after SE
 _QUALIFIERS = frozenset({"OR", "REPLACE", "LOCAL", "GLOBAL"})  # between CREATE and TEMP
 _TEMP = frozenset({"TEMP", "TEMPORARY"})
 _CALLING = frozenset({"DELETE", "EXPLAIN", "INSERT", "MERGE", "SELECT", "TABLE", "UPDATE", "VALUES", "WITH"})
-_FALSE = frozenset({"false", "'false'", "'f'", "'off'", "'no'", "'0'"})
+_FALSE = frozenset({"false", "'false'", "'f'", "'off'", "'no'", "'n'", "'0'", "null"})
 
 
 def session_need(sql: str, *, in_transaction: bool) -> Need | None:
@@ -96,14 +96,14 @@ def _makes_temporary(statement: Sequence[Token], words: Sequence[str]) -> bool:
             token.name == "pg_temp" and after.text == "."
             for token, after in pairwise(statement[:9])  # before its columns begin
         )
-    return words[0] in ("SELECT", "WITH") and any(_has(words, "INTO", *temp) for temp in (("TEMP",), ("TEMPORARY",)))
+    return words[0] in ("SELECT", "WITH") and any(_has(words, "INTO", temp) for temp in _TEMP)
 
 
 def _of_calls(statement: Sequence[Token]) -> Need | None:
     if statement[0].keyword not in _CALLING and statement[0].text != "(":
         return None
     for at, (token, after) in enumerate(pairwise(statement)):
-        if after.text != "(":
+        if after.text != "(" or _is_of_another_schema(statement, at):
             continue
         if token.name in _LOCKS:
             return Need(f"{token.name}()", _LOCK)
@@ -114,13 +114,28 @@ def _of_calls(statement: Sequence[Token]) -> Need | None:
     return None
 
 
+def _is_of_another_schema(statement: Sequence[Token], at: int) -> bool:
+    """Whether the name there is not one of the server's own, but somebody's function or table."""
+    return at > 1 and statement[at - 1].text == "." and statement[at - 2].name != "pg_catalog"
+
+
 def _last_argument(statement: Sequence[Token], opening: int) -> str:
-    """The last token before the parenthesis closes that opens at *opening*."""
-    depth = 0
-    for before, token in zip(statement[opening:], statement[opening + 1 :], strict=False):
-        depth += (before.text == "(") - (token.text == ")")
-        if depth == 0:
-            return before.text.lower()
+    """The last value before the parenthesis closes that opens at *opening*, without its cast."""
+    depth, value, is_read = 0, "", False
+    for before, token in pairwise(statement[opening - 1 :]):
+        if token.text == "(":
+            depth += 1
+            is_read = is_read or (depth > 1 and before.name not in ("", "cast"))  # of a function
+        elif token.text == ")":
+            depth -= 1
+            if depth == 0:
+                return value
+        elif token.text == "," and depth == 1:
+            value, is_read = "", False
+        elif token.text == "::" or token.keyword == "AS":
+            is_read = True
+        elif not is_read:
+            value = token.text.lower()
     return ""
 
 
