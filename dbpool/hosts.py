@@ -89,6 +89,8 @@ def named_by(netloc: str, query: Mapping[str, str]) -> Named | str:
         hosts = _hosts_of(netloc, query)
     except ValueError:
         return "its ports do not fit its hosts: there must be one, or one for each host"
+    if len(hosts) > 1 and not all(host.name for host in hosts):
+        return "one of its hosts is empty: a comma too many, or a name too few"
     return Named(hosts, None if target is None else Target(target), None if order is None else Order(order))
 
 

@@ -35,6 +35,8 @@ def test_an_address_names_servers_as_the_driver_reads_it(address: str, hosts: tu
         ("load_balance_hosts=yes", "load_balance_hosts is none of disable, random"),
         ("host=a,b&port=1,2,3", "its ports do not fit its hosts"),
         ("host=a,b&port=1,x", "its ports do not fit its hosts"),
+        ("host=a,,b", "one of its hosts is empty"),
+        ("host=a,", "one of its hosts is empty"),
     ],
 )
 def test_an_address_that_asks_for_what_there_is_not_is_refused(parameters: str, complaint: str) -> None:
