@@ -39,7 +39,7 @@ def commands(package: str = HERE) -> dict[str, str]:
 
 def replay(name: str, seconds: float, seed: int) -> str:
     """The command that runs a rig in the same way again."""
-    return f"python -m tests.rigs {name} --seconds {seconds:.0f} --seed {seed}"
+    return f"python -m tests.rigs {name} --seconds {seconds:g} --seed {seed}"
 
 
 def processors() -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 # How much of the time a rig gets beside one that is not named here: what counts by the million needs more of it.
 WEIGHTS = {"sim": 3.0, "ledger": 3.0}
-# Runs as a whole, for its figures are of a long time; all others begin anew, with the next seed, after ROUND_S.
-WHOLE = frozenset({"ledger"})
+# Run as a whole, for their figures are of a long time; all others begin anew, with the next seed, after ROUND_S.
+WHOLE = frozenset({"availability", "ledger"})
 ROUND_S = 60.0
 STRIDE = 1_000_000  # a rig may count its seeds up from the one that it gets
 LAST_S = 5.0  # a round shorter than this is not worth its start

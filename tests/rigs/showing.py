@@ -71,6 +71,9 @@ def as_text(found: Iterable[Findings], took_s: float) -> Iterator[str]:
     faults: Counter[int] = Counter()
     for each in found:
         faults.update(each.faults)
+        if not (each.violations or each.done or each.figures):
+            yield f"{each.rig}: was stopped before it had anything to say"
+            continue
         yield f"{each.rig}: {len(each.violations)} violations in {each.took_s:.0f} s"
         for what, times in sorted(each.done.items()):
             yield f"  {times:>13,}  {what}"

@@ -25,6 +25,7 @@ RIGS = {
     "good": '    return Findings("good", Counter(tries=1), Counter({3: 2}), figures={"seed": seed, "for_s": seconds})',
     "bad": '    return Findings("bad", violations=[Violation("M3", "a row is lost", "python again")])',
     "broken": '    raise ValueError("of no use")',
+    "deaf": "    time.sleep(60)",
     "endless": """    try:
         time.sleep(60)
     except KeyboardInterrupt:
@@ -90,14 +91,16 @@ def test_one_rig_has_all_the_time_it_was_given(place: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_is_stopped_says_what_it_found_so_far(place: Path, tmp_path: Path, number: int) -> None:
     file = tmp_path / "found.json"
-    process = begun(place, "soak", "--hours", "1", "--rigs", "endless", "--json", str(file))
+    words = ("--rigs", "deaf,endless", "--processors", "2", "--json", str(file))
+    process = begun(place, "soak", "--hours", "1", *words)
     assert process.stderr is not None
-    while "at work" not in process.stderr.readline():
+    while "deaf: at work; endless: at work" not in process.stderr.readline():
         pass
     process.send_signal(number)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "7  tries" in out
+    assert "deaf: was stopped before it had anything to say" in out
     assert json.loads(file.read_text())["is_whole"] is False
 
 

@@ -18,6 +18,7 @@ from tests.rigs.availability.contenders import CONNECTIONS, asyncpg_writes, psyc
 from tests.rigs.availability.prober import Prober
 from tests.rigs.availability.writing import Told, write_on, write_ours
 from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.known import replay
 
 OURS: Final = "dbpool"
 RECOVERY_MS: Final = 250.0  # the goal, p99 behind the prober
@@ -32,13 +33,14 @@ def run(seconds: float, seed: int, say: Say, faults: Sequence[Fault] = FAULTS) -
     """Go on for about *seconds*, with the same *faults* in the same order for the same *seed*."""
     for name in ("dbpool", "asyncpg", "psycopg.pool", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    again = replay("availability", seconds, seed)
     started = time.monotonic()
     with PostgresCluster(synchronous=True) as cluster:
         cluster.primary.ask(TABLES)
         prober = Prober([node.dsn() for node in cluster.nodes])
         prober.start()
         try:
-            findings = asyncio.run(_Run(cluster, prober, seed, say, faults).go(started + seconds))
+            findings = asyncio.run(_Run(cluster, prober, seed, say, faults, again).go(started + seconds))
         finally:
             prober.stop()
     findings.took_s = time.monotonic() - started
@@ -46,11 +48,13 @@ def run(seconds: float, seed: int, say: Say, faults: Sequence[Fault] = FAULTS) -
 
 
 class _Run:
-    def __init__(self, cluster: PostgresCluster, prober: Prober, seed: int, say: Say, faults: Sequence[Fault]) -> None:
+    def __init__(
+        self, cluster: PostgresCluster, prober: Prober, seed: int, say: Say, faults: Sequence[Fault], again: str
+    ) -> None:
         self.cluster, self.prober, self.say, self.faults = cluster, prober, say, faults
         self.round: list[Fault] = []
         self.dice = random.Random(seed)
-        self.replay = f"python -m tests.rigs availability --seconds 120 --seed {seed}"
+        self.again = again
         self.findings = Findings("availability")
         self.told = {name: Told() for name in (OURS, "asyncpg_pool", "psycopg_pool")}
         self.recoveries: dict[str, list[float]] = {name: [] for name in self.told}
@@ -146,7 +150,7 @@ class _Run:
         ours.complaints.clear()
 
     def _broken(self, goal: str, text: str) -> None:
-        self.findings.violations.append(Violation(goal, text, self.replay))
+        self.findings.violations.append(Violation(goal, text, self.again))
 
     def _sum_up(self) -> Findings:
         findings, ours = self.findings, self.told[OURS]

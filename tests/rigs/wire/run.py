@@ -12,6 +12,7 @@ from typing import TypeAlias
 import psycopg
 
 from tests.rigs.findings import Findings, Say, Violation
+from tests.rigs.known import replay
 from tests.rigs.quiet import quiet
 from tests.rigs.rigserver import RigServer, rig_server
 from tests.rigs.told import Told
@@ -46,6 +47,7 @@ async def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Calla
     theirs = seconds / 10 if seconds >= PEERS_FROM_S else 0.0
     numbers = itertools.count(1)
     ours = Wire(server, Ours(), seed, say, of, numbers)
+    ours.again = replay("wire", seconds, seed)
     found = await ours.go_on(seconds - 2 * theirs)
     beside = {"dbpool": ours.figures()}
     for contender in (AsyncpgPool(), PsycopgPool()) if theirs else ():
@@ -70,6 +72,7 @@ class Wire:
     ) -> None:
         self._server, self._contender, self._seed, self._say, self._of = server, contender, seed, say, of
         self.found = Findings("wire")
+        self.again = replay("wire", 60, seed)
         self._numbers = numbers
         self._wrong: Counter[str] = Counter()
         self._reached = 0
@@ -170,5 +173,4 @@ class Wire:
         self.found.done["violations"] += 1
         if len(self.found.violations) < MOST_VIOLATIONS:
             where = "" if trial is None else f"{trial.spot}: "
-            replay = f"python -m tests.rigs wire --seconds {self.found.took_s or 60:.0f} --seed {self._seed}"
-            self.found.violations.append(Violation(goal, f"{self._contender.name}, {where}{text}"[:500], replay))
+            self.found.violations.append(Violation(goal, f"{self._contender.name}, {where}{text}"[:500], self.again))
