@@ -17,13 +17,13 @@ from tests.support.databases import Database
 CLOSED = (*QUICK, "-j", "2", "--driver", "dbpool", "--driver", "noop", "--driver", "asyncpg-connect")
 OPEN = ("-T", "1.2", "--warmup", "0", "-R", "200", "-L", "1", "--max-inflight", "5", "--timeout", "3")
 FAILING = ("-T", "0.2", "--warmup", "0", "-c", "2")
-SHORT = ("-T", "0.3", "--warmup", "0", "--force")
+SHORT = ("-T", "0.5", "--warmup", "0", "--force")
 STAGES = [
     ("overload", *SHORT, "--pool-size", "2"),
     ("soak", *SHORT, "--pool-size", "2", "--minutes", "0.02"),
     ("fleet", *SHORT, "--pool-size", "2"),
 ]
-SWEEP = ("sweep", "-T", "0.3", "--warmup", "0", "--pool-size", "1,2", "--repeat", "2", "--driver", "asyncpg")
+SWEEP = ("sweep", "-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat", "2", "--driver", "asyncpg")
 
 
 @pytest.mark.parametrize(
