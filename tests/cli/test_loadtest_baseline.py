@@ -11,18 +11,25 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dbpool.loadtest.schema.published import document_schema
-from tests.cli.loadtesting import measured, run, told
+from tests.cli.loadtesting import measured, measured_here, run, script, told
 from tests.support.databases import Database
+from tests.support.server import Server
 
 Json = dict[str, Any]
+pytestmark = pytest.mark.timeout(150)
 WORDS = ("-T", "0.5", "--warmup", "0", "-c", "2", "--repeat", "3", "-P", "0")
 
 
-@pytest.fixture
-def words(tmp_path: Path) -> list[str]:
-    script = tmp_path / "script.sql"
-    script.write_text("select pg_sleep(0.005)")
-    return [*WORDS, "-f", str(script)]
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return [*WORDS, "-f", script(tmp_path_factory.mktemp("load"), "select pg_sleep(0.005)")]
+
+
+@pytest.fixture(scope="module")
+def before(server: Server, words: list[str]) -> Json:
+    """A run, measured once."""
+
+    return measured_here(*words, dsn=server.admin)
 
 
 def changed(document: Json, folder: Path, change: Callable[[Json], object]) -> str:
@@ -46,9 +53,8 @@ def times(factor: float) -> Callable[[Json], object]:
 
 
 async def test_a_run_that_is_worse_than_its_baseline_is_exit_code_4(
-    database: Database, tmp_path: Path, words: list[str]
+    database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:
-    before = await measured(*words, dsn=database.dsn)
     document = await measured(*words, "--baseline", changed(before, tmp_path, times(10)), dsn=database.dsn, code=4)
     errors = Draft202012Validator(document_schema()).iter_errors(document)
     assert [error.message for error in errors] == []
@@ -59,22 +65,20 @@ async def test_a_run_that_is_worse_than_its_baseline_is_exit_code_4(
     assert "Compared with the baseline" in out
 
 
-async def test_a_baseline_of_another_workload_is_refused_before_anything_is_loaded(
-    database: Database, tmp_path: Path, words: list[str]
+def test_a_baseline_of_another_workload_is_refused_before_anything_is_loaded(
+    database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:
-    before = await measured(*words, dsn=database.dsn)
     other = changed(before, tmp_path, lambda run: run["workload"].update(scale=7))
-    code, out, err = await run("bench", *words, "-T", "600", "--baseline", other, dsn=database.dsn)
+    code, out, err = told("bench", *words, "-T", "600", "--baseline", other, dsn=database.dsn)
     assert (code, out) == (2, "")
     assert "scale: 7 and 1" in err
 
 
-async def test_a_baseline_that_has_no_load_in_common_leaves_the_run_and_is_exit_code_2(
-    database: Database, tmp_path: Path, words: list[str]
+def test_a_baseline_that_has_no_load_in_common_leaves_the_run_and_is_exit_code_2(
+    database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:
-    before = await measured(*words, dsn=database.dsn)
     other = changed(before, tmp_path, lambda run: [point.update(driver="noop") for point in run["points"]])
-    document = await measured(*words, "--baseline", other, dsn=database.dsn, code=2)
+    document = measured_here(*words, "--baseline", other, dsn=database.dsn, code=2)
     assert document["comparison"] is None
     assert document["run"]["status"] == "complete"
     assert {"not_compared"} == {each["code"] for each in document["warnings"]} & {"not_compared"}
