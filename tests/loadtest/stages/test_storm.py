@@ -61,7 +61,11 @@ async def test_a_storm_has_four_parts_and_its_sessions_come_back(database: Datab
 
 async def test_others_are_not_refused_unless_it_is_forced(database: Database) -> None:
     told: list[Event] = []
-    async with witness_of(database), stand_on(database.dsn, FIVE_MS, LOAD, told=told) as stand:
+    async with (
+        witness_of(database),
+        role_in(database, limit=24) as dsn,
+        stand_on(dsn, FIVE_MS, LOAD, told=told) as stand,
+    ):
         section = await storm(stand, size=2, connections=10_000, alone_s=0.0, rest_s=0.0, rounds_s=0.0, load_s=0.5)
         assert stand.limits.others > 0
     names = [part["name"] for part in section["parts"]]
