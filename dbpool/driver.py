@@ -233,6 +233,11 @@ class Driver:
         return 0 if self._pool is None else int(self._pool.get_size())
 
     @property
+    def zombies(self) -> int:
+        """Connects that were given up for another server, of which one may still make something."""
+        return 0 if self.reaching is None else self.reaching.zombies
+
+    @property
     def connections(self) -> list[PooledConnection]:
         """Those open now, in use or idle."""
         holders = () if self._pool is None else self._pool._holders

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import asyncpg
 from asyncpg.pgproto.pgproto import BufferError as UnreadableMessage
 
+from dbpool.core.hosts import NoServerSuits
 from dbpool.core.misreading import is_met_in_reading
 from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
@@ -58,6 +59,8 @@ def is_lost(error: BaseException) -> bool:
 
 def is_distrusted(error: BaseException) -> bool:
     """Whether a connect was given up since the server is not, or does not show to be, the one that is meant."""
+    if isinstance(error, NoServerSuits):
+        return bool(error.reasons) and all(map(is_distrusted, error.reasons))
     return isinstance(error, ssl.SSLCertVerificationError | InsecureConnection)
 
 
@@ -75,6 +78,8 @@ def transport_remedy(error: BaseException, named: frozenset[str]) -> str | None:
     Args:
         named: the parameters of the address. The error for a file has no name of it.
     """
+    if isinstance(error, NoServerSuits):
+        return next(filter(None, (transport_remedy(each, named) for each in error.reasons)), None)
     files = " and ".join(sorted(named & TLS_FILES))
     if files and isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return f"Check that the file of {files} is there and can be read."

@@ -93,7 +93,7 @@ class Leases:
     @property
     def zombies(self) -> int:
         """Connections that were cut off, whose backends may live on."""
-        return self.quarantine.zombies + self.connector.zombies
+        return self.quarantine.zombies + self.connector.zombies + self.driver.zombies
 
     @property
     def surplus(self) -> int:

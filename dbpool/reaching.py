@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from dbpool.connection import PlainConnection
-from dbpool.core.hosts import Hosts
+from dbpool.core.hosts import Hosts, NoServerSuits
 from dbpool.core.retry import Verdict, verdict
 from dbpool.dialing import dial
-from dbpool.faults import one_line, role_of, sqlstate
+from dbpool.faults import one_line, role_of, sqlstate, without_frames
 from dbpool.finish import Cleanups
 from dbpool.hosts import Host, Named, Order, Target
 from dbpool.remains import Remains
@@ -27,10 +27,6 @@ AGAIN_AFTER_S = 0.1
 MOST_REMAINS = 3  # connects cut off at one server, which it may serve yet, before it is left alone
 
 _ROLE = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only') = 'on'"
-
-
-class NoServerSuits(ConnectionError):
-    """No server of an address was reached, or none was of the kind wanted; the message has the reason of each."""
 
 
 class Unsuited(ConnectionError):
@@ -93,6 +89,7 @@ class Reaching:
         order = self._order
         queue = [each for each in order.order(random.shuffle) if self._remains[each] < MOST_REMAINS]
         complaints = {each: "busy with connects that were given up" for each in self._remains if each not in queue}
+        reasons: dict[int, BaseException] = {}
         pending: dict[asyncio.Task[C], int] = {}
         try:
             while queue or pending:
@@ -112,7 +109,8 @@ class Reaching:
                     if not _concerns_this_server_only(error):
                         raise error
                     del pending[task]
-                    complaints[number] = self._note(number, error)
+                    without_frames(error)
+                    reasons[number], complaints[number] = error, self._note(number, error)
                 if not done:
                     for number in pending.values():
                         order.silent(number)
@@ -121,7 +119,10 @@ class Reaching:
                 if not done and not queue:
                     queue = [each for each in complaints if self._remains[each] < MOST_REMAINS]
             complaints = {**dict.fromkeys(pending.values(), "no answer"), **complaints}
-            raise NoServerSuits("; ".join(self._complaint(each, complaints[each]) for each in sorted(complaints)))
+            raise NoServerSuits(
+                "; ".join(self._complaint(each, complaints[each]) for each in sorted(complaints)),
+                [reasons.get(each) or TimeoutError() for each in sorted(complaints)],
+            )
         finally:
             await _give_up(pending)
 

@@ -15,6 +15,15 @@ class Heard(IntEnum):
     SILENT = 3
 
 
+class NoServerSuits(ConnectionError):
+    """No server of an address was reached, or none was of the kind wanted; the message has the reason of each."""
+
+    def __init__(self, message: str, reasons: Sequence[BaseException] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons)
+        """What each of them failed with; a TimeoutError for one that did not answer."""
+
+
 class Hosts:
     """What is known of the servers of an address, which are numbered from 0 as they stand in it."""
 

@@ -92,6 +92,14 @@ async def test_connect_timeout_is_for_all_servers_together_and_each_one_s_reason
     assert "secret" not in text
 
 
+async def test_connects_given_up_at_a_silent_server_are_counted_until_it_has_ended_them(database: Database) -> None:
+    with deaf() as silent:
+        async with pool_of(with_hosts(database.dsn, silent), 1, connect_timeout=8.0, quarantine_timeout=2.0) as db:
+            await db.open()
+            await becomes(lambda: db.stats().zombies == 1)
+            await becomes(lambda: db.stats().zombies == 0)
+
+
 async def test_a_server_of_another_kind_is_told_by_what_it_is(database: Database) -> None:
     dsn = database.dsn
     db = DatabasePool(dsn, target_session_attrs="standby", outage_patience=0.01)

@@ -315,3 +315,16 @@ async def test_what_would_protect_nothing_is_refused(more: str, says: str) -> No
 async def test_a_mode_that_there_is_not_is_refused(mode: Any) -> None:  # noqa: ANN401 - what mypy would find
     with pytest.raises(SettingsError, match="the sslmode that ssl gives is none of disable, allow, prefer"):
         await DatabasePool("postgresql://app@localhost/shop", ssl=mode).open()
+
+
+async def test_of_several_servers_a_certificate_is_told_at_once_and_with_what_to_do(
+    server: Front, authority: Certificate, tmp_path: Path
+) -> None:
+    stranger = self_signed(tmp_path, "stranger")
+    where = f"{FAR}:{server.port},localhost:{server.port}"
+    text = await refused(f"postgresql://postgres@{where}/postgres?sslrootcert={stranger.path}&sslmode=verify-full")
+    assert "NoServerSuits" in text
+    assert "sslrootcert" in text.partition("next try")[2]
+    with_one_that_is_down = f"postgresql://postgres@{where},127.0.0.1:1/postgres?sslrootcert={stranger.path}"
+    text = await refused(f"{with_one_that_is_down}&sslmode=verify-full", at_once=False)
+    assert "sslrootcert" in text.partition("next try")[2]

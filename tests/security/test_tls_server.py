@@ -37,7 +37,7 @@ async def server(authority: Certificate, monkeypatch: pytest.MonkeyPatch) -> Asy
     """The part of its address behind the user's name, but for the parameters."""
     if "DBPOOL_PG_BIN" not in os.environ:
         if not DEBIANS:
-            pytest.skip("no PostgreSQL with TLS on this machine")
+            pytest.skip("no system PostgreSQL, which has TLS: install postgresql-15, or set DBPOOL_PG_BIN to its bin")
         monkeypatch.setenv("DBPOOL_PG_BIN", str(DEBIANS[-1].parent))
     shown = issued(authority, "server", f"DNS:{FAR}")
     account = server_account()

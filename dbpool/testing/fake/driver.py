@@ -15,6 +15,7 @@ class FakeDriver:
     """Stands in for ``dbpool.driver.Driver``, and is the oracle: its ``violations`` must stay empty."""
 
     fleet = reaching = None
+    zombies = 0
     route = DIRECT
     on_route: Callable[[Route], None]
     is_open = True
