@@ -92,7 +92,8 @@ class Batch:
                 due = min(due, max(started, self.cancelled_at) + cancelled_s)
             self.told.done["awaits watched"] += 1
             late_s = now - due
-            if late_s > LATE_S and (late_s := late_s - self.lag.within(now - started)) > LATE_S:
+            # what the loop lost before the deadline is no excuse: that was at its moment, whatever came before
+            if late_s > LATE_S and (late_s := late_s - self.lag.within(late_s)) > LATE_S:
                 how = "" if self.cancelled_at is None else ", cancelled"
                 what = f"{self.kind.name.lower()}, {self.phase}{how}"
                 self.told.late.append(f"{what}: {late_s * 1e3:.0f} ms after its deadline of {limit_s:.3f} s")
