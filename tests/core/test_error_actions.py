@@ -10,8 +10,13 @@ import asyncpg
 import pytest
 from asyncpg.pgproto.pgproto import BufferError as UnreadableMessage
 
+from dbpool.dsn import Dsn
 from dbpool.errors import ConnectionLost, ResultUnreadable
 from dbpool.faults import is_conflict, is_sure, is_unfinished, translated
+from dbpool.settings import PoolSettings
+
+
+SETTINGS = PoolSettings(dsn=Dsn("postgresql://localhost"))
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Connection:
     in_transaction: bool = False
     closed: bool = False
     has_forgotten: bool = False
+    settings: PoolSettings = SETTINGS
 
     def is_closed(self) -> bool:
         return self.closed
