@@ -15,7 +15,6 @@ from dbpool.errors import ConnectionLost, ResultUnreadable
 from dbpool.faults import is_conflict, is_sure, is_unfinished, translated
 from dbpool.settings import PoolSettings
 
-
 SETTINGS = PoolSettings(dsn=Dsn("postgresql://localhost"))
 
 
