@@ -31,6 +31,8 @@ LONGEST_BACKOFF_OF_SEVERAL_S = 0.1
 # A connect takes milliseconds, across the world and with TLS some tenths of a second.
 SLOW_S = 1.0
 
+UNKNOWN_PARAMETER = "42704"  # as the server says where a session is to begin with a setting that it has not
+
 
 class Connector:
     """Gives connections to callers that hold a permit and have none.
@@ -287,6 +289,11 @@ class Connector:
             remedy = "Check the function given as credentials, and what it asks."
         elif transport := transport_remedy(self.last_error, dsn.parameters):
             remedy = transport
+        elif sqlstate(self.last_error) == UNKNOWN_PARAMETER:
+            remedy = (
+                "What stands behind the '?' of the address is sent to the server, as server_settings is, unless the "
+                "driver knows it: leave it out. A time limit for connecting is the setting connect_timeout."
+            )
         elif outage.is_denied:
             remedy = "Check the user, the password and the database's name."
         elif limit := limit_reached(self.last_error):

@@ -124,6 +124,15 @@ async def test_a_wrong_password_is_told_at_once_and_no_other_server_is_asked(dat
             await db.open()
 
 
+async def test_a_parameter_of_the_address_that_the_server_has_not_is_told_with_what_mends_it(
+    database: Database,
+) -> None:
+    sign = "&" if "?" in database.dsn else "?"
+    db = DatabasePool(f"{database.dsn}{sign}connect_timeout=2", outage_patience=0.01)
+    with pytest.raises(ServerUnavailable, match=r"\"connect_timeout\".*leave it out.* the setting connect_timeout\."):
+        await db.open()
+
+
 async def test_listening_finds_its_server_too(database: Database) -> None:
     with refusing() as closed:
         async with pool_of(with_hosts(database.dsn, closed), 1) as db, db.listen("orders") as events:
