@@ -30,7 +30,7 @@ TABLES: Final = (
 
 
 def run(seconds: float, seed: int, say: Say, faults: Sequence[Fault] = FAULTS) -> Findings:
-    """Go on for about *seconds*, with the same *faults* in the same order for the same *seed*."""
+    """Go on for about *seconds*, one fault at least, with the same *faults* in the same order for the same *seed*."""
     for name in ("dbpool", "asyncpg", "psycopg.pool", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     again = replay("availability", seconds, seed)
@@ -78,7 +78,7 @@ class _Run:
             stalls = self.told[OURS].stalls
             tasks = [asyncio.create_task(work) for work in (*writers, stalls.watch())]
             try:
-                while time.monotonic() < ends_at:
+                while not self.findings.done["faults"] or time.monotonic() < ends_at:
                     await self._strike(self._next())
                     for task in tasks:
                         if task.done():

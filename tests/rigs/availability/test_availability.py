@@ -10,7 +10,7 @@ from tests.rigs.availability.writing import Stalls, Told, note_end
 
 def test_nothing_acknowledged_is_lost_and_nothing_hangs_over_some_faults() -> None:
     said: list[str] = []
-    findings = run(6.0, 3, said.append)
+    findings = run(3.0, 3, said.append)
     assert findings.violations == []
     assert findings.done["faults"] >= 1
     assert len(said) == findings.done["faults"]
