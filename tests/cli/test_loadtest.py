@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.loadtesting import QUICK, measured, run, script, told
+from tests.cli.loadtesting import QUICK, measured, measured_here, run, script, told
 from tests.support.databases import Database
 from tests.support.pools import dsn_with, role_in, witness_of
 
@@ -63,9 +63,9 @@ async def test_bench_prints_a_table_for_each_driver(database: Database, tmp_path
     assert " tps " in err
 
 
-async def test_an_open_loop_says_what_was_due_dropped_and_skipped(database: Database, tmp_path: Path) -> None:
+def test_an_open_loop_says_what_was_due_dropped_and_skipped(database: Database, tmp_path: Path) -> None:
     words = ("-R", "100", "-T", "1", "--warmup", "0", "-L", "200", "--arrival", "constant", "--pool-size", "3")
-    document = await measured(*words, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
+    document = measured_here(*words, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
     (point,) = document["points"]
     counts = point["counts"]
     assert (counts["due"], point["offered_rate"], point["clients"]) == (100, 100.0, None)
@@ -75,15 +75,15 @@ async def test_an_open_loop_says_what_was_due_dropped_and_skipped(database: Data
     assert point["server"]["deltas"]["statements"] is None
 
 
-async def test_what_the_server_did_before_the_window_is_left_out(database: Database, tmp_path: Path) -> None:
+def test_what_the_server_did_before_the_window_is_left_out(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select 1")
-    document = await measured("-T", "1", "--warmup", "3", "-c", "1", "-f", file, dsn=database.dsn)
+    document = measured_here("-T", "1", "--warmup", "3", "-c", "1", "-f", file, dsn=database.dsn)
     (point,) = document["points"]
     assert 1 <= point["server"]["samples"] <= 2  # of one each second
 
 
-async def test_what_is_not_known_is_null_in_the_document(database: Database, tmp_path: Path) -> None:
-    document = await measured(*QUICK, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
+def test_what_is_not_known_is_null_in_the_document(database: Database, tmp_path: Path) -> None:
+    document = measured_here(*QUICK, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
     (point,) = document["points"]
     assert point["lag_ms"] is None
     assert point["counts"]["late"] is None
@@ -92,16 +92,16 @@ async def test_what_is_not_known_is_null_in_the_document(database: Database, tmp
     assert document["limits"]["role_limit"] is None
 
 
-async def test_a_threshold_that_is_missed_is_exit_code_3(database: Database, tmp_path: Path) -> None:
+def test_a_threshold_that_is_missed_is_exit_code_3(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select pg_sleep(0.01)")
     words = (*QUICK, "-f", file, "--threshold", "response_ms:max<1", "--threshold", "error_rate<=0")
-    document = await measured(*words, dsn=database.dsn, code=3)
+    document = measured_here(*words, dsn=database.dsn, code=3)
     assert [each["ok"] for each in document["thresholds"]] == [False, True]
 
 
-async def test_a_generator_that_cannot_keep_up_is_said_to_be_the_bottleneck(database: Database) -> None:
+def test_a_generator_that_cannot_keep_up_is_said_to_be_the_bottleneck(database: Database) -> None:
     words = ("-R", "200", "-T", "1", "--warmup", "0", "-f", "tests.loadtest.running.test_loads:blocking")
-    document = await measured(*words, dsn=database.dsn)
+    document = measured_here(*words, dsn=database.dsn)
     (point,) = document["points"]
     assert "generator_bound" in point["flags"]
     assert point["generator"]["bound"]
@@ -118,8 +118,8 @@ async def test_conflicts_are_tried_again_if_asked(database: Database, tmp_path: 
     assert counts["retries"] >= counts["retried"] > 0
 
 
-async def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Database, tmp_path: Path) -> None:
-    document = await measured(*QUICK, "-f", script(tmp_path, "select 1 / 0"), dsn=database.dsn, code=1)
+def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Database, tmp_path: Path) -> None:
+    document = measured_here(*QUICK, "-f", script(tmp_path, "select 1 / 0"), dsn=database.dsn, code=1)
     assert document["run"]["status"] == "failed"
     assert set(document["points"][0]["counts"]["errors"]) == {"22012"}
 
@@ -245,10 +245,8 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(words
     assert words[1] in err
 
 
-async def test_a_full_disk_loses_nothing_that_was_measured(database: Database, tmp_path: Path) -> None:
-    code, out, err = await run(
-        "bench", *QUICK, "-f", script(tmp_path, "select 1"), "--html", "/dev/full", dsn=database.dsn
-    )
+def test_a_full_disk_loses_nothing_that_was_measured(database: Database, tmp_path: Path) -> None:
+    code, out, err = told("bench", *QUICK, "-f", script(tmp_path, "select 1"), "--html", "/dev/full", dsn=database.dsn)
     assert code == 1
     assert " tps" in out
     assert "No space left" in err
