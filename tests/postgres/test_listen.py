@@ -278,3 +278,25 @@ async def test_a_server_that_does_not_answer_is_not_waited_for_for_ever(database
             with pytest.raises(ServerUnavailable, match="does not listen after"):
                 async with db.listen("a"):
                     pass
+
+
+async def test_a_callback_of_ones_own_connection_that_raises_is_told_to_the_loop_and_costs_nothing(
+    database: Database,
+) -> None:
+    told: asyncio.Queue[BaseException | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.put_nowait(context.get("exception")))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("mine")
+
+    try:
+        async with pool_of(database, 1) as db, db.acquire() as connection:
+            await connection.add_listener("own", fail)
+            await connection.execute("notify own")
+            async with asyncio.timeout(SOON_S):
+                assert isinstance(await told.get(), ZeroDivisionError)
+            await connection.remove_listener("own", fail)
+            assert await connection.fetchval("select 1") == 1
+    finally:
+        loop.set_exception_handler(None)

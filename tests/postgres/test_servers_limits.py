@@ -10,7 +10,7 @@ import pytest
 
 from dbpool import ConnectionLost, StatementError, Transaction, queries
 from tests.support.databases import Database
-from tests.support.pools import becomes, pool_of
+from tests.support.pools import becomes, pool_of, witness_of
 
 PID = "select pg_backend_pid()"
 
@@ -130,3 +130,33 @@ async def test_a_value_that_no_message_can_hold_is_refused_before_it_takes_a_per
         for text in "x" * 1001, "ä" * 1001:
             with pytest.raises(StatementError, match=r"parameter \$1 has a length of 1,001"):
                 await db.execute("select $1", text)
+
+
+@pytest.mark.parametrize("in_transaction", [True, False])
+async def test_a_statement_that_somebody_else_cancels_is_told_as_it_is_and_the_connection_stays(
+    database: Database, in_transaction: bool
+) -> None:
+    async with witness_of(database) as witness, pool_of(database, 1) as db:
+        await db.execute("create table t (a int)")
+        before = await db.fetchval(PID)
+        slow = "insert into t select 1 from pg_sleep(60)"
+
+        async def write() -> None:
+            if not in_transaction:
+                await db.execute(slow)
+                return
+            async with db.transaction() as tx:
+                await tx.execute("insert into t values (0)")
+                await tx.execute(slow)
+
+        writing = asyncio.create_task(write())
+        running = "select count(*) from pg_stat_activity where pid = $1 and query = $2 and wait_event = 'PgSleep'"
+        async with asyncio.timeout(10):
+            while not await witness.value(running, before, slow):
+                await asyncio.sleep(0.01)
+        await witness.run("select pg_cancel_backend($1)", before)
+        with pytest.raises(asyncpg.QueryCanceledError) as caught:
+            await writing
+        assert caught.value.severity == "ERROR"
+        assert await db.fetchval(PID) == before
+        assert await db.fetchval("select count(*) from t") == 0

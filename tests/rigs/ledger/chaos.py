@@ -22,7 +22,7 @@ from tests.rigs.ledger.cluster import Cluster
 
 PER_S = 10.0  # beside what writers do to themselves
 FIRST_RESTART_S, RESTART_EVERY_S = 6.0, 18.0
-CANCEL_ROW = 91  # somebody else cancels a statement
+CANCEL_ROW = 93  # somebody else cancels a statement
 WRITERS = "usename like 'w%' and backend_type = 'client backend'"
 
 

@@ -15,6 +15,7 @@ RECORD = Recorded(
         Passed(1, Way.TO_SERVER, 1, "Query", 20, 20, is_decisive=True),
         Passed(1, Way.TO_CLIENT, 0, "Authentication", 0, 20, is_decisive=False),
         Passed(2, Way.TO_SERVER, 0, "CancelRequest", 0, 16, is_decisive=False),
+        Passed(2, Way.TO_CLIENT, 0, "CopyData", 0, 5, is_decisive=False),
     ]
 )
 
@@ -37,8 +38,8 @@ def test_a_session_with_spoilt_messages_lies_to_nobody_and_leaves_a_pool_that_wo
 def test_every_byte_of_every_connection_is_a_spot_and_every_message() -> None:
     spots = RECORD.spots(1)
     cuts = {(each.session, each.way, each.byte, each.end) for each in spots if isinstance(each, AtByte)}
-    assert len(cuts) == (41 + 21 + 17) * len(End)
-    assert sum(isinstance(each, AtMessage) for each in spots) == 4 * len(Damage) - 1  # ENDS_THE_PROCESS
+    assert len(cuts) == (41 + 21 + 17 + 6) * len(End)
+    assert sum(isinstance(each, AtMessage) for each in spots) == 5 * len(Damage) - 1  # ENDS_THE_PROCESS
     assert len(spots) == len(set(spots))
 
 
