@@ -84,7 +84,7 @@ async def test_rows_of_an_insert_are_stored_when_and_only_when_it_says_so(databa
         with silent_loop():
             async with mangled(database) as (db, mangler):
                 mangler.once(b"C", letter(b"~"), nth)
-                told: type[WriteFailed] | type[WriteOutcomeUnknown] | None = None
+                told: type[WriteFailed | WriteOutcomeUnknown] | None = None
                 try:
                     await db.insert("written", [(nth,)] * 3, columns=["n"])
                 except (WriteFailed, WriteOutcomeUnknown) as error:

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from dbpool.testing import Damage, Do, FaultProxy, Message, Way
@@ -66,10 +66,12 @@ class AtMessage:
     nth: int
     damage: Damage
     name: str
+    met: list[str] = field(default_factory=list, compare=False, repr=False)
+    """What stood there when it happened: not every session has the same in each place."""
 
     @property
     def is_unseen(self) -> bool:
-        return self.name in UNCOUNTED[self.way]
+        return (self.met[-1] if self.met else self.name) in UNCOUNTED[self.way]
 
     @property
     def row(self) -> int:
@@ -82,8 +84,9 @@ class AtMessage:
         def rule(message: Message) -> Do | Damage:
             if (message.session.number, message.way) != (self.session, self.way) or next(numbers) != self.nth:
                 return Do.PASS
-            if message.name != self.name:  # in this session another came in its place
+            if (message.name, self.damage) in ENDS_THE_PROCESS:
                 return Do.PASS
+            self.met.append(message.name)
             fault.happen(message.session)
             return self.damage
 
