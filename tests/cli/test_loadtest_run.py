@@ -43,20 +43,20 @@ async def swept(*words: str, dsn: str, code: int = 0, command: str = "sweep") ->
     return document
 
 
-async def test_a_limit_inside_the_server_is_the_knee_and_found_again(here: Database, tmp_path: Path) -> None:
+def check_knee(document: dict[str, Any]) -> None:
+    """What is found of TWO_AT_A_TIME, each time that it is looked for."""
+    knee, advice = document["knee"], document["recommendation"]
+    assert knee["status"] == "BOUNDED", knee
+    assert 2 <= knee["size"] <= 4
+    assert 100 < knee["peak_tps"] <= 205  # two every 10 ms
+    assert advice["pool_size"] == knee["size"]
+    assert advice["grade"] in ("A", "B", "C")
+    assert f"max_connections={knee['size']}" in advice["code"]
+
+
+async def test_a_limit_inside_the_server_is_the_knee(here: Database, tmp_path: Path) -> None:
     file = script(tmp_path, TWO_AT_A_TIME)
-    sizes = []
-    for _ in range(2):
-        document = await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=here.dsn)
-        knee, advice = document["knee"], document["recommendation"]
-        assert knee["status"] == "BOUNDED", knee
-        assert 2 <= knee["size"] <= 4
-        assert 100 < knee["peak_tps"] <= 205  # two every 10 ms
-        assert advice["pool_size"] == knee["size"]
-        assert advice["grade"] in ("A", "B", "C")
-        assert f"max_connections={knee['size']}" in advice["code"]
-        sizes.append(knee["size"])
-    assert abs(sizes[0] - sizes[1]) <= 2
+    check_knee(await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=here.dsn))
 
 
 async def test_the_limit_of_a_role_is_named_and_no_session_stays(here: Database, tmp_path: Path) -> None:
@@ -142,6 +142,7 @@ async def test_a_whole_run_leaves_its_report_and_is_judged_again(here: Database,
     assert "Throughput by pool size" in out
     assert {each.name for each in folder.iterdir()} == {"run.json", "report.html", "report.md", "timeline.ndjson"}
     document = json.loads((folder / "run.json").read_text())
+    check_knee(document)
     assert document["run"]["status"] == "complete"
     assert {entry["stage"] for entry in document["points"]} >= {"calibrate", "sweep", "storm"}
     assert [entry["name"] for entry in document["storm"]["parts"]]
@@ -169,8 +170,7 @@ async def test_what_is_recommended_is_not_loaded_beyond_what_may_be_taken(databa
     assert max(point["pool_size"] for point in document["points"]) == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Path) -> None:
     folder, file = tmp_path / "report", script(tmp_path, SLEEP)
     words = ("-T", "0.5", "--warmup", "0", "-o", str(folder), "-f", file)
     process = await start("run", *words, dsn=database.dsn)
@@ -180,7 +180,7 @@ async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Pa
         return line.exists() and line.read_text().count('"stage": "sweep", "driver"') >= 3
 
     await until(has_swept, 40.0)
-    os.killpg(process.pid, number)
+    os.killpg(process.pid, signal.SIGTERM)  # Ctrl-C in test_loadtest_stages
     code, out, err = await ended(process)
     assert code == 130, err
     document = json.loads((folder / "run.json").read_text())
@@ -193,7 +193,7 @@ async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Pa
 
 
 async def test_a_regression_against_a_baseline_is_exit_code_4(database: Database, tmp_path: Path) -> None:
-    words = ("bench", "-T", "1.5", "--warmup", "0.1", "-c", "2", "--repeat", "3", "-P", "0")
+    words = ("bench", "-T", "0.8", "--warmup", "0.1", "-c", "2", "--repeat", "3", "-P", "0")
     fast, slow = script(tmp_path, "select pg_sleep(:s)"), tmp_path / "fast.json"
     code, out, err = await run(*words, "-D", "s=0.01", "-f", fast, "--json", dsn=database.dsn)
     assert code == 0, err
@@ -201,8 +201,6 @@ async def test_a_regression_against_a_baseline_is_exit_code_4(database: Database
     code, out, err = await run(*words, "-D", "s=0.02", "-f", fast, "--baseline", str(slow), dsn=database.dsn)
     assert code == 4, err
     assert "worse" in out
-    code, _, err = await run(*words, "-D", "s=0.01", "-f", fast, "--baseline", str(slow), dsn=database.dsn)
-    assert code == 0, err
 
 
 def test_a_dry_run_loads_nothing(database: Database) -> None:
@@ -219,7 +217,7 @@ def test_a_dry_run_loads_nothing(database: Database) -> None:
 async def test_no_file_of_a_run_has_the_password(database: Database, tmp_path: Path) -> None:
     async with role_in(database, password="hunter2-secret") as dsn:
         folder = tmp_path / "report"
-        words = ("--pool-size", "1,2", "--repeat", "1", "-f", script(tmp_path, "select 1"), "-o", str(folder))
+        words = ("--pool-size", "1", "--repeat", "1", "-f", script(tmp_path, "select 1"), "-o", str(folder))
         code, out, err = await run("sweep", *SHORT, *words, dsn, "--json")
         assert code == 0, err
     texts = [out, err, *(each.read_text() for each in folder.iterdir())]
