@@ -88,7 +88,7 @@ _ALL: Final = (
     Mutant(
         "a lost answer taken for an empty one",
         "a driver that ends a result where its connection ends",
-        "M5",
+        "M1",
         "dbpool/oneshot.py",
         "            result = translated(result, connection, self.named(call.line))\n",
         "            result = translated(result, connection, self.named(call.line))\n"

@@ -10,11 +10,11 @@ from typing import Final
 
 REGRESSIONS: Final[dict[str, int]] = {
     "cancelled in the instant of the grant": 3,
-    "cancelled while its connection is reset": 21,
+    "cancelled while its connection is reset": 31,
     "connections handed on just after a cancellation": 28,
     "granted just before its deadline": 43,
     "a long outage": 50,
     "state left in a session": 78,
-    "a pool made larger with callers in line": 150,
-    "the line takes most of a caller's time, the connect the rest": 291,
+    "a pool made larger with callers in line": 81,
+    "the line takes most of a caller's time, the connect the rest": 101,
 }
