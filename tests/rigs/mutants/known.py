@@ -86,17 +86,6 @@ _ALL: Final = (
         ("wire", "tests/postgres/test_commits.py"),
     ),
     Mutant(
-        "a lost answer taken for an empty one",
-        "a driver that ends a result where its connection ends",
-        "M1",
-        "dbpool/oneshot.py",
-        "            result = translated(result, connection, self.named(call.line))\n",
-        "            result = translated(result, connection, self.named(call.line))\n"
-        "            if type(result).__name__ == 'ConnectionLost':\n"
-        "                result = ([], b'INSERT 0 0', True) if call.want.status else []\n",
-        ("wire", "tests/postgres/test_faults.py"),
-    ),
-    Mutant(
         "stale transaction after a BEGIN cut short",
         "asyncpg's _top_xact, SQLAlchemy #13381: the next one is a savepoint in it",
         "M3",
