@@ -13,9 +13,9 @@ UV    ?= uv
 ARGS  ?=
 HOURS ?= 1
 
-# Two processes share many tests out, each with a server of its own: most tests wait. What ARGS choose runs in one,
+# Three processes share many tests out, each with a server of its own: most tests wait. What ARGS choose runs in one,
 # unless WORKERS says otherwise.
-WORKERS ?= $(if $(ARGS),0,2)
+WORKERS ?= $(if $(ARGS),0,3)
 PYTEST  := $(PY) -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 # the linters share two processors; output of each stays together where make can do that (4.0 and later)
