@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -126,13 +127,11 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.closing is None)
     def resize(self, capacity: int) -> None:
         least = 1 + sum(line.reserved for line in self.lines)
-        self.trouble.sizing.resize(max(least, capacity))
-        self._settle()
+        self._within(lambda: self.trouble.sizing.resize(max(least, capacity)))
 
     @rule(is_paused=st.booleans())
     def pause_or_resume(self, *, is_paused: bool) -> None:
-        (self.pool.leases.gate.pause if is_paused else self.pool.leases.gate.resume)()
-        self._settle()
+        self._within(self.pool.leases.gate.pause if is_paused else self.pool.leases.gate.resume)
 
     @rule(timeout=st.sampled_from([0.1, 2.0]))
     @precondition(lambda self: self.closing is None and self.asked > 3)
@@ -195,8 +194,13 @@ class PoolMachine(RuleBasedStateMachine):
 
     def _settle(self) -> None:
         """Let all happen that happens in this instant."""
+        self._within(lambda: None)
+
+    def _within(self, do: Callable[[], object]) -> None:
+        """The same after *do*, which is called in the running loop as users do: it may begin tasks."""
 
         async def settled() -> None:
+            do()
             await self.loop.settled()
 
         self._run(settled())
