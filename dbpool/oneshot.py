@@ -82,6 +82,7 @@ class Call(Leaseholder):
         self.connection = parcel
         assert self.wakeup is not None
         if self.wakeup.done():  # its caller was cancelled, and settles when it runs
+            forget(self)
             return
         answer = self.send(now)
         if answer is None:

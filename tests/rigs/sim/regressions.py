@@ -13,6 +13,8 @@ REGRESSIONS: Final[dict[str, int]] = {
     "cancelled while its connection is reset": 31,
     "connections handed on just after a cancellation": 28,
     "granted just before its deadline": 43,
+    "granted after its cancellation, while the loop was blocked beyond its deadline": 7033865,
+    "a time limit met while the loop was blocked by what is driven by hand": 7001304,
     "a long outage": 50,
     "state left in a session": 78,
     "a pool made larger with callers in line": 81,
