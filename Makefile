@@ -23,11 +23,11 @@ PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 LINT := check-types check-lint check-format check-layers check-dependencies
 
-.PHONY: help setup demo test check lint bench loadtest chaos soak docs clean lock
+.PHONY: help setup demo test test-slow check lint bench loadtest chaos soak docs clean lock
 .PHONY: check-format check-lint check-types check-layers check-dependencies check-tests
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## make .venv with the pinned dependencies (every other target does it too)
 	@:
@@ -35,8 +35,11 @@ setup: $(READY) ## make .venv with the pinned dependencies (every other target d
 demo: $(READY) ## show what the pool does, on a PostgreSQL of its own
 	@$(BIN)/dbpool demo $(ARGS)
 
-test: $(READY) ## the whole test suite
-	@$(PYTEST) $(ARGS)
+test: $(READY) ## the test suite, but for what searches and loads a server for long
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## the rest of it (some ten minutes)
+	@$(PYTEST) -m slow $(ARGS)
 
 check: $(READY) ## all that lint does, and the tests without a server (under a minute)
 	@$(MAKE) $(PARALLEL) -k check-tests $(LINT)

@@ -71,6 +71,7 @@ async def test_the_results_are_one_document_which_says_that_the_bound_held(datab
     assert 0 < document["first_result_s"] < document["total_s"]
 
 
+@pytest.mark.slow
 async def test_the_same_seed_gives_the_same_data_set(database: Database) -> None:
     documents = [await results(database, "--seconds", "0.1", "--seed", seed) for seed in ("7", "7", "8")]
     first, second, other = [document["dataset_checksum"] for document in documents]
@@ -108,6 +109,7 @@ async def test_nothing_is_left_after_it_was_shown(database: Database) -> None:
     assert not await has_database(database, name)
 
 
+@pytest.mark.slow
 async def test_a_terminal_sees_it_live_and_gets_its_cursor_back(database: Database) -> None:
     async with demo(*SMALL, dsn=database.dsn, columns=60) as process:
         exit_code, shown, _ = await process.end()

@@ -7,6 +7,8 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from dbpool import CsvRows
 from tests.cli.tool import PATIENCE_S, ended, numbers, run, start
 from tests.support.clusters import cluster_of
@@ -67,6 +69,7 @@ async def test_a_job_that_waits_for_stdin_can_be_stopped(shop: Database) -> None
         assert await witness.value("select count(*) from done") == 500
 
 
+@pytest.mark.slow
 async def test_a_job_is_spread_over_a_cluster(shop: Database, tmp_path: Path) -> None:
     ids = numbers(tmp_path, 3000)
     async with witness_of(shop) as witness, cluster_of(2) as cluster:

@@ -75,6 +75,7 @@ def test_an_open_loop_says_what_was_due_dropped_and_skipped(database: Database, 
     assert point["server"]["deltas"]["statements"] is None
 
 
+@pytest.mark.slow
 def test_what_the_server_did_before_the_window_is_left_out(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select 1")
     document = measured_here("-T", "1", "--warmup", "3", "-c", "1", "-f", file, dsn=database.dsn)
@@ -82,6 +83,7 @@ def test_what_the_server_did_before_the_window_is_left_out(database: Database, t
     assert 1 <= point["server"]["samples"] <= 2  # of one each second
 
 
+@pytest.mark.slow
 def test_what_is_not_known_is_null_in_the_document(database: Database, tmp_path: Path) -> None:
     document = measured_here(*QUICK, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
     (point,) = document["points"]
@@ -99,6 +101,7 @@ def test_a_threshold_that_is_missed_is_exit_code_3(database: Database, tmp_path:
     assert [each["ok"] for each in document["thresholds"]] == [False, True]
 
 
+@pytest.mark.slow
 def test_a_generator_that_cannot_keep_up_is_said_to_be_the_bottleneck(database: Database) -> None:
     words = ("-R", "200", "-T", "1", "--warmup", "0", "-f", "tests.loadtest.running.test_loads:blocking")
     document = measured_here(*words, dsn=database.dsn)
@@ -181,6 +184,7 @@ def test_a_mistake_in_a_script_is_shown_where_it_stands(tmp_path: Path) -> None:
     assert "^" in err
 
 
+@pytest.mark.slow
 async def test_more_connections_than_are_free_are_refused(database: Database, tmp_path: Path) -> None:
     async with role_in(database, limit=8) as dsn:
         words = ("bench", *QUICK, "-f", script(tmp_path, "select 1"), "--pool-size")

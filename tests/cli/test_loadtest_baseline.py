@@ -52,6 +52,7 @@ def times(factor: float) -> Callable[[Json], object]:
     return change
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_worse_than_its_baseline_is_exit_code_4(
     database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_baseline_of_another_workload_is_refused_before_anything_is_loaded(
     assert "scale: 7 and 1" in err
 
 
+@pytest.mark.slow
 def test_a_baseline_that_has_no_load_in_common_leaves_the_run_and_is_exit_code_2(
     database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:

@@ -36,8 +36,7 @@ SWEEP = ("sweep", "-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat"
             3,
         ),
         (("bench", *FAILING), "select 1 / 0", 1),
-        (SWEEP, "select pg_sleep(0.001)", 0),
-        *((stage, "select pg_sleep(0.001)", 0) for stage in STAGES),
+        *(pytest.param(words, "select pg_sleep(0.001)", 0, marks=pytest.mark.slow) for words in (SWEEP, *STAGES)),
     ],
     ids=["closed", "open", "failing", "sweep", *(stage[0] for stage in STAGES)],
 )

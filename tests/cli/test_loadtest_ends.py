@@ -50,6 +50,7 @@ async def test_a_signal_before_the_load_ends_it_with_nothing_measured(database: 
     assert (code, out.strip(), err) == (130, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("driver", "processes"), [("dbpool", 2), ("pgbench", 1)])
 async def test_killed_outright_it_leaves_no_process_and_no_session(
     database: Database, tmp_path: Path, driver: str, processes: int

@@ -105,6 +105,7 @@ def test_a_full_disk_is_exit_code_1(saved: str) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_just_saved_can_be_shown(database: Database, tmp_path: Path) -> None:
     script, path = tmp_path / "script.sql", tmp_path / "run.json"
     script.write_text("select 1")

@@ -54,6 +54,7 @@ def check_knee(document: dict[str, Any]) -> None:
     assert f"max_connections={knee['size']}" in advice["code"]
 
 
+@pytest.mark.slow
 async def test_a_limit_inside_the_server_is_the_knee(here: Database, tmp_path: Path) -> None:
     file = script(tmp_path, TWO_AT_A_TIME)
     check_knee(await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=here.dsn))
@@ -72,6 +73,7 @@ async def test_the_limit_of_a_role_is_named_and_no_session_stays(here: Database,
     assert "the role's connection limit (7)" in advice["reasons"][0]
 
 
+@pytest.mark.slow
 async def test_the_limit_of_a_database_is_named(here: Database, tmp_path: Path) -> None:
     async with role_in(here) as dsn:
         async with witness_of(here) as witness:
@@ -82,6 +84,7 @@ async def test_the_limit_of_a_database_is_named(here: Database, tmp_path: Path) 
     assert "the database's connection limit (6)" in document["recommendation"]["reasons"][0]
 
 
+@pytest.mark.slow
 async def test_reserved_slots_are_named(tmp_path: Path) -> None:
     settings = {"max_connections": "10", "superuser_reserved_connections": "3"}
     async with EmbeddedPostgres(settings=settings) as small:
@@ -94,6 +97,7 @@ async def test_reserved_slots_are_named(tmp_path: Path) -> None:
     assert "max_connections less the reserved slots (7)" in document["recommendation"]["reasons"][0]
 
 
+@pytest.mark.slow
 async def test_a_server_that_refuses_what_was_listed_is_heard(here: Database, tmp_path: Path) -> None:
     async with role_in(here, limit=5) as dsn:
         words = ("--pool-size", "2,4,8", "--force", "--repeat", "1", "-L", "1000", "-f", script(tmp_path, SLEEP))
@@ -103,6 +107,7 @@ async def test_a_server_that_refuses_what_was_listed_is_heard(here: Database, tm
     assert document["recommendation"]["pool_size"] == 4
 
 
+@pytest.mark.slow
 async def test_instances_share_what_there_is(here: Database, tmp_path: Path) -> None:
     async with role_in(here, limit=20) as dsn:
         words = ("--pool-size", "2,4,8", "--repeat", "1", "-L", "1000", "-f", script(tmp_path, SLEEP))
@@ -117,6 +122,7 @@ async def test_instances_share_what_there_is(here: Database, tmp_path: Path) -> 
     assert "41 connections" in err
 
 
+@pytest.mark.slow
 async def test_a_slow_generator_recommends_nothing(database: Database, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import time\n\nasync def think(connection, client):\n    await connection.fetch('select 1')\n"
@@ -161,6 +167,7 @@ async def test_a_whole_run_leaves_its_report_and_is_judged_again(here: Database,
     assert code == 0, err
 
 
+@pytest.mark.slow
 async def test_what_is_recommended_is_not_loaded_beyond_what_may_be_taken(database: Database, tmp_path: Path) -> None:
     words = ("--quick", "--pool-size", "1,2", "--repeat", "1", "--max-connections", "10", "-f", script(tmp_path, SLEEP))
     tasks = ("--tasks", "12", "--connections-each", "2", "--skip", "storm", "--skip", "queue")
@@ -192,6 +199,7 @@ async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Pa
         await witness.until_alone()
 
 
+@pytest.mark.slow
 async def test_a_regression_against_a_baseline_is_exit_code_4(database: Database, tmp_path: Path) -> None:
     words = ("bench", "-T", "0.8", "--warmup", "0.1", "-c", "2", "--repeat", "3", "-P", "0")
     fast, slow = script(tmp_path, "select pg_sleep(:s)"), tmp_path / "fast.json"
@@ -214,6 +222,7 @@ def test_a_dry_run_loads_nothing(database: Database) -> None:
     assert "on an embedded server: calibrate, sweep, overload: about " in out
 
 
+@pytest.mark.slow
 async def test_no_file_of_a_run_has_the_password(database: Database, tmp_path: Path) -> None:
     async with role_in(database, password="hunter2-secret") as dsn:
         folder = tmp_path / "report"
@@ -243,6 +252,7 @@ def test_what_makes_no_sense_is_exit_code_2(words: tuple[str, ...], said: str) -
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 async def test_a_threshold_that_is_missed_again_and_again_ends_the_run(database: Database, tmp_path: Path) -> None:
     words = ("bench", "-T", "60", "--warmup", "0", "-c", "2", "-P", "0", "-f", script(tmp_path, SLEEP), "--json")
     process = await start(*words, "--threshold", "tps>=100000", "--threshold-abort", dsn=database.dsn)

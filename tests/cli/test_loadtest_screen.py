@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.cli.loadtesting import MAIN
 from tests.support.databases import Database
 from tests.support.terminals import at_a_terminal
@@ -35,6 +37,7 @@ async def test_ctrl_c_ends_it_with_a_clean_terminal_and_the_report(database: Dat
         assert "Traceback" not in terminal.text
 
 
+@pytest.mark.slow
 async def test_a_document_on_stdout_is_whole_while_the_screen_is_on_stderr(database: Database, tmp_path: Path) -> None:
     arguments = words(database, tmp_path, "--json")
     with at_a_terminal(MAIN, arguments, columns=120, lines=40, stdout=subprocess.PIPE) as terminal:
@@ -46,6 +49,7 @@ async def test_a_document_on_stdout_is_whole_while_the_screen_is_on_stderr(datab
         assert not terminal.screen.is_taken
 
 
+@pytest.mark.slow
 async def test_the_address_of_the_live_page_is_on_the_screen(database: Database, tmp_path: Path) -> None:
     with at_a_terminal(MAIN, words(database, tmp_path, "--web"), columns=100, lines=30) as terminal:
         terminal.until(lambda text: "1 of 60 s" in text and terminal.screen.is_taken and "http://127.0.0.1:" in text)

@@ -38,6 +38,7 @@ def test_help_has_an_example_and_the_exit_codes(command: str) -> None:
     assert any(line.startswith("Exit codes: 0 ") for line in lines), out
 
 
+@pytest.mark.slow
 async def test_a_soak_measures_the_peak_of_which_it_offers_a_part(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select pg_sleep(0.01)")
     words = (*QUICK, "-f", file, "--minutes", "0.02", "--threshold", "error_rate<=0")
@@ -48,6 +49,7 @@ async def test_a_soak_measures_the_peak_of_which_it_offers_a_part(database: Data
     assert document["thresholds"] == [{"expr": "error_rate<=0", "value": 0.0, "ok": True, "point": soak["id"]}]
 
 
+@pytest.mark.slow
 async def test_a_whole_run_ends_with_a_soak_at_the_size_it_found(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select pg_sleep(0.01)")
     words = ("-T", "0.5", "--warmup", "0", "--pool-size", "1,2", "--repeat", "1", "-f", file, "--soak", "0.02")
@@ -71,6 +73,7 @@ async def test_a_fleet_is_refused_by_the_limit_of_its_role(database: Database, t
         assert [event["kind"] for event in document["events"]] == ["stage", "refused"]
 
 
+@pytest.mark.slow
 async def test_what_others_need_is_not_taken(database: Database) -> None:
     async with witness_of(database):
         for words in (

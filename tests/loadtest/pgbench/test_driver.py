@@ -81,6 +81,7 @@ async def test_what_pgbench_does_is_what_is_counted(load_by: LoadBy, seen: Datab
     assert brought.healths[0].done == total.counts[Outcome.OK]
 
 
+@pytest.mark.slow
 async def test_a_point_by_pgbench_stands_beside_others(load_by: LoadBy, seen: Database) -> None:
     session = await lifeline(seen.dsn, "run")
     sampler = Sampler(session, is_local=True, watch=Watch(0.2))

@@ -69,6 +69,7 @@ def test_how_much_worse_is_allowed_is_the_callers_choice() -> None:
     assert not compare_runs(before, after, max_regression=0.21)["regressions"]
 
 
+@pytest.mark.slow
 def test_noise_alone_is_seldom_a_regression() -> None:
     found = [
         compare_runs(run_of(seed=seed, noise=0.08, sizes=5), run_of(seed=seed + 1000, noise=0.08, sizes=5))

@@ -78,6 +78,7 @@ async def test_waiting_for_a_gate_is_told_from_the_work_itself(database: Databas
     assert response.total == wait.total + release.total + service.total
 
 
+@pytest.mark.slow
 async def test_a_frozen_server_shows_in_the_open_loop_and_not_in_what_is_timed_from_sending(database: Database) -> None:
     lock = script("select pg_advisory_xact_lock_shared(1)")
     load = replace(SHORT, time_s=4.0, warmup_s=0.0)
@@ -134,6 +135,7 @@ async def test_what_exceeds_the_cap_in_flight_is_dropped_and_stale_work_is_skipp
     assert total.due == total.counts[Outcome.SKIPPED] + total.counts[Outcome.OK]
 
 
+@pytest.mark.slow
 async def test_what_waited_too_long_for_its_connection_is_not_begun(seen: Database) -> None:
     slow = script("with kept as (insert into seen values (1, 1)) select pg_sleep(0.05)")
     for driver in (DriverName.DBPOOL, DriverName.ASYNCPG, DriverName.PSYCOPG_POOL):

@@ -42,6 +42,7 @@ async def test_beyond_the_peak_work_is_shed_and_what_is_begun_is_in_time(databas
     assert (stage["stage"], stage["points"]) == ("overload", 2)
 
 
+@pytest.mark.slow
 async def test_normal_is_what_the_load_was_that_it_returns_to(database: Database) -> None:
     load = replace(LOAD, time_s=1.5, warmup_s=0.1)
     async with stand_on(database.dsn, "select 1", load) as stand:

@@ -28,6 +28,7 @@ async def leaking(connection: object, client: Client) -> None:
     _kept.append(b"x" * 100_000)
 
 
+@pytest.mark.slow
 async def test_memory_that_grows_and_connections_that_do_not_are_seen(database: Database) -> None:
     leak = Workload((Part("leak", target=f"{__name__}:leaking"),))
     async with stand_on(database.dsn, leak, LOAD) as stand:

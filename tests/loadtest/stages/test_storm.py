@@ -59,6 +59,7 @@ async def test_a_storm_has_four_parts_and_its_sessions_come_back(database: Datab
     assert "14 connections at once; all were there after " in beyond["text"]
 
 
+@pytest.mark.slow
 async def test_others_are_not_refused_unless_it_is_forced(database: Database) -> None:
     told: list[Event] = []
     async with (
@@ -76,6 +77,7 @@ async def test_others_are_not_refused_unless_it_is_forced(database: Database) ->
     assert "others use this server" in notes
 
 
+@pytest.mark.slow
 async def test_a_bystander_that_suffers_is_told(database: Database) -> None:
     block = script("select pg_advisory_xact_lock_shared(1)")
     async with witness_of(database) as witness:
@@ -146,6 +148,7 @@ async def test_a_bystander_that_is_not_let_in_ends_the_storm(database: Database)
             await storm(stand, size=1, **QUICK)
 
 
+@pytest.mark.slow
 async def test_beyond_the_most_that_may_be_taken_nobody_goes(database: Database) -> None:
     async with stand_on(database.dsn, FIVE_MS, LOAD) as stand:
         section = await storm(stand, size=2, connections=4, most=9, **QUICK)
