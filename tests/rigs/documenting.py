@@ -25,6 +25,7 @@ SIDE_BY_SIDE = (
     ("recovery after a restart, p99, ms", "recovery_p99_ms"),
     ("unknown transactions resolved", "unknown_resolved"),
 )
+MUTANTS = ("bug", "as in", "breaks", "found by", "after", "reads")
 
 
 class NoPlace(ValueError):
@@ -120,7 +121,7 @@ def _mutants(results: Results) -> str:
     mutants = found.figures.get("table", []) if found else []
     if not mutants:
         return ""
-    columns = list(mutants[0])
+    columns = sorted(mutants[0], key=lambda column: MUTANTS.index(column) if column in MUTANTS else len(MUTANTS))
     rows = [[_shown(mutant.get(column)) for column in columns] for mutant in mutants]
     return f"Bugs that were planted, and what found them:\n\n{_table(columns, rows)}"
 
