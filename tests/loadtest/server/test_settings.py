@@ -68,11 +68,11 @@ async def test_the_memory_of_a_backend_here_is_its_own_alone() -> None:
 @pytest.mark.parametrize(("program", "prepared"), [(OLD_PROGRAM, None), (PROGRAM, 200)])
 async def test_the_limits_of_a_pooler_are_in_the_document(server: Server, program: str, prepared: int | None) -> None:
     async with pgbouncer(server.admin, max_client_conn=23, program=program, pool_size=3) as dsn:
+        session = await lifeline(dsn, "run")  # a database that all names lead to is listed from its first session on
+        limits = await read_limits(session)
         async with console_at(console_of(dsn), "run") as console:
             assert console is not None
             pooler = await read_pooler(console)
-        session = await lifeline(dsn, "run")
-        limits = await read_limits(session)
         await close(session)
     assert limits_json(limits, None)["pooler"] is None
     assert limits_json(limits, None, pooler)["pooler"] == {

@@ -27,6 +27,7 @@ _AWAITABLE = (
 
 EXCUSED = {
     "DatabasePool.__await__": "open() itself",
+    "DatabasePool.lsn": "a fetchval(): swept there; what it gives: tests/availability/test_replicas.py",
     "Job.run_on": "needs a Dask cluster, whose workers are processes of their own: tests/bulk/test_jobs_cluster.py",
     "Loan.add_listener": "a LISTEN by execute(): swept there; what it hears: tests/postgres/test_leases.py",
     "Loan.remove_listener": "an UNLISTEN by execute()",
