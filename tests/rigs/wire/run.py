@@ -80,8 +80,8 @@ class Wire:
         self._missed: Counter[Spot] = Counter()
 
     async def go_on(self, seconds: float) -> Findings:
-        began = time.monotonic()
         spots = [each for each in (await self._recorded()).spots(self._seed) if self._of(each)]
+        began = time.monotonic()
         self._left = deque(spots)
         with self._server.witness() as witness:
             while (seconds_left := seconds - (time.monotonic() - began)) > 0 and self._left:

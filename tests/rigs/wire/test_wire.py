@@ -23,14 +23,14 @@ RECORD = Recorded(
 def test_a_session_cut_anywhere_lies_to_nobody_and_leaves_a_pool_that_works() -> None:
     found = run(4.0, 20261128, print, of=lambda spot: not isinstance(spot, AtMessage))
     assert found.violations == []
-    assert found.done["cuts"] >= 8
-    assert found.done["writes told"] >= 50
+    assert found.done["cuts"] >= 4
+    assert found.done["writes told"] >= 20
     assert {28, 29, 31, 54} <= set(found.faults)
 
 
 def test_a_session_with_spoilt_messages_lies_to_nobody_and_leaves_a_pool_that_works() -> None:
     found = run(2.0, 20261128, print, of=lambda spot: isinstance(spot, AtMessage))
-    assert found.done["other faults"] >= 10
+    assert found.done["other faults"] >= 5
     assert {29, 30} <= set(found.faults)
     assert found.violations == []
 
