@@ -20,6 +20,7 @@ from dbpool.events import (
     LeaseReclaimed,
     OutageEnded,
     Paused,
+    PoolerFound,
     Quarantined,
     QuarantineEnded,
     Reason,
@@ -33,7 +34,8 @@ from tests.web.samples import HOLDER
 
 EVENTS: list[Event] = [
     ConnectionOpened(0.012), ConnectionClosed(Reason.IDLE), ConnectFailed("OSError: refused", 3), OutageEnded(3, 4.0),
-    Quarantined(1), QuarantineEnded(True, 0), LeakSuspected(HOLDER), LeakReturned(HOLDER), LeaseReclaimed("a.py:1"),
+    PoolerFound("transaction", "PgBouncer", False, True), Quarantined(1), QuarantineEnded(True, 0),
+    LeakSuspected(HOLDER), LeakReturned(HOLDER), LeaseReclaimed("a.py:1"),
     DeadlockFound("one\ntwo"), Paused(), Resumed(), Resized(5, 1), Draining(4, 0.0), Closing(), Closed((HOLDER,)),
 ]  # fmt: skip
 OWN_TABLES = {SlowQuery, SlowAcquire}
