@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from tests.rigs.availability.prober import Prober
 from tests.rigs.availability.writing import Told, write_on, write_ours
 from tests.rigs.findings import Findings, Say, Violation
 from tests.rigs.known import replay
+from tests.rigs.quiet import quiet
 
 OURS: Final = "dbpool"
 RECOVERY_MS: Final = 250.0  # the goal, p99 behind the prober
@@ -31,11 +31,9 @@ TABLES: Final = (
 
 def run(seconds: float, seed: int, say: Say, faults: Sequence[Fault] = FAULTS) -> Findings:
     """Go on for about *seconds*, one fault at least, with the same *faults* in the same order for the same *seed*."""
-    for name in ("dbpool", "asyncpg", "psycopg.pool", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     again = replay("availability", seconds, seed)
     started = time.monotonic()
-    with PostgresCluster(synchronous=True) as cluster:
+    with quiet(), PostgresCluster(synchronous=True) as cluster:
         cluster.primary.ask(TABLES)
         prober = Prober([node.dsn() for node in cluster.nodes])
         prober.start()
