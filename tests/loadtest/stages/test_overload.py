@@ -19,6 +19,7 @@ TWENTY_MS = script("select pg_sleep(0.02)")  # so that two connections do less t
 LOAD = replace(SHORT, warmup_s=0.2, time_s=3.0)
 
 
+@pytest.mark.slow
 async def test_beyond_the_peak_work_is_shed_and_what_is_begun_is_in_time(database: Database) -> None:
     told: list[Event] = []
     async with stand_on(database.dsn, TWENTY_MS, LOAD, told=told) as stand:
