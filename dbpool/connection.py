@@ -247,8 +247,12 @@ class PooledConnection(RoutedConnection):
 
     async def _cleanup_stmts(self) -> None:
         me: Any = self  # asyncpg's own would wait for ever; here each close has query_timeout
-        while me._stmts_to_close:
-            await me._protocol.close_statement(me._stmts_to_close.pop(), None)
+        closing, me._stmts_to_close = me._stmts_to_close, set()  # what comes meanwhile may be about to run
+        try:
+            while closing:
+                await me._protocol.close_statement(closing.pop(), None)
+        finally:
+            me._stmts_to_close |= closing
 
     def _cleanup(self) -> None:
         self._heard = None
