@@ -138,6 +138,7 @@ async def test_a_slow_generator_recommends_nothing(database: Database, tmp_path:
     assert document["recommendation"]["pool_size"] is None
 
 
+@pytest.mark.slow
 async def test_a_whole_run_leaves_its_report_and_is_judged_again(here: Database, tmp_path: Path) -> None:
     folder, file = tmp_path / "report", script(tmp_path, TWO_AT_A_TIME)
     words = ("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, "-o", str(folder))

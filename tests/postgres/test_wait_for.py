@@ -22,6 +22,7 @@ async def work(db: DatabasePool) -> None:
         await db.release(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stands_in_line", [True, False])
 async def test_an_acquire_in_wait_for_cancelled_in_any_turn_loses_no_permit(
     database: Database, stands_in_line: bool

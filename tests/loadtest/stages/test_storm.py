@@ -25,6 +25,7 @@ LOAD = replace(SHORT, warmup_s=0.2)
 QUICK: Mapping[str, Any] = {"alone_s": 1.0, "rest_s": 0.5, "rounds_s": 0.0, "load_s": 1.8}
 
 
+@pytest.mark.slow
 async def test_a_storm_has_four_parts_and_its_sessions_come_back(database: Database) -> None:
     async with role_in(database, limit=12) as dsn, stand_on(dsn, FIVE_MS, LOAD) as stand:
         section = await storm(stand, size=4, connections=6, **{**QUICK, "load_s": 2.4})
