@@ -71,12 +71,12 @@ class Reaching:
         """
         deadline = asyncio.get_running_loop().time() + timeout
         target = self.target
-        try:
+        if target is not Target.PREFER_STANDBY:
             return await self._first(connect, target, deadline, leave)
+        try:  # a standby that is silent is to leave time for the primary
+            return await self._first(connect, target, deadline - timeout / 2, leave)
         except NoServerSuits:
-            if target is not Target.PREFER_STANDBY:
-                raise
-        return await self._first(connect, Target.ANY, deadline, leave)
+            return await self._first(connect, Target.ANY, deadline, leave)
 
     async def _first(
         self,

@@ -147,3 +147,12 @@ async def test_at_random_each_server_gets_some(database: Database) -> None:
             await asyncio.gather(*(db.fetchval("select pg_sleep(0.2)") for _ in range(12)))
         assert one.sessions
         assert other.sessions
+
+
+async def test_a_standby_that_is_silent_leaves_time_for_the_primary(database: Database) -> None:
+    with deaf() as silent:
+        dsn = with_hosts(database.dsn, str(silent))
+        async with pool_of(
+            dsn, 1, target_session_attrs="prefer-standby", connect_timeout=2.0, acquire_timeout=4.0
+        ) as db:
+            assert await db.fetchval("select 1", timeout=4) == 1
