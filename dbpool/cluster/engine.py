@@ -115,7 +115,8 @@ class Engine:
                 function, *args, key=key, workers=[address], allow_other_workers=False, pure=False, retries=0
             )
         try:
-            result: T = await future
+            # Results that arrive together share one question to the scheduler, which cancelling one would end for all.
+            result: T = await asyncio.shield(future.result())
             return result
         except CancelledError as error:  # concurrent.futures' own, not asyncio's
             raise TaskGone(str(error)) from error

@@ -18,7 +18,7 @@ from dbpool.bulk.access import Access
 from dbpool.bulk.jobs.storing import Chunk
 from dbpool.cluster import worker
 from dbpool.cluster.connect import SameSettings
-from dbpool.cluster.engine import Engine, _is_private
+from dbpool.cluster.engine import _is_private
 from dbpool.cluster.unit import Unit
 from dbpool.cluster.worker import Grant, close_older, close_share, open_share, store_unit
 from dbpool.core.chunks import first_item
@@ -365,20 +365,6 @@ async def test_a_share_that_its_process_does_not_know_any_more_is_given_anew(sho
         async with asyncio.timeout(30):
             assert (await task).done == COUNT
         await assert_each_once(witness)
-
-
-async def test_a_process_that_was_started_again_is_another_worker(cluster: Cluster) -> None:
-    """Though it has the name of the one before, and may have its address."""
-    engine = await Engine.to(cluster.address)
-    try:
-        before = await engine.workers()
-        assert len(before) == 2
-        await cluster.restart()
-        after = await engine.workers()
-        assert len(after) == 2
-        assert not set(before.values()) & set(after.values())
-    finally:
-        await engine.close()
 
 
 async def test_without_its_scheduler_a_run_ends_with_a_sentence(
