@@ -138,7 +138,7 @@ class PooledConnection(RoutedConnection):
             self.is_broken = True
 
     def get_reset_query(self) -> str:
-        return STRONG_RESET
+        return "" if self.route.shares_sessions else STRONG_RESET
 
     def transaction(self, **options: Any) -> Any:
         """A transaction that tells the truth: see ``DatabasePool.transaction``."""

@@ -33,6 +33,9 @@ class Identifier:
     def __str__(self) -> str:
         return self._sql
 
+    def __format__(self, format_spec: str) -> str:
+        return format(self._sql, format_spec)
+
     def __repr__(self) -> str:
         return f"Identifier({', '.join(map(repr, self.parts))})"
 

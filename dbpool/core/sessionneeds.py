@@ -74,6 +74,7 @@ _needs_short = lru_cache(maxsize=1024)(_needs)
 
 
 def _of_command(statement: Sequence[Token]) -> Need | None:
+    statement = _explained(statement)
     words = [token.keyword for token in statement]
     first, second = words[0], words[1] if len(words) > 1 else ""
     if first in _BY_WORD:
@@ -92,11 +93,35 @@ def _of_command(statement: Sequence[Token]) -> Need | None:
 def _makes_temporary(statement: Sequence[Token], words: Sequence[str]) -> bool:
     if words[0] == "CREATE":
         kind = next((word for word in words[1:] if word not in _QUALIFIERS), "")
-        return kind in _TEMP or any(
-            token.name == "pg_temp" and after.text == "."
-            for token, after in pairwise(statement[:9])  # before its columns begin
-        )
-    return words[0] in ("SELECT", "WITH") and any(_has(words, "INTO", temp) for temp in _TEMP)
+        return kind in _TEMP or _names_pg_temp(statement[:9])  # before its columns begin
+    if words[0] not in ("SELECT", "WITH"):
+        return False
+    targets = [
+        at + 1 for at in range(1, len(words)) if words[at] == "INTO" and words[at - 1] not in ("INSERT", "MERGE")
+    ]
+    return any(
+        not _TEMP.isdisjoint(words[at : at + 1]) or _names_pg_temp(statement[at : at + 3])  # TABLE may stand before it
+        for at in targets
+    )
+
+
+def _names_pg_temp(statement: Sequence[Token]) -> bool:
+    return any(token.name == "pg_temp" and after.text == "." for token, after in pairwise(statement))
+
+
+def _explained(statement: Sequence[Token]) -> Sequence[Token]:
+    """What EXPLAIN ANALYZE runs; without ANALYZE it runs nothing."""
+    words = [token.keyword for token in statement]
+    if words[0] == "EXPLAIN" and len(words) > 1:
+        at = 1
+        if statement[1].text == "(":
+            at = next((n for n, token in enumerate(statement) if token.text == ")"), 0) + 1
+        else:
+            while at < len(words) and words[at] in ("ANALYZE", "ANALYSE", "VERBOSE"):
+                at += 1
+        if at < len(words) and not {"ANALYZE", "ANALYSE"}.isdisjoint(words[1:at]):
+            return statement[at:]
+    return statement
 
 
 def _of_calls(statement: Sequence[Token]) -> Need | None:

@@ -50,6 +50,8 @@ async def test_what_needs_a_session_is_refused_wherever_it_is_asked_for(program:
                 with pytest.raises(StatementError, match=f"^{words}"):
                     await tx.execute(sql)
                 assert await tx.fetchval("select 1") == 1  # it goes on, for nothing was sent
+        async with db.acquire() as connection:
+            await connection.reset()  # of a session that is not its own, there is nothing
         with pytest.raises(
             StatementError,
             match=r"^SET needs a session of its own, and pool 'shop' goes through a pooler in transaction mode",

@@ -89,3 +89,7 @@ async def test_a_name_that_would_be_cut_off_names_no_other_table(database: Datab
         with pytest.raises((StatementError, dbpool.UsageError)):
             await db.export(name, "/dev/null")
         assert await db.fetchval(f"select count(*) from {'x' * 63}") == 0
+
+
+def test_an_identifier_is_laid_out_as_its_text_is() -> None:
+    assert f"{Identifier('a'):>5}|{Identifier('a', 'b'):<9}|{Identifier('a')}" == '  "a"|"a"."b"  |"a"'
