@@ -24,7 +24,7 @@ from dbpool.settings import PoolSettings
 
 log = logging.getLogger("dbpool")
 
-# A server that comes back is found within this time; one connect a second is no load for it.
+# A server that was away for long is found within this time when it comes back; see core/outage.py for one that was not.
 LONGEST_BACKOFF_S = 1.0
 # Where there are several, one of them may be promoted at any moment; most answers are a refused connect.
 LONGEST_BACKOFF_OF_SEVERAL_S = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,7 +51,7 @@ def verdict(sqlstate: str | None) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Full jitter: the wait before try *n* is uniform in 0 .. min(cap, first * 2**n).
+    """Full jitter: the wait before try *n* is uniform in 0 .. min(cap, below, first * 2**n).
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
@@ -58,6 +59,6 @@ class Backoff:
     first_s: float = 0.05
     cap_s: float = 5.0
 
-    def delay_s(self, tries: int, chance: float) -> float:
+    def delay_s(self, tries: int, chance: float, below_s: float = math.inf) -> float:
         """Seconds to wait after *tries* >= 1 failures; *chance* is a random number in 0..1."""
-        return chance * min(self.cap_s, self.first_s * 2.0 ** min(tries, 30))
+        return chance * min(self.cap_s, below_s, self.first_s * 2.0 ** min(tries, 30))

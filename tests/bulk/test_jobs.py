@@ -198,6 +198,7 @@ async def test_chunks_that_are_stored_in_between_are_passed_over(shop: Database)
         await assert_each_once(witness)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 async def test_chunks_that_take_too_long_together_are_stored_each_by_itself(shop: Database) -> None:
     async with pool_of(shop) as db, witness_of(shop) as witness:

@@ -313,6 +313,7 @@ async def test_the_hooks_of_a_pool_by_create_pool_cannot_be_sent(shop: Database,
 # What goes wrong with a cluster
 
 
+@pytest.mark.slow
 async def test_jobs_of_two_databases_with_one_id_do_not_know_each_other(
     shop: Database, server: Server, template: str, cluster: Cluster
 ) -> None:
@@ -325,6 +326,7 @@ async def test_jobs_of_two_databases_with_one_id_do_not_know_each_other(
                 await assert_each_once(witness)
 
 
+@pytest.mark.slow
 async def test_a_cluster_that_is_restarted_in_the_middle_goes_on(shop: Database, cluster: Cluster) -> None:
     async with pool_of(shop, 5) as db, witness_of(shop) as witness:
         await witness.run(TABLES)

@@ -63,6 +63,7 @@ async def test_bench_prints_a_table_for_each_driver(database: Database, tmp_path
     assert " tps " in err
 
 
+@pytest.mark.slow
 def test_an_open_loop_says_what_was_due_dropped_and_skipped(database: Database, tmp_path: Path) -> None:
     words = ("-R", "100", "-T", "1", "--warmup", "0", "-L", "200", "--arrival", "constant", "--pool-size", "3")
     document = measured_here(*words, "-f", script(tmp_path, "select 1"), dsn=database.dsn)
@@ -111,6 +112,7 @@ def test_a_generator_that_cannot_keep_up_is_said_to_be_the_bottleneck(database: 
     assert {"generator_bound"} <= {warning["code"] for warning in document["warnings"]}
 
 
+@pytest.mark.slow
 async def test_conflicts_are_tried_again_if_asked(database: Database, tmp_path: Path) -> None:
     async with witness_of(database) as witness:
         await witness.run("create sequence calls")
@@ -121,6 +123,7 @@ async def test_conflicts_are_tried_again_if_asked(database: Database, tmp_path: 
     assert counts["retries"] >= counts["retried"] > 0
 
 
+@pytest.mark.slow
 def test_a_load_of_which_nothing_goes_well_is_exit_code_1(database: Database, tmp_path: Path) -> None:
     document = measured_here(*QUICK, "-f", script(tmp_path, "select 1 / 0"), dsn=database.dsn, code=1)
     assert document["run"]["status"] == "failed"
@@ -249,6 +252,7 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(words
     assert words[1] in err
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing_that_was_measured(database: Database, tmp_path: Path) -> None:
     code, out, err = told("bench", *QUICK, "-f", script(tmp_path, "select 1"), "--html", "/dev/full", dsn=database.dsn)
     assert code == 1

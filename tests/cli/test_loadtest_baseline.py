@@ -66,6 +66,7 @@ async def test_a_run_that_is_worse_than_its_baseline_is_exit_code_4(
     assert "Compared with the baseline" in out
 
 
+@pytest.mark.slow
 def test_a_baseline_of_another_workload_is_refused_before_anything_is_loaded(
     database: Database, tmp_path: Path, words: list[str], before: Json
 ) -> None:

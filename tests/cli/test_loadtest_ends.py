@@ -71,6 +71,7 @@ async def test_killed_outright_it_leaves_no_process_and_no_session(
         await until(gone, PATIENCE_S)
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_lost_ends_in_errors_by_class_without_a_traceback(tmp_path: Path) -> None:
     with EmbeddedPostgres(listen=True) as server:
         words = ("-T", "3", "--warmup", "0", "-c", "2", "--driver", "asyncpg", "-f", script(tmp_path, "select 1"))
@@ -124,6 +125,7 @@ async def test_a_second_signal_does_not_wait_for_what_the_first_has_stopped() ->
     assert running.cancelled()
 
 
+@pytest.mark.slow
 async def test_clean_can_be_stopped(database: Database) -> None:
     assert (await run("init", dsn=database.dsn))[0] == 0
     async with witness_of(database) as locker, witness_of(database) as witness:

@@ -60,6 +60,7 @@ async def test_a_limit_inside_the_server_is_the_knee(here: Database, tmp_path: P
     check_knee(await swept("--pool-size", "1,2,4,8", "--repeat", "1", *SURELY, "-f", file, dsn=here.dsn))
 
 
+@pytest.mark.slow
 async def test_the_limit_of_a_role_is_named_and_no_session_stays(here: Database, tmp_path: Path) -> None:
     file = script(tmp_path, SLEEP)
     async with role_in(here, limit=7) as dsn:
@@ -178,6 +179,7 @@ async def test_what_is_recommended_is_not_loaded_beyond_what_may_be_taken(databa
     assert max(point["pool_size"] for point in document["points"]) == 2
 
 
+@pytest.mark.slow
 async def test_a_signal_leaves_a_partial_report(database: Database, tmp_path: Path) -> None:
     folder, file = tmp_path / "report", script(tmp_path, SLEEP)
     words = ("-T", "0.5", "--warmup", "0", "-o", str(folder), "-f", file)

@@ -91,6 +91,7 @@ async def nothing(connection: object, client: object) -> None:
     """A transaction that does nothing."""
 
 
+@pytest.mark.slow
 async def test_nothing_that_went_well_is_no_peak(database: Database, tmp_path: Path) -> None:
     file = script(tmp_path, "select 1 / 0")
     document = await document_of("overload", *QUICK, "-f", file, dsn=database.dsn, code=1)
@@ -99,6 +100,7 @@ async def test_nothing_that_went_well_is_no_peak(database: Database, tmp_path: P
     assert "there is no peak to start from" in " ".join(warning["text"] for warning in document["warnings"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "words"),
     [

@@ -47,6 +47,18 @@ def test_patience_counts_the_time_that_the_first_connect_took_to_fail() -> None:
     assert slow.next_try_at == pytest.approx(110.1)
 
 
+@pytest.mark.parametrize(("lasted_s", "longest_s"), [(0.1, 0.15), (3, 0.15), (10, 0.5), (39, 1.95), (3600, 2.0)])
+def test_a_server_that_was_away_for_moments_is_tried_often_and_one_that_was_for_long_is_not(
+    lasted_s: float, longest_s: float
+) -> None:
+    away = outage(*[50.0] * 20, 50.0 + lasted_s)
+    assert away.next_try_at - 50.0 - lasted_s == pytest.approx(longest_s)
+
+
+def test_who_is_denied_is_not_tried_often() -> None:
+    assert outage(*[50.0] * 20, denied=True).next_try_at == pytest.approx(52.0)
+
+
 def test_a_denial_refuses_at_once() -> None:
     assert outage(100.0, denied=True).refuses(100.0)
 
@@ -72,7 +84,7 @@ def test_after_its_end_patience_and_backoff_begin_anew() -> None:
     again.ended()
     again.failed(200.0, 200.0, denied=False, chance=1.0)
     assert not again.refuses(200.9)
-    assert again.next_try_at == pytest.approx(200.2)
+    assert again.next_try_at == pytest.approx(200.15)
 
 
 @given(most=st.integers(1, 100), failures=st.integers(1, 20))
@@ -83,6 +95,6 @@ def test_one_prober_goes_on_while_connecting_fails(most: int, failures: int) -> 
 
 @given(failures=st.integers(1, 40), chance=st.floats(0, 1))
 def test_the_next_try_comes_within_the_backoff(failures: int, chance: float) -> None:
-    failing = outage(*[50.0] * failures, chance=chance)
+    failing = outage(*[50.0] * failures, chance=chance, denied=True)
     assert failing.next_try_at - 50.0 == pytest.approx(Backoff(0.1, 2.0).delay_s(failures, chance))
     assert 50.0 <= failing.next_try_at <= 52.0

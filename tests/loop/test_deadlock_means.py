@@ -30,11 +30,11 @@ async def test_an_exit_stack_that_another_task_closes_is_no_deadlock() -> None:
         await served_beside(gate)
 
     async def closer() -> None:
-        await asyncio.sleep(5)
+        await asyncio.sleep(1)
         await stack.aclose()
 
     await asyncio.gather(holder(), closer())
-    assert round(now()) == 5
+    assert round(now()) == 1
     assert_empty(gate)
 
 
@@ -42,7 +42,7 @@ async def test_what_is_entered_by_hand_anybody_can_leave_by_hand_so_that_is_no_d
     gate = Gate(1)
     leaving: list[asyncio.Task[None]] = []
     await gate.__aenter__()
-    running_loop().call_later(5, lambda: leaving.append(asyncio.ensure_future(gate.__aexit__(None, None, None))))
+    running_loop().call_later(1, lambda: leaving.append(asyncio.ensure_future(gate.__aexit__(None, None, None))))
     await served_beside(gate)
     await leaving[0]
     assert_empty(gate)
@@ -96,11 +96,11 @@ async def test_a_permit_that_lies_in_garbage_is_no_deadlock() -> None:
         session = Session()
         await session.stay.__aenter__()
         del session
-        loop.call_later(5, gc.collect)
+        loop.call_later(1, gc.collect)
         await served_beside(gate)
     finally:
         gc.enable()
-    assert round(now()) == 5
+    assert round(now()) == 1
     await leaving[0]
     assert_empty(gate)
 

@@ -48,6 +48,7 @@ async def test_every_plot_is_drawn_in_light_and_in_dark(browser: Browser, report
         assert look.complaints == []
 
 
+@pytest.mark.slow
 async def test_a_change_between_light_and_dark_draws_the_plots_anew(browser: Browser, report: Path) -> None:
     first_pixel = """() => { const canvas = document.querySelector('[data-figure=goodput] canvas');
         return [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data].join() }"""
@@ -58,7 +59,7 @@ async def test_a_change_between_light_and_dark_draws_the_plots_anew(browser: Bro
         assert look.complaints == []
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 390, *(pytest.param(width, marks=pytest.mark.slow) for width in (768, 1280))])
 async def test_nothing_has_to_be_scrolled_to_the_side(browser: Browser, report: Path, width: int) -> None:
     async with looking(browser, report, width=width) as look:
         assert await look.ask("() => document.documentElement.scrollWidth") <= width
@@ -75,6 +76,7 @@ async def test_without_scripts_every_figure_is_a_drawing(browser: Browser, repor
             assert await drawing.is_visible()
 
 
+@pytest.mark.slow
 async def test_on_paper_every_figure_is_a_drawing(browser: Browser, report: Path) -> None:
     async with looking(browser, report) as look:
         assert not await look.page.locator("svg.drawing").first.is_visible()
@@ -105,6 +107,7 @@ async def test_keys_reach_plots_buttons_and_tables_and_read_values(browser: Brow
         assert f"measured, with its 95 % interval {second['tps']:,.0f}" in said
 
 
+@pytest.mark.slow
 async def test_plots_over_time_are_zoomed_together_by_keys_and_shown_whole_again(
     browser: Browser, report: Path
 ) -> None:
@@ -122,6 +125,7 @@ async def test_plots_over_time_are_zoomed_together_by_keys_and_shown_whole_again
         await look.page.wait_for_function(f"(whole) => ({ranges})().every((each) => each === whole)", arg=whole[0])
 
 
+@pytest.mark.slow
 async def test_an_area_is_hidden_and_shown_again_by_its_button(browser: Browser, report: Path) -> None:
     blue = """() => { const canvas = document.querySelector('[data-figure=connections] canvas');
       const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -140,6 +144,7 @@ async def test_an_area_is_hidden_and_shown_again_by_its_button(browser: Browser,
         await look.page.wait_for_function(f"() => ({blue})() > 1000")
 
 
+@pytest.mark.slow
 async def test_the_code_is_copied_as_it_is(browser: Browser, report: Path) -> None:
     async with looking(browser, report) as look:
         await look.page.context.grant_permissions(["clipboard-read", "clipboard-write"])

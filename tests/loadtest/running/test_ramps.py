@@ -25,7 +25,7 @@ async def seen(database: Database) -> list[int]:
         return [int(str(client)) for (client,) in await witness.rows("select client from seen order by at")]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 3])
 async def test_clients_join_and_leave_as_the_stages_say(database: Database, workers: int) -> None:
     async with witness_of(database) as witness:
         await witness.run("create table seen (at serial, client int)")
@@ -39,6 +39,7 @@ async def test_clients_join_and_leave_as_the_stages_say(database: Database, work
     assert len(others) > 2 * (len(clients) - len(others)) / 3  # three of four, for a third of the time
 
 
+@pytest.mark.slow
 async def test_the_load_goes_on_to_the_end_of_the_window(database: Database) -> None:
     load = replace(RAMP, client_stages=(Stage(1.0, 0, 3), Stage(1.1, 3, 3)), warmup_s=0.0)
     total = (await loaded(database.dsn, script("select pg_sleep(0.01)"), load)).total

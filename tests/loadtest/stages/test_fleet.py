@@ -20,6 +20,7 @@ from tests.support.stands import check_section, stand_on
 TEN_MS = script("select pg_sleep(0.01)")
 
 
+@pytest.mark.slow
 async def test_a_fleet_that_outgrows_a_limit_during_a_deployment_goes_on(database: Database) -> None:
     told: list[Event] = []
     async with role_in(database, limit=6) as dsn, stand_on(dsn, TEN_MS, SHORT, told=told) as stand:
@@ -63,6 +64,7 @@ async def test_a_fleet_leaves_connections_to_others_unless_it_is_forced(database
         assert not stand.run.points
 
 
+@pytest.mark.slow
 async def test_a_stopped_fleet_has_what_there_was(database: Database) -> None:
     told: list[Event] = []
     async with stand_on(database.dsn, TEN_MS, replace(SHORT, time_s=60.0), told=told) as stand:

@@ -54,6 +54,7 @@ async def test_normal_is_what_the_load_was_that_it_returns_to(database: Database
     assert section["recovery"]["recovery_s"] is None  # a second and a half cannot tell
 
 
+@pytest.mark.slow
 async def test_a_stopped_overload_has_what_there_was(database: Database) -> None:
     told: list[Event] = []
     async with stand_on(database.dsn, TWENTY_MS, Load(warmup_s=0.0, time_s=60.0), told=told) as stand:

@@ -58,6 +58,7 @@ async def test_a_session_that_stays_is_counted(database: Database, monkeypatch: 
     assert "1 session stayed behind" in section["text"]
 
 
+@pytest.mark.slow
 async def test_a_stopped_soak_has_what_there_was(database: Database) -> None:
     told: list[Event] = []
     async with stand_on(database.dsn, "select 1", LOAD, told=told) as stand:

@@ -107,6 +107,7 @@ async def test_a_stopped_storm_has_the_parts_that_were_over(database: Database) 
     assert [part["name"] for part in section["parts"]] == ["barrier"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["alone", "rush", "load"])
 async def test_a_cancelled_storm_leaves_nothing(database: Database, when: str) -> None:
     told: list[Event] = []

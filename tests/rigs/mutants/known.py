@@ -134,9 +134,9 @@ _ALL: Final = (
         "backoff without a bound",
         "a pool that waits for half a minute after the server is back",
         "M7",
-        "dbpool/connecting.py",
-        "LONGEST_BACKOFF_S = 1.0",
-        "LONGEST_BACKOFF_S = 60.0",
+        "dbpool/core/retry.py",
+        "min(self.cap_s, below_s, self.first_s * 2.0 ** min(tries, 30))",
+        "self.first_s * 2.0 ** min(tries, 10)",
     ),
     Mutant(
         "connections to a server that takes no writes are kept",

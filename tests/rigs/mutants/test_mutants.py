@@ -39,12 +39,12 @@ def test_a_stale_mutant_says_where() -> None:
 
 def test_a_process_has_the_mutant_that_it_is_given_and_no_other_has() -> None:
     mutant = MUTANTS["backoff without a bound"]
-    show = [sys.executable, "-c", "from dbpool.connecting import LONGEST_BACKOFF_S; print(LONGEST_BACKOFF_S)"]
+    show = [sys.executable, "-c", "from dbpool.core.retry import Backoff; print(Backoff(1.0, 5.0).delay_s(3, 1.0))"]
     shown = [
         subprocess.run(show, cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout.strip()
         for env in (environment(mutant), environment(None), environment(mutant))
     ]
-    assert shown == ["60.0", "1.0", "60.0"]
+    assert shown == ["8.0", "5.0", "8.0"]
 
 
 @pytest.mark.parametrize("name", FOUND_SOON)

@@ -147,11 +147,13 @@ def _quiet() -> Iterator[None]:
     """No log, and a garbage collection now and then only: of what a schedule leaves, little lives on."""
     log, before = logging.getLogger("dbpool"), gc.get_threshold()
     was_disabled, log.disabled = log.disabled, True
+    was_frozen = gc.get_freeze_count() > 0
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if not was_frozen:
+            gc.unfreeze()
         log.disabled = was_disabled
