@@ -40,7 +40,7 @@ class Passage:
             event.set()
 
     async def pump(self, session: Session, way: Way, incoming: Incoming) -> None:
-        with suppress(ConnectionError, EOFError):
+        with suppress(OSError, EOFError):
             await (self._to_server if way is Way.TO_SERVER else self._to_client)(session, incoming)
         if not session.is_over:
             await self._way_is_free(session, way)  # the end of a connection is not seen through a stalled network

@@ -13,7 +13,7 @@ from dbpool.testing.proxying.faults import Fault
 from dbpool.testing.proxying.proxy import FaultProxy, proxy_to
 from tests.rigs.caller import Caller
 from tests.rigs.told import Told
-from tests.rigs.wire.spots import HARMLESS, AtMessage, Recorded, Recorder, Spot
+from tests.rigs.wire.spots import HARMLESS, AtByte, AtMessage, End, Recorded, Recorder, Spot
 
 LONGEST_S = 20.0  # of a session, whatever happens in it: many times what its limits come to
 SERVES_WITHIN_S = 5.0
@@ -52,10 +52,14 @@ class Trial:
     def against(self) -> list[str]:
         """Everything but lateness."""
         mine = self.caller
-        # a notification that is lost is waited for in vain, which is no error of the pool's
-        bare = [f"a bare error: {each}" for each in mine.bare if not (self.is_excused and "listened" in each)]
+        bare = [f"a bare error: {each}" for each in mine.bare if not (self.may_lose_news and "listened" in each)]
         strange = [f"somebody else's answer: {each}" for each in mine.strange]
         return [*self.wrong, *bare, *([] if self.is_excused else strange)]
+
+    @property
+    def may_lose_news(self) -> bool:
+        """Whether a notification may be waited for in vain: a listener asks for a sign of life every 30 s only."""
+        return self.is_excused or (isinstance(self.spot, AtByte) and self.spot.end is End.SILENCE)
 
     @property
     def is_excused(self) -> bool:
