@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import secrets
@@ -11,17 +10,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from dbpool.embedded.account import Account, server_account
 from dbpool.embedded.binaries import Binaries, find_binaries
+from dbpool.embedded.blocks import Blocks
 from dbpool.embedded.cluster import SUPERUSER, check_template, ensure_kept, fresh_template
 from dbpool.embedded.process import Launch, ServerProcess
 from dbpool.embedded.scram import scram_verifier
 from dbpool.errors import EmbeddedError
-from dbpool.finish import finish
 
 # losing throw-away data in a crash is no loss, so nothing of it needs to reach the disk
 THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -31,7 +28,7 @@ PORT_ATTEMPTS = 3  # a free port may be taken by somebody else before the server
 TOOL_TIMEOUT_S = 60.0
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Blocks):
     """A PostgreSQL server that lives as long as this object is open, and never longer than this process.
 
     Use it as a context manager, sync or async, or call ``start`` and ``stop``. It is reached through a unix socket
@@ -120,26 +117,6 @@ class EmbeddedPostgres:
     def data_dir(self) -> Path:
         """The data directory, kept or not."""
         return self._running().launch.data_dir
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await finish(asyncio.to_thread(self.start))
-        except asyncio.CancelledError:
-            await finish(asyncio.to_thread(self.stop))
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await finish(asyncio.to_thread(self.stop))
 
     def _start(self, deadline: float) -> None:
         account = server_account()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from dbpool.embedded.account import server_account
 from dbpool.embedded.binaries import find_binaries
+from dbpool.embedded.blocks import Blocks
 from dbpool.embedded.cluster import SUPERUSER, fresh_template
 from dbpool.embedded.scram import scram_verifier
 from dbpool.embedded.server import checked_settings, free_port, new_run_dir
 from dbpool.errors import EmbeddedError
-from dbpool.finish import finish
 from dbpool.settings import whole_number
 from dbpool.testing.replication.node import PATIENCE_S, POLL_S, Home, PostgresNode
 
@@ -33,7 +30,7 @@ SETTINGS = {
 COMES_BACK_S = 0.5  # for one that does so by itself
 
 
-class PostgresCluster:
+class PostgresCluster(Blocks):
     """A primary with streaming standbys, each made by a base backup, all of them this process's own.
 
     ``with PostgresCluster() as cluster``, or ``async with``: then ``cluster.dsn()`` names all servers, and
@@ -141,23 +138,3 @@ class PostgresCluster:
             node.resume_replay()
         else:
             node.rejoin(self.primary)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await finish(asyncio.to_thread(self.start))
-        except asyncio.CancelledError:
-            await finish(asyncio.to_thread(self.stop))
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
-        await finish(asyncio.to_thread(self.stop))
