@@ -31,7 +31,8 @@ LONGEST_BACKOFF_OF_SEVERAL_S = 0.1
 # A connect takes milliseconds, across the world and with TLS some tenths of a second.
 SLOW_S = 1.0
 
-UNKNOWN_PARAMETER = "42704"  # as the server says where a session is to begin with a setting that it has not
+# As the server says where a session is to begin with a setting that it has not. Trying again changes nothing.
+UNKNOWN_PARAMETER = "42704"
 
 
 class Connector:
@@ -253,7 +254,11 @@ class Connector:
         without_frames(error)
         self.last_error = error
         state = sqlstate(error)
-        denied = is_distrusted(error) or (state is not None and verdict(state) is Verdict.DENIED)
+        denied = (
+            is_distrusted(error)
+            or state == UNKNOWN_PARAMETER
+            or (state is not None and verdict(state) is Verdict.DENIED)
+        )
         self._outage.failed(started, now, denied=denied, chance=random.random())
         self._events.tell(ConnectFailed(one_line(error), self._outage.failures, error))
         if self._is_hopeless(now):

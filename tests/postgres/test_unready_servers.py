@@ -132,3 +132,12 @@ async def test_a_slow_look_up_of_the_name_has_no_more_time_than_the_connect(
     with pytest.raises(ServerUnavailable, match="TimeoutError"):
         await db.open()
     assert told
+
+
+async def test_a_setting_that_the_server_has_not_is_told_at_once(database: Database) -> None:
+    """Trying again would change nothing."""
+    db = DatabasePool(f"{database.dsn}&no_such_setting=1", outage_patience=60)
+    async with asyncio.timeout(20):
+        with pytest.raises(ServerUnavailable, match=r"no_such_setting.*leave it out"):
+            await db.open()
+    await db.close()

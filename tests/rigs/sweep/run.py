@@ -1,4 +1,4 @@
-"""The rig itself: every operation, disturbed in every way at every suspension, on every loop and transport."""
+"""Every operation, disturbed in every way at every suspension, on every loop and transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rig itself: as many spots of the canonical session as there is time for, in an order that the seed chooses."""
+"""A session cut, silenced and spoilt at as many spots as there is time for, in an order that the seed chooses."""
 
 from __future__ import annotations
 
