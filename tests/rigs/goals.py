@@ -166,6 +166,7 @@ GOALS = (
         (
             Measure("ledger", "lies.M5", "rows lied about"),
             Measure("ledger", "unknown_resolved", "unknown transactions resolved"),
+            Measure("wire", "bytes_reset_at", "bytes of a session that it was reset at"),
         ),
         _peers(("lies.M5", "rows lied about"), ("unknown_resolved", "unknown transactions resolved")),
     ),

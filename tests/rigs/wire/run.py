@@ -20,7 +20,7 @@ from tests.rigs.wire.batch import ASYNCPGS_NOISE, Batch, together
 from tests.rigs.wire.oracle import lies, wait_alone
 from tests.rigs.wire.ours import Ours
 from tests.rigs.wire.peers import AsyncpgPool, PsycopgPool
-from tests.rigs.wire.spots import AtByte, Recorded, Spot
+from tests.rigs.wire.spots import AtByte, End, Recorded, Spot
 from tests.rigs.wire.trial import Contender, Trial, recorded
 
 AT_ONCE = 12  # sessions: most of them wait for silence to end
@@ -28,6 +28,7 @@ TRIES = 3  # of a spot: on a busy machine a session may replace a connection bef
 BATCH_S = 20.0  # after which what is stored is looked at
 MOST_VIOLATIONS = 50
 PEERS_FROM_S = 60.0
+EVERY_BYTE_FROM_S = 1200.0  # from which on a run first ends the session at each of its bytes
 KINDS = ("lies", "bare errors", "hangs", "awaits beyond their limit", "pools of no more use")
 Witness: TypeAlias = psycopg.Connection[tuple[int, ...]]
 
@@ -58,6 +59,10 @@ async def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Calla
     return found
 
 
+def _is_reset(spot: Spot) -> bool:
+    return isinstance(spot, AtByte) and spot.end is End.RESET
+
+
 class Wire:
     """A run of it, for one contender."""
 
@@ -75,12 +80,15 @@ class Wire:
         self.again = replay("wire", 60, seed)
         self._numbers = numbers
         self._wrong: Counter[str] = Counter()
-        self._reached = 0
+        self._reached = self._resets = 0
         self._left: deque[Spot] = deque()
         self._missed: Counter[Spot] = Counter()
 
     async def go_on(self, seconds: float) -> Findings:
         spots = [each for each in (await self._recorded()).spots(self._seed) if self._of(each)]
+        if seconds >= EVERY_BYTE_FROM_S:
+            spots.sort(key=lambda spot: not _is_reset(spot))  # else as they were
+        resets = sum(map(_is_reset, spots))
         began = time.monotonic()
         self._left = deque(spots)
         with self._server.witness() as witness:
@@ -91,6 +99,7 @@ class Wire:
         self.found.took_s = time.monotonic() - began
         is_complete = self._reached == len(spots)
         self.found.figures |= {"spots": len(spots), "spots_reached": self._reached, "is_complete": is_complete}
+        self.found.figures["bytes_reset_at"] = f"{self._resets:,} of {resets:,}"
         return self.found
 
     def figures(self) -> dict[str, int]:
@@ -110,6 +119,7 @@ class Wire:
         for trial in batch.trials:
             if trial.spot is None or trial.has_happened:
                 self._reached += 1
+                self._resets += trial.spot is not None and _is_reset(trial.spot)
                 continue
             self._missed[trial.spot] += 1
             if self._missed[trial.spot] < TRIES:
