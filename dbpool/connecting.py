@@ -124,7 +124,8 @@ class Connector:
 
     async def wait_opened(self) -> None:
         """Return once no connect is under way."""
-        await self._tasks.wait_all()
+        while self._openers:  # not until the tasks are gone: one that has ended may be an opener for some turns yet
+            await asyncio.wait(self._openers)
 
     async def close(self) -> None:
         """Stop opening; fail everyone who still wants a connection."""

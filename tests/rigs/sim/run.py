@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ TELL_EVERY_S: Final = 2.0
 STOPPED: Final = "runs ended early"
 MACHINES_PART: Final = 0.05  # of the time: hypothesis takes a hundred times as long as a schedule
 LONGEST_TEXT: Final = 1500
+LONGEST_PLAY_S: Final = 20.0  # of the processor: a schedule takes some milliseconds
 AT_A_TIME: Final = hypothesis.settings(
     max_examples=10,
     stateful_step_count=25,
@@ -79,13 +81,16 @@ def explore(
     started = told = time.monotonic()
     seed = first
     done = Counter[str]()
-    with _quiet(), _stopped_early(done):
+    with _quiet(), _ended_if_it_spins() as spun, _stopped_early(done):
         if (violation := _long_line(first, played)) is not None:
             violations.append(violation)
         while len(violations) < most_violations and (schedules is None or seed - first < schedules):
             if (now := time.monotonic()) - started >= seconds:
                 break
+            signal.setitimer(signal.ITIMER_VIRTUAL, LONGEST_PLAY_S)
             violation = _play(seed, played)
+            if spun:
+                violation = violation_of(seed, spun.pop())
             seed += 1
             if violation is not None:
                 violations.append(violation)
@@ -106,6 +111,23 @@ def _stopped_early(done: Counter[str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         done[STOPPED] += 1
+
+
+@contextmanager
+def _ended_if_it_spins() -> Iterator[list[AssertionError]]:
+    """What goes on without ever waiting stops the clock, too: it is ended by the processor's, and noted in the list."""
+    spun: list[AssertionError] = []
+
+    def spins(*_: object) -> None:
+        spun.append(AssertionError(f"M6: something went on for {LONGEST_PLAY_S:g} s of a processor without waiting"))
+        raise spun[0]  # in whatever task it is, which may be nobody's to await
+
+    before = signal.signal(signal.SIGVTALRM, spins)
+    try:
+        yield spun
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _long_line(seed: int, played: Played) -> Violation | None:

@@ -12,10 +12,11 @@ import hypothesis
 import pytest
 from hypothesis import Phase
 
+from dbpool.connecting import Connector
 from dbpool.gate import Gate
 from tests.rigs.sim.regressions import REGRESSIONS
 from tests.rigs.sim.replay import traced
-from tests.rigs.sim.run import AT_A_TIME, explore, machines, run
+from tests.rigs.sim.run import AT_A_TIME, explore, machines, replay, run
 from tests.rigs.sim.schedule import LONG_EVERY, Schedule
 
 ROOT = Path(__file__).parents[3]
@@ -78,3 +79,14 @@ def test_a_state_machine_that_breaks_something_is_told_with_its_steps(monkeypatc
     (violation,) = machines(60.0, 1).violations
     assert violation.goal == "M9"
     assert "state.acquire(" in violation.text
+
+
+def test_what_goes_on_without_ever_waiting_is_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spinning(self: Connector) -> None:
+        await self._tasks.wait_all()  # which an opener outlives by some turns
+
+    monkeypatch.setattr(Connector, "wait_opened", spinning)
+    monkeypatch.setattr("tests.rigs.sim.run.LONGEST_PLAY_S", 2.0)
+    seed = REGRESSIONS["a pause for which a connect has ended, and is not yet counted as ended"]
+    (violation,) = explore(seed, lambda _: None, schedules=1).violations
+    assert (violation.goal, violation.replay) == ("M6", replay(seed))
