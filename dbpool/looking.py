@@ -73,48 +73,50 @@ async def _keeps_prepared(session: Session) -> bool | None:
     """One that follows statements gives each a name of its own at the server; None: this server does not tell."""
     mark = os.urandom(8).hex()
     name = f"dbpool_{mark}"
+    keeps: bool | None = None
     await _run(session, "BEGIN")  # for one session; a pooler in statement mode refuses it, and with it this pool
     try:
         await _PLAIN.prepare(session, f"SELECT '{mark}'", name=name)
         seen = f"EXISTS (SELECT FROM pg_prepared_statements WHERE statement = 'SELECT ''{mark}''' AND name"
         if await _is_true(session, f"{seen} <> '{name}')"):
-            return True
-        if await _is_true(session, f"{seen} = '{name}')"):
+            keeps = True
+        elif await _is_true(session, f"{seen} = '{name}')"):
             await _run(session, f"DEALLOCATE {name}")
-            return False
+            keeps = False
     except asyncpg.PostgresError:
         if session.is_closed():
             raise
     finally:
         session._stmts_to_close.clear()  # it was closed, or is the pooler's to close
-        if not session.is_closed():
-            await _run(session, "ROLLBACK")
-    return None
+    await _run(session, "ROLLBACK")  # not after a time-out: it would wait for as long as a statement may take
+    return keeps
 
 
 async def _mode(session: Session, connect: Callable[[], Awaitable[Session]] | None) -> Route:
     unknown = Route(Pooler.TRANSACTION, keeps_prepared=False, is_certain=False)
     if connect is None:
         return unknown
+    other: Session | None = None
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):  # which never cuts short what *session* is asked
             other = await connect()
             other._stmt_cache_enabled = False
-            try:
-                shares = await _share(session, other)
-                await other.close()
-            finally:
-                other.terminate()
+            pid = await _process(other)
+        shares = await _share(session, other, pid)
+        await other.close(timeout=PATIENCE_S)
     except _ERRORS:
         if session.is_closed():
             raise
         return unknown
+    finally:
+        if other is not None:
+            other.terminate()
     return replace(unknown, is_certain=True) if shares else Route(Pooler.SESSION)
 
 
-async def _share(one: Session, other: Session) -> bool:
-    """Whether the two are served by one process, or one of them by several."""
-    processes: dict[str, int] = {}
+async def _share(one: Session, other: Session, others: int) -> bool:
+    """Whether the two are served by one process, or one of them by several; *others*: which *other* had before."""
+    processes = {"B": others}
     for turn in _TURNS:
         asked = one if turn == "A" else other
         pid = await _process(asked)
@@ -131,17 +133,14 @@ async def _lost(session: Session, asked: Mapping[str, str]) -> tuple[str, ...]:
     """Of the settings *asked* for, those that are not in force: the pooler dropped what it did not know."""
     lost = []
     await _run(session, "BEGIN")
-    try:
-        for name, value in asked.items():
-            if name.lower() in _UNASKED:
-                continue
-            setting, wanted = _quoted(name), _quoted(value)  # both as the server writes them
-            now, then = f"current_setting({setting}, true)", f"set_config({setting}, {wanted}, true)"
-            if not await _is_true(session, f"(SELECT now FROM (SELECT {now} AS now OFFSET 0) AS n) = {then}"):
-                lost.append(name)
-    finally:
-        if not session.is_closed():
-            await _run(session, "ROLLBACK")
+    for name, value in asked.items():
+        if name.lower() in _UNASKED:
+            continue
+        setting, wanted = _quoted(name), _quoted(value)  # both as the server writes them
+        now, then = f"current_setting({setting}, true)", f"set_config({setting}, {wanted}, true)"
+        if not await _is_true(session, f"(SELECT now FROM (SELECT {now} AS now OFFSET 0) AS n) = {then}"):
+            lost.append(name)
+    await _run(session, "ROLLBACK")
     return tuple(lost)
 
 

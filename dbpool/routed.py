@@ -89,7 +89,7 @@ class RoutedConnection(SendingConnection):
     async def _cancel(self, sent: asyncio.Future[None], ended: asyncio.Future[None] | None = None) -> None:
         """As asyncpg's: to be told when the request was *sent*, and to tell when the statement has *ended*.
 
-        A request that is under way is never cut off: PgBouncer 1.18 does not survive it (its issue 801).
+        A request that is under way has its second, whoever leaves: PgBouncer 1.18 may not survive it (its issue 801).
         """
         if self.route.is_direct:
             await super()._cancel(sent, ended)  # type: ignore[misc]

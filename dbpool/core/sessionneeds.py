@@ -50,7 +50,7 @@ _OF_SESSION = frozenset({"currval", "lastval", "setseed"})
 _OF_TRANSACTION = frozenset({"LOCAL", "TRANSACTION", "CONSTRAINTS"})  # after SET
 _QUALIFIERS = frozenset({"OR", "REPLACE", "LOCAL", "GLOBAL"})  # between CREATE and TEMP
 _TEMP = frozenset({"TEMP", "TEMPORARY"})
-_CALLING = frozenset({"DELETE", "EXPLAIN", "INSERT", "MERGE", "SELECT", "TABLE", "UPDATE", "VALUES", "WITH"})
+_CALLING = frozenset({"DECLARE", "DELETE", "EXPLAIN", "INSERT", "MERGE", "SELECT", "TABLE", "UPDATE", "VALUES", "WITH"})
 _FALSE = frozenset({"false", "'false'", "'f'", "'off'", "'no'", "'n'", "'0'", "null"})
 
 
@@ -125,6 +125,8 @@ def _explained(statement: Sequence[Token]) -> Sequence[Token]:
 
 
 def _of_calls(statement: Sequence[Token]) -> Need | None:
+    if statement[0].keyword == "CREATE":
+        statement = _query_of(statement)
     if statement[0].keyword not in _CALLING and statement[0].text != "(":
         return None
     for at, (token, after) in enumerate(pairwise(statement)):
@@ -137,6 +139,18 @@ def _of_calls(statement: Sequence[Token]) -> Need | None:
         if token.name == "set_config" and _last_argument(statement, at + 1) in _FALSE:
             return Need("set_config(..., false)", _SET)
     return None
+
+
+def _query_of(creating: Sequence[Token]) -> Sequence[Token]:
+    """What fills a table, or a materialized view; of all else, which calls nothing yet, itself."""
+    words, depth = [token.keyword for token in creating], 0
+    if {"TABLE", "MATERIALIZED"}.isdisjoint(words[1:4]):
+        return creating
+    for at, token in enumerate(creating[:-1]):
+        depth += (token.text == "(") - (token.text == ")")
+        if token.keyword == "AS" and depth == 0:
+            return creating[at + 1 :]
+    return creating
 
 
 def _is_of_another_schema(statement: Sequence[Token], at: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from dbpool import DatabasePool, ServerUnavailable
 from dbpool.core.route import HIGHEST_PID
 from dbpool.events import Event, PoolerFound
+from dbpool.testing.addresses import address_of
 from tests.support.pgbouncer import OLD_PROGRAM, PROGRAM, PROGRAMS, bouncer
 from tests.support.pools import pool_of
-from tests.support.proxy import proxy_before
+from tests.support.proxy import Do, proxy_before, proxy_to
 from tests.support.server import Server
 
+BEGUN = "ReadyForQuery", b"T"
 NO_PREPARED = {"max_prepared_statements": 0}
 POOLERS = [
     (OLD_PROGRAM, {}, "a pooler in transaction mode, which does not follow prepared statements"),
@@ -145,3 +148,30 @@ async def test_another_pooler_at_the_same_address_is_looked_at_anew(before: str,
                 except ConnectionError:
                     await asyncio.sleep(0.01)
             assert [event.keeps_prepared for event in told] == [before == PROGRAM, after == PROGRAM]
+
+
+@pytest.mark.parametrize("pooler", [None, "transaction"])
+async def test_a_pooler_that_falls_silent_while_it_is_looked_at_takes_no_longer_than_a_connect(
+    pooler: str | None, server: Server
+) -> None:
+    """Least of all for a ROLLBACK, which would have all of the 60 s that a statement may take."""
+    async with (
+        bouncer(server.dsn(), OLD_PROGRAM) as between,
+        proxy_to(address_of(urlsplit(between.address))) as proxy,
+        asyncio.timeout(20),
+    ):
+        proxy.rule = lambda message: Do.LAST if (message.name, message.body) == BEGUN else Do.PASS
+        db = DatabasePool(proxy.dsn(between.address), 2, pooler=pooler, connect_timeout=0.5, outage_patience=0.05)
+        with pytest.raises(ServerUnavailable, match="answered no query within connect_timeout"):
+            await db.open()
+        await db.close()
+
+
+async def test_a_slow_way_to_a_pooler_makes_its_mode_no_less_certain(server: Server) -> None:
+    async with (
+        bouncer(server.dsn(), OLD_PROGRAM, pool_mode="session") as between,
+        proxy_to(address_of(urlsplit(between.address))) as proxy,
+    ):
+        proxy.delay(0.03)
+        async with pool_of(proxy.dsn(between.address), 3) as db:
+            assert db.stats().pooler == "session"
