@@ -100,6 +100,15 @@ class Leases:
         """Connections beyond the capacity, without those that are to be closed when their lease ends."""
         return sum(not connection.is_broken for connection in self.driver.connections) - self.gate.capacity
 
+    @property
+    def spare(self) -> list[PooledConnection]:
+        """Idle connections that nobody counts on; each caller that was granted a permit just now takes one of them."""
+        coming = sum(
+            isinstance(each, Leaseholder) and each.connection is each.quarantine is None and each.asker is not None
+            for each in self.gate.holding
+        )
+        return self.resting[: max(0, len(self.resting) - coming)]
+
     async def open(self) -> None:
         """Make the driver's pool and open ``min_connections``, at least one, so that a wrong address is found now.
 
@@ -304,7 +313,7 @@ class Leases:
     def _spare(self, connection: PooledConnection) -> None:
         """Take a connection for which nobody waits any more."""
         self._rest(connection)
-        if self.surplus > 0:  # the pool was made smaller meanwhile
+        if self.surplus > 0 and connection in self.spare:  # the pool was made smaller meanwhile
             self.retire_resting(connection, Reason.SURPLUS, beyond=True)
 
     def _rest(self, connection: PooledConnection) -> None:

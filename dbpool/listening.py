@@ -161,10 +161,14 @@ class Listeners:
         self._end_all()
         await self._wait_stopped(timeout)
 
-    async def pause(self, timeout: float) -> None:
-        """Close the connection, or cut it off after *timeout* seconds, and open none until ``resume``."""
+    def pause(self) -> None:
+        """Open no connection until ``resume``."""
         self._is_paused = True
-        await self._wait_stopped(timeout)
+
+    async def wait_paused(self, timeout: float) -> None:
+        """Close the connection, or cut it off after *timeout* seconds; nothing if it was resumed meanwhile."""
+        if self._is_paused:
+            await self._wait_stopped(timeout)
 
     def resume(self) -> None:
         """Listen again, with a Gap for everyone."""

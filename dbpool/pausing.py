@@ -74,8 +74,10 @@ class Pauses:
             if gate.held or (disconnect and self._leases.connector.opening):  # else they ended in this very instant
                 raise self._remain(seconds) from None
         if disconnect and gate.is_paused:
+            self._upkeep.disconnect()  # before anybody can resume
+            self._listeners.pause()
             left_s = max(0.0, deadline - clock())
-            await asyncio.gather(self._upkeep.disconnect(left_s), self._listeners.pause(left_s))
+            await asyncio.gather(self._upkeep.wait_disconnected(left_s), self._listeners.wait_paused(left_s))
 
     def _remain(self, seconds: float) -> LeasesRemain:
         report = self._leases.gate.report()

@@ -76,14 +76,14 @@ class Upkeep:
             await self._leases.gate.wait_empty()
             await self._leases.connector.wait_opened()
 
-    async def disconnect(self, timeout: float) -> None:
-        """Close every connection, or cut it off after *timeout* seconds.
-
-        Nobody may hold a permit or be granted one, and no connect be under way.
-        """
-        leases = self._leases
-        for connection in [*leases.resting]:
+    def disconnect(self) -> None:
+        """Begin to close every connection; nobody may hold a permit or be granted one, and no connect be under way."""
+        for connection in [*self._leases.resting]:
             self._retire(connection, Reason.PAUSED, beyond=True)
+
+    async def wait_disconnected(self, timeout: float) -> None:
+        """Return once all are closed; cut off what is not after *timeout* seconds."""
+        leases = self._leases
         try:
             async with asyncio.timeout(timeout):
                 await leases.gate.wait_empty()
@@ -94,10 +94,10 @@ class Upkeep:
 
     def _retire_surplus(self) -> None:
         """After the pool was made smaller."""
-        idle = self._leases.resting
-        kept = [connection for connection in self._leases.driver.connections if not connection.is_broken]
-        kept.sort(key=lambda connection: connection not in idle)  # idle ones first: they can be closed now
-        for connection in kept[: max(0, self._leases.surplus)]:
+        resting = self._leases.resting
+        used = (each for each in self._leases.driver.connections if not each.is_broken and each not in resting)
+        first = [*self._leases.spare, *used]  # the idle ones can be closed now
+        for connection in first[: max(0, self._leases.surplus)]:
             self._retire(connection, Reason.SURPLUS, beyond=True)
 
     def _retire_old(self, now: float) -> None:

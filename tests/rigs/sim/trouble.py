@@ -27,7 +27,10 @@ STALLED: Final = Reply(NEVER)
 class _NoListeners:
     """A pool without listeners pauses none."""
 
-    async def pause(self, timeout: float) -> None:
+    def pause(self) -> None:
+        pass
+
+    async def wait_paused(self, timeout: float) -> None:
         pass
 
     def resume(self) -> None:
