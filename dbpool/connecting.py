@@ -94,6 +94,8 @@ class Connector:
         if self._is_closed:
             raise self._closed(asker)
         now = asyncio.get_running_loop().time()
+        if not self.opening:
+            self._outage.begins(now)
         if self._is_hopeless(now) and (self.opening or now < self._outage.next_try_at):
             raise self._unavailable(asker, now)
         want: asyncio.Future[PooledConnection | Exception] = asyncio.get_running_loop().create_future()

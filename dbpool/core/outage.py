@@ -18,21 +18,29 @@ class Outage:
     """The run of failed connects since the last that worked.
 
     A short run is a hiccup: callers wait while it is tried again. Once it has lasted *patience_s*, or the server has
-    said no in a way that another try cannot change, callers are refused at once, and one prober goes on.
+    said no in a way that another try cannot change, callers are refused at once, and one prober goes on. Where nobody
+    has tried for *patience_s*, nothing is known of the server any more, and patience begins anew.
     """
 
     patience_s: float
     backoff: Backoff = field(default_factory=Backoff)
     failures: int = 0
     since: float = 0.0
+    failed_at: float = 0.0
     next_try_at: float = 0.0
     is_denied: bool = False
+
+    def begins(self, now: float) -> None:
+        """Record that somebody has a connect begin *now*, and none is under way."""
+        if self.failures and now >= self.next_try_at and now - self.failed_at > self.patience_s:
+            self.since, self.is_denied = now, False
 
     def failed(self, started: float, now: float, *, denied: bool, chance: float) -> None:
         """Record a connect that failed *now*; *chance* (0..1) sets the jitter of the next."""
         if not self.failures:
             self.since = started
         self.failures += 1
+        self.failed_at = now
         self.is_denied = denied
         below_s = math.inf if denied else max(BRIEF_S, (now - self.since) * SHARE)
         self.next_try_at = now + self.backoff.delay_s(self.failures, chance, below_s)

@@ -71,6 +71,17 @@ def test_a_denial_that_turns_into_another_failure_has_patience_again() -> None:
 
 
 @pytest.mark.parametrize("denied", [False, True])
+def test_an_outage_of_which_nobody_has_heard_for_long_has_patience_again(denied: bool) -> None:
+    forgotten = outage(100.0, 105.0, denied=denied)
+    forgotten.begins(105.9)
+    assert forgotten.refuses(105.9)
+    forgotten.begins(200.0)
+    assert not forgotten.refuses(200.9)
+    assert forgotten.refuses(201.0)
+    assert forgotten.failures == 2  # its end is still to be told
+
+
+@pytest.mark.parametrize("denied", [False, True])
 def test_a_connect_that_works_ends_it(denied: bool) -> None:
     ended = outage(100.0, 105.0, denied=denied)
     ended.ended()

@@ -211,6 +211,16 @@ async def test_after_an_outage_the_first_caller_connects_and_all_is_well() -> No
     assert pool.driver.size == 5
 
 
+async def test_all_who_come_together_long_after_an_outage_are_served() -> None:
+    """They were refused beside the one whose connect found out that it was over."""
+    pool = await open_and_lost(5, outage_patience=1.0)
+    await outcomes(asyncio.create_task(hold(pool, 0)))
+    await asyncio.sleep(3600)
+    pool.driver.script.connect_error = None
+    assert len(await asyncio.gather(*(hold(pool, 0.1) for _ in range(50)))) == 50
+    pool.check_at_rest()
+
+
 async def test_those_who_wait_when_the_server_comes_back_are_served() -> None:
     pool = await open_and_lost(3, outage_patience=60.0)
     callers = [asyncio.create_task(hold(pool, 0.1)) for _ in range(12)]

@@ -19,5 +19,8 @@ REGRESSIONS: Final[dict[str, int]] = {
     "state left in a session": 78,
     "a pool made larger with callers in line": 81,
     "a pause for which a connect has ended, and is not yet counted as ended": 2026127395,
+    "resumed while a pause was about to close what idles": 2045115917,
+    "made smaller while a caller is about to take what idles": 2043125664,
+    "one failed connect long ago, and several callers at once": 2026125061,
     "the line takes most of a caller's time, the connect the rest": 101,
 }
