@@ -47,6 +47,7 @@ class Reaching:
         self.target = target or Target.ANY
         self._order = Hosts(len(self.hosts), at_random=order is Order.RANDOM)
         self._patience_s = patience_s
+        self._numbers: dict[object, int] = {}  # by the address of a connection, in which the driver has put the port
         self._remains: Counter[int] = Counter()
         self._cleanups = Cleanups()
 
@@ -105,7 +106,9 @@ class Reaching:
                     if (error := task.exception()) is None:
                         del pending[task]
                         order.answered(number)
-                        return task.result()
+                        connection = task.result()
+                        self._numbers[getattr(connection, "_addr", None)] = number
+                        return connection
                     if not _concerns_this_server_only(error):
                         raise error
                     del pending[task]
@@ -170,10 +173,9 @@ class Reaching:
         seeing.add_done_callback(lambda _: self._remains.subtract([number]))
 
     def demoted(self, address: object) -> None:
-        """Ask others first: the server at *address*, as asyncpg has it, is not of the kind that is wanted."""
-        for number, host in enumerate(self.hosts):
-            if host is not None and address in ((host.name, host.port), f"{host.name}/.s.PGSQL.{host.port}"):
-                self._order.refused(number)
+        """Ask others first: the server at *address*, which has answered, is not of the kind that is wanted."""
+        if (number := self._numbers.get(address)) is not None:
+            self._order.refused(number)
 
     def stop(self) -> None:
         """Wait no more for what was given up."""
