@@ -120,7 +120,8 @@ class Reaching:
                 if clock() >= deadline:
                     break
                 if not done and not queue:
-                    queue = [each for each in complaints if self._remains[each] < MOST_REMAINS]
+                    asked = pending.values()
+                    queue = [each for each in complaints if each not in asked and self._remains[each] < MOST_REMAINS]
             complaints = {**dict.fromkeys(pending.values(), "no answer"), **complaints}
             raise NoServerSuits(
                 "; ".join(self._complaint(each, complaints[each]) for each in sorted(complaints)),

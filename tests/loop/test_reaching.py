@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from typing import Any, NamedTuple, cast
 
 import pytest
 
 from dbpool.connection import PlainConnection
+from dbpool.core.hosts import NoServerSuits
 from dbpool.dsn import Dsn
 from dbpool.reaching import Reaching
+from tests.support.script import NEVER
+
+REFUSED = ConnectionRefusedError(111, "nobody listens")
 
 
 class Login(NamedTuple):
@@ -35,12 +41,18 @@ class Servers:
         named = Dsn(address).named
         self.reaching = Reaching(named, named.target, named.order, patience_s=1.0)
         self.asked: list[str] = []
+        self.script: defaultdict[str, list[Exception | float]] = defaultdict(list)
+        """By host, for its next connects: an error, or how long it takes in seconds. Those after that succeed."""
 
     async def reach(self, timeout: float = 5.0) -> Opened:
         return cast(Opened, await self.reaching.connect(self._connect, timeout))
 
     async def _connect(self, *, host: str, port: int | None, **_: object) -> PlainConnection[Any]:
         self.asked.append(host)
+        does = self.script[host].pop(0) if self.script[host] else 0.001
+        if isinstance(does, Exception):
+            raise does
+        await asyncio.sleep(does)
         return cast("PlainConnection[Any]", Opened(host, port or 5432))
 
 
@@ -60,3 +72,12 @@ async def test_a_server_that_takes_no_writes_any_more_is_tried_after_the_others(
     servers.reaching.demoted(at)
     assert (await servers.reach()).host == second
     assert servers.asked == [first, second]
+
+
+async def test_one_that_refused_and_is_silent_now_is_waited_for_and_not_asked_beside_that() -> None:
+    servers = Servers("postgresql://a,b/s")
+    servers.script["a"] = [NEVER]
+    servers.script["b"] = [REFUSED, REFUSED, *[NEVER] * 50]
+    with pytest.raises(NoServerSuits, match="a: no answer; b: ConnectionRefusedError"):
+        await servers.reach(2.25)
+    assert servers.asked == ["a", "b", "b", "b"]
