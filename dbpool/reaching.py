@@ -12,6 +12,7 @@ from dbpool.connection import PlainConnection
 from dbpool.core.hosts import Hosts, NoServerSuits
 from dbpool.core.retry import Verdict, verdict
 from dbpool.dialing import dial
+from dbpool.errors import InsecureConnection
 from dbpool.faults import one_line, role_of, sqlstate, without_frames
 from dbpool.finish import Cleanups
 from dbpool.hosts import Host, Named, Order, Target
@@ -66,6 +67,7 @@ class Reaching:
             leave: gets what is left of an attempt, if there is one server only: nothing else can be tried meanwhile.
         Raises:
             NoServerSuits: none does.
+            InsecureConnection: the only one there is cannot be trusted.
             asyncpg.PostgresError: one of them denies this user or database, or has another complaint that the next one
                 would have, too.
         Cancelling: ends all attempts.
@@ -109,7 +111,7 @@ class Reaching:
                         connection = task.result()
                         self._numbers[getattr(connection, "_addr", None)] = number
                         return connection
-                    if not _concerns_this_server_only(error):
+                    if not _concerns_this_server_only(error, is_one_of_several=len(self.hosts) > 1):
                         raise error
                     del pending[task]
                     without_frames(error)
@@ -193,8 +195,10 @@ async def unsuited(connection: PlainConnection[Any], target: Target) -> str | No
     return target.unsuited(in_recovery=known[0], reads_only=known[1])
 
 
-def _concerns_this_server_only(error: BaseException) -> bool:
+def _concerns_this_server_only(error: BaseException, *, is_one_of_several: bool) -> bool:
     """Whether another server may have another answer; so with what is wrong with the network, too."""
+    if isinstance(error, InsecureConnection):  # the only server's is told as itself
+        return is_one_of_several
     state = sqlstate(error)
     return isinstance(error, OSError) if state is None else verdict(state) in (Verdict.LOST, Verdict.FULL)
 

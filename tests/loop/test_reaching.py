@@ -11,10 +11,13 @@ import pytest
 from dbpool.connection import PlainConnection
 from dbpool.core.hosts import NoServerSuits
 from dbpool.dsn import Dsn
+from dbpool.errors import InsecureConnection
+from dbpool.faults import is_distrusted
 from dbpool.reaching import Reaching
 from tests.support.script import NEVER
 
 REFUSED = ConnectionRefusedError(111, "nobody listens")
+STRANGER = InsecureConnection("who are you")
 
 
 class Login(NamedTuple):
@@ -81,3 +84,30 @@ async def test_one_that_refused_and_is_silent_now_is_waited_for_and_not_asked_be
     with pytest.raises(NoServerSuits, match="a: no answer; b: ConnectionRefusedError"):
         await servers.reach(2.25)
     assert servers.asked == ["a", "b", "b", "b"]
+
+
+async def test_one_that_is_no_server_of_postgresql_is_passed_over() -> None:
+    servers = Servers("postgresql://a,b/s")
+    servers.script["a"] = [STRANGER]
+    assert (await servers.reach()).host == "b"
+    assert servers.asked == ["a", "b"]
+
+
+async def test_where_none_suits_a_stranger_is_told_with_the_others() -> None:
+    servers = Servers("postgresql://a,b/s")
+    servers.script["a"], servers.script["b"] = [STRANGER], [REFUSED]
+    with pytest.raises(NoServerSuits, match="a: InsecureConnection: who are you; b: ConnectionRefused") as caught:
+        await servers.reach()
+    assert not is_distrusted(caught.value)
+    servers.script["a"], servers.script["b"] = [STRANGER], [STRANGER]
+    with pytest.raises(NoServerSuits) as caught:
+        await servers.reach()
+    assert is_distrusted(caught.value)
+
+
+async def test_a_stranger_in_place_of_the_only_server_is_told_as_itself() -> None:
+    servers = Servers("postgresql://a/s?target_session_attrs=any")
+    servers.script["a"] = [STRANGER]
+    with pytest.raises(InsecureConnection):
+        await servers.reach()
+    assert servers.asked == ["a"]

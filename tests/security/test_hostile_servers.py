@@ -7,12 +7,15 @@ import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 import pytest
 
 from dbpool import DatabasePool, Dsn, InsecureConnection, PoolSettings, ServerUnavailable, driver
 from dbpool.driver import Driver
+from tests.support.databases import Database
 from tests.support.hostile import READY, Client, Script, asks, hostile_server
+from tests.support.pools import dsn_with, pool_of
 
 pytestmark = pytest.mark.every_loop
 
@@ -158,3 +161,33 @@ async def test_what_speaks_another_protocol_is_told_as_that(said: bytes) -> None
 
     error, _ = await refusal(script)
     assert "does not speak PostgreSQL's protocol: check the host and the port" in str(error)
+
+
+async def test_one_of_several_servers_that_asks_for_what_it_must_not_get_is_passed_over(database: Database) -> None:
+    async def script(client: Client) -> None:
+        client.say(asks(3))
+        await client.message()
+
+    heard = bytearray()
+    async with hostile_server(script, heard) as port:
+        dsn = dsn_with(database.dsn, address=f"127.0.0.1:{port},{urlsplit(database.dsn).netloc.rpartition('@')[2]}")
+        async with pool_of(dsn, 1, connect_timeout=5.0) as db:
+            assert await db.fetchval("select 1") == 1
+    assert heard
+
+
+async def test_where_none_of_several_servers_can_be_trusted_each_is_told_at_once() -> None:
+    async def script(client: Client) -> None:
+        client.say(asks(3))
+        await client.message()
+
+    heard = bytearray()
+    async with hostile_server(script, heard) as one, hostile_server(script, heard) as other:
+        hosts = f"127.0.0.1:{one},127.0.0.1:{other}"
+        db = DatabasePool(f"postgresql://app:{CANARY}@{hosts}/shop", connect_timeout=5.0)
+        with pytest.raises(ServerUnavailable, match="Check that it is the server that is meant") as caught:
+            await db.open()
+        await db.close(timeout=1.0)
+    for port in (one, other):
+        assert f"127.0.0.1:{port}: InsecureConnection: " in str(caught.value)
+    assert CANARY.encode() not in heard
