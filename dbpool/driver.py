@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -112,20 +113,22 @@ class Driver:
         async def once(login: dict[str, Any]) -> PooledConnection:
             how = {**options, **login, "ssl": self.tls.argument()}
             if self.reaching is not None:
-                connection: PooledConnection = await self._reach(self.reaching, _leave.get(), *args, **how)
+                connection: PooledConnection = await self._reach(self.reaching, _leave.get(), None, *args, **how)
                 return connection
             return await dial(lambda loop: self._open(loop, *args, **how), _leave.get())
 
         return await self._as_somebody(once)
 
-    async def _reach(self, reaching: Reaching, leave: Callable[[Remains], None] | None, *args: Any, **how: Any) -> Any:
-        """Connect to the server that will do."""
+    async def _reach(
+        self, reaching: Reaching, leave: Callable[[Remains], None] | None, server: object, *args: Any, **how: Any
+    ) -> Any:
+        """Connect to *server*; None: to the one that will do."""
 
         def connect(**place: Any) -> Awaitable[Any]:
             loop = place.pop("loop")
             return self._open(loop, *args, **{**how, **place, "target_session_attrs": "any"})
 
-        return await reaching.connect(connect, how["timeout"], leave)
+        return await reaching.connect(connect, how["timeout"], leave, at=server)
 
     async def _as_somebody(self, connect: Callable[[dict[str, Any]], Awaitable[T]]) -> T:
         """Connect with the credentials of this moment; once more with new ones if they are refused.
@@ -195,12 +198,20 @@ class Driver:
 
     async def connect_apart(self) -> PlainConnection[Any]:
         """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
+        return await self._apart()
+
+    async def connect_to(self, server: object, timeout: float) -> PlainConnection[Any]:
+        """The same to that one of several servers, by the address of a connection; it has *timeout* seconds for it."""
+        return await self._apart(server, timeout)
+
+    async def _apart(self, server: object = None, timeout: float = math.inf) -> PlainConnection[Any]:
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
 
         async def once(login: dict[str, Any]) -> PlainConnection[Any]:
             how = {**address, **login, "ssl": self.tls.argument()}
+            how["timeout"] = min(how["timeout"], timeout)  # what gives the credentials may take longer
             if self.reaching is not None:
-                reached: PlainConnection[Any] = await self._reach(self.reaching, None, **how)
+                reached: PlainConnection[Any] = await self._reach(self.reaching, None, server, **how)
                 return reached
             return await dial(lambda loop: self._open(loop, **how), Remains.close)
 

@@ -58,13 +58,20 @@ class Reaching:
         return self._remains.total()
 
     async def connect(
-        self, connect: Callable[..., Awaitable[C]], timeout: float, leave: Callable[[Remains], None] | None = None
+        self,
+        connect: Callable[..., Awaitable[C]],
+        timeout: float,
+        leave: Callable[[Remains], None] | None = None,
+        *,
+        at: object = None,
     ) -> C:
         """A connection to a server that will do, within *timeout* seconds.
 
         Args:
             connect: as ``asyncpg.connect``, but with options for a place, a loop and a time limit only.
             leave: gets what is left of an attempt, if there is one server only: nothing else can be tried meanwhile.
+            at: the address of a connection that was made here, to whose server alone this one is to lead; where a
+                standby is only preferred, any kind of server will do there.
         Raises:
             NoServerSuits: none does.
             InsecureConnection: the only one there is cannot be trusted.
@@ -74,6 +81,9 @@ class Reaching:
         """
         deadline = asyncio.get_running_loop().time() + timeout
         target = self.target
+        if at is not None:
+            target = Target.ANY if target is Target.PREFER_STANDBY else target
+            return await self._first(connect, target, deadline, leave, only=self._numbers[at])
         if target is not Target.PREFER_STANDBY:
             return await self._first(connect, target, deadline, leave)
         try:  # a standby that is silent is to leave time for the primary
@@ -87,11 +97,14 @@ class Reaching:
         target: Target,
         deadline: float,
         leave: Callable[[Remains], None] | None,
+        *,
+        only: int | None = None,
     ) -> C:
         clock = asyncio.get_running_loop().time
         order = self._order
-        queue = [each for each in order.order(random.shuffle) if self._remains[each] < MOST_REMAINS]
-        complaints = {each: "busy with connects that were given up" for each in self._remains if each not in queue}
+        numbers = order.order(random.shuffle) if only is None else [only]
+        queue = [each for each in numbers if self._remains[each] < MOST_REMAINS]
+        complaints = {each: "busy with connects that were given up" for each in numbers if each not in queue}
         reasons: dict[int, BaseException] = {}
         pending: dict[asyncio.Task[C], int] = {}
         try:
@@ -107,7 +120,8 @@ class Reaching:
                     number = pending[task]
                     if (error := task.exception()) is None:
                         del pending[task]
-                        order.answered(number)
+                        if only is None:  # else what goes on there is no reason to prefer it
+                            order.answered(number)
                         connection = task.result()
                         self._numbers[getattr(connection, "_addr", None)] = number
                         return connection

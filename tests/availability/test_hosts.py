@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from dbpool import DatabasePool, ServerUnavailable
+from dbpool import DatabasePool, QueryTimeout, ServerUnavailable, doubt
 from dbpool.dialing import DialingLoop
 from tests.support.databases import Database
-from tests.support.pools import becomes, dsn_with, pool_of
+from tests.support.pools import PATIENCE_S, becomes, dsn_with, pool_of
 from tests.support.proxy import proxy_before
 
 
@@ -156,3 +156,24 @@ async def test_a_standby_that_is_silent_leaves_time_for_the_primary(database: Da
             dsn, 1, target_session_attrs="prefer-standby", connect_timeout=2.0, acquire_timeout=4.0
         ) as db:
             assert await db.fetchval("select 1", timeout=4) == 1
+
+
+async def test_one_session_that_is_stuck_costs_the_others_of_its_server_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubt, "ANSWER_WITHIN_S", PATIENCE_S)
+    async with proxy_before(database.dsn) as one, proxy_before(database.dsn) as other:
+        dsn = dsn_with(one.dsn(), address=f"{one.address},{other.address}")
+        async with pool_of(dsn, 3) as db, db.acquire() as working:
+            async with db.acquire():
+                await one.refuse()  # so that the other one is preferred from now on
+                async with db.acquire():
+                    assert (len(one.sessions), len(other.sessions)) == (2, 1)
+                await one.listen()
+            at_work = asyncio.create_task(working.fetchval("select 1 from pg_sleep(2)"))
+            one.sessions[1].go_on.clear()
+            with pytest.raises(QueryTimeout):
+                await db.execute("select 1", timeout=0.1)  # by the one that was given back last
+            assert await at_work == 1
+            assert len(other.sessions) > 1, "nobody looked for another server"
+            one.resume()

@@ -29,7 +29,7 @@ class Opened:
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
-        self._addr = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+        self.address = self._addr = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
         self._transport = None
         self._params = Login()
 
@@ -47,8 +47,8 @@ class Servers:
         self.script: defaultdict[str, list[Exception | float]] = defaultdict(list)
         """By host, for its next connects: an error, or how long it takes in seconds. Those after that succeed."""
 
-    async def reach(self, timeout: float = 5.0) -> Opened:
-        return cast(Opened, await self.reaching.connect(self._connect, timeout))
+    async def reach(self, timeout: float = 5.0, *, at: object = None) -> Opened:
+        return cast(Opened, await self.reaching.connect(self._connect, timeout, at=at))
 
     async def _connect(self, *, host: str, port: int | None, **_: object) -> PlainConnection[Any]:
         self.asked.append(host)
@@ -111,3 +111,18 @@ async def test_a_stranger_in_place_of_the_only_server_is_told_as_itself() -> Non
     with pytest.raises(InsecureConnection):
         await servers.reach()
     assert servers.asked == ["a"]
+
+
+async def test_a_connect_to_one_server_asks_no_other_and_makes_it_no_favourite() -> None:
+    servers = Servers("postgresql://a,b/s")
+    at = (await servers.reach()).address
+    servers.script["a"] = [REFUSED]
+    assert (await servers.reach()).host == "b"
+    servers.asked.clear()
+    servers.script["a"] = [REFUSED, NEVER]
+    for why in ("a: ConnectionRefusedError", "a: no answer"):
+        with pytest.raises(NoServerSuits, match=f"^{why}[^;]*$"):
+            await servers.reach(0.5, at=at)
+    assert (await servers.reach(0.5, at=at)).host == "a"
+    assert servers.asked == ["a", "a", "a"]
+    assert (await servers.reach()).host == "b"
