@@ -92,7 +92,7 @@ class Doubt:
     async def _lives(self, server: object) -> bool:
         """Whether it answers a connect, and is of the kind that is wanted."""
         try:
-            found = await self._leases.driver.connect_to(server, ANSWER_WITHIN_S)
+            found = await self._leases.driver.connect_apart(server, ANSWER_WITHIN_S)
         except Exception as error:
             return _is_answer(error)
         found.terminate()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, cast, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionHolder
@@ -18,6 +18,7 @@ from asyncpg.pool import PoolConnectionHolder
 from dbpool.connection import PlainConnection, PooledConnection
 from dbpool.core.route import DIRECT, Route, is_process
 from dbpool.dialing import dial
+from dbpool.faults import without_frames
 from dbpool.flowcontrol import keep_flow_control
 from dbpool.introspection import SharedTypes
 from dbpool.outofstep import cut_quietly
@@ -113,8 +114,7 @@ class Driver:
         async def once(login: dict[str, Any]) -> PooledConnection:
             how = {**options, **login, "ssl": self.tls.argument()}
             if self.reaching is not None:
-                connection: PooledConnection = await self._reach(self.reaching, _leave.get(), None, *args, **how)
-                return connection
+                return cast("PooledConnection", await self._reach(self.reaching, _leave.get(), None, *args, **how))
             return await dial(lambda loop: self._open(loop, *args, **how), _leave.get())
 
         return await self._as_somebody(once)
@@ -196,15 +196,20 @@ class Driver:
                 f"it took the connection, and answered no query within connect_timeout, {settings.connect_timeout:g} s"
             ) from None
 
-    async def connect_apart(self) -> PlainConnection[Any]:
-        """Open a connection beside the pool's, within ``connect_timeout``: it is in no count of them."""
-        return await self._apart()
+    async def connect_apart(self, server: object = None, timeout: float = math.inf) -> PlainConnection[Any]:
+        """Open a connection that no count has, to any server that will do, or to *server*, an address of one.
 
-    async def connect_to(self, server: object, timeout: float) -> PlainConnection[Any]:
-        """The same to that one of several servers, by the address of a connection; it has *timeout* seconds for it."""
-        return await self._apart(server, timeout)
+        Raises: what the driver raises, without its frames: they hold the password.
+        """
+        try:
+            connection = await self._open_apart(server, timeout)
+        except Exception as error:
+            without_frames(error)
+            raise
+        tune(connection)
+        return connection
 
-    async def _apart(self, server: object = None, timeout: float = math.inf) -> PlainConnection[Any]:
+    async def _open_apart(self, server: object, timeout: float) -> PlainConnection[Any]:
         address = {**self._address(), "command_timeout": self._settings.reset_timeout}
 
         async def once(login: dict[str, Any]) -> PlainConnection[Any]:
@@ -215,9 +220,7 @@ class Driver:
                 return reached
             return await dial(lambda loop: self._open(loop, **how), Remains.close)
 
-        connection = await self._as_somebody(once)
-        tune(connection)
-        return connection
+        return await self._as_somebody(once)
 
     def _address(self) -> dict[str, Any]:
         """Where to connect, as whom and how."""

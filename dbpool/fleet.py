@@ -85,24 +85,29 @@ class Membership:
 
         Raises:
             FleetFull: every place is taken, or no slot was free by *deadline*, in seconds of the loop's clock.
-            ServerUnavailable: the server cannot be reached.
+            ServerUnavailable: the server cannot be reached, or goes meanwhile; the cause is the driver's error.
         """
-        loop = asyncio.get_running_loop()
         try:
             await self._connect()
-            while self.slots < self._least:
-                await self._look()
-                if self.slots < self._least and loop.time() + LOOK_EVERY_S > deadline:
-                    raise FleetFull(
-                        f"{self._leases.gate.name} got {self.slots} of the {self._least} connections that it needs: "
-                        f"all {self._fleet.slots} of its fleet are in use. Raise fleet_budget, or end a member."
-                    )
-                if self.slots < self._least:
-                    await asyncio.sleep(LOOK_EVERY_S * random.uniform(0.5, 1.0))
-        except BaseException:
+            await self._wait_for_enough(deadline)
+        except BaseException as error:
             await self._disconnect()
-            raise
-        self._keeper = loop.create_task(self._keep())
+            if isinstance(error, FleetFull) or not isinstance(error, Exception):
+                raise
+            raise ServerUnavailable(f"{self._leases.gate.name} cannot join its fleet: {one_line(error)}") from error
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _wait_for_enough(self, deadline: float) -> None:
+        clock = asyncio.get_running_loop().time
+        while self.slots < self._least:
+            await self._look()
+            if self.slots < self._least and clock() + LOOK_EVERY_S > deadline:
+                raise FleetFull(
+                    f"{self._leases.gate.name} got {self.slots} of the {self._least} connections that it needs: "
+                    f"all {self._fleet.slots} of its fleet are in use. Raise fleet_budget, or end a member."
+                )
+            if self.slots < self._least:
+                await asyncio.sleep(LOOK_EVERY_S * random.uniform(0.5, 1.0))
 
     async def leave(self) -> None:
         """Give every slot up, after the pool's own connections are closed."""
@@ -140,10 +145,7 @@ class Membership:
     async def _connect(self) -> None:
         """Open the connection that holds the slots, and take a place among the members."""
         fleet = self._fleet
-        try:
-            connection = self._connection = await self._leases.driver.connect_apart()
-        except Exception as error:
-            raise ServerUnavailable(f"{self._leases.gate.name} cannot join its fleet: {one_line(error)}") from error
+        connection = self._connection = await self._leases.driver.connect_apart()
         connection.add_termination_listener(lambda _: self._lost.set())
         if await connection.fetchval(_BACKEND) != connection.get_server_pid():
             raise FleetFull(

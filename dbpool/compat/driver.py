@@ -104,7 +104,7 @@ class RecipeDriver(Driver):
         if isinstance(error, DbPoolError):
             self.hooks_own.add(error)
 
-    async def connect_apart(self) -> PlainConnection[Any]:
+    async def _open_apart(self, *_: object) -> PlainConnection[Any]:
         recipe = self.recipe
         con: PlainConnection[Any] = await recipe._connect(
             *recipe._connect_args,
@@ -113,7 +113,6 @@ class RecipeDriver(Driver):
             record_class=recipe._record_class,
             **recipe._connect_kwargs,
         )
-        tune(con)
         return con
 
     def terminate(self) -> None:

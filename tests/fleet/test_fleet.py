@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from dbpool import DatabasePool, FleetFull, SettingsError
+from dbpool import DatabasePool, FleetFull, ServerUnavailable, SettingsError
 from tests.docs.guide import ROOT
 from tests.support.databases import Database
 from tests.support.pools import becomes, role_in, witness_of
+from tests.support.proxy import Do, Message, proxy_before
 
 BUDGET, MEMBERS, MOST = 30, 8, 20
 SLOTS = BUDGET - MEMBERS - 1
@@ -114,6 +115,28 @@ async def test_one_process_too_many_is_told_so(database: Database) -> None:
     async with pool(database.dsn, members=1, budget=5):
         with pytest.raises(FleetFull, match=r"all 1 places of its fleet are taken\. Raise fleet_members"):
             await pool(database.dsn, members=1, budget=5).open()
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+@pytest.mark.parametrize("at", ["pg_backend_pid", "set_config", "pg_try_advisory_lock", "pg_stat_activity"])
+async def test_a_server_that_goes_while_a_pool_joins_is_told_as_one_that_cannot_be_reached(
+    database: Database, at: str, is_silent: bool
+) -> None:
+    def silent(message: Message) -> Do:
+        return Do.STALL if at.encode() in message.body else Do.PASS
+
+    async with proxy_before(database.dsn) as proxy:
+        if is_silent:
+            proxy.rule = silent
+        else:
+            proxy.cut(before="Parse", says=at)
+        db = pool(proxy.dsn(), reset_timeout=0.5)
+        with pytest.raises(ServerUnavailable, match="cannot join its fleet") as caught:
+            await db.open()
+        assert not isinstance(caught.value.__cause__, ServerUnavailable | None)
+        await proxy.heal()
+        async with db:
+            assert db.stats().capacity == 6
 
 
 async def test_a_member_whose_slots_were_lost_takes_new_ones(database: Database) -> None:

@@ -44,15 +44,9 @@ class TwoServers(FakeDriver):
         self.refuses: dict[object, BaseException | None] = {}
         """Servers that give no connection, and why; None: they do not answer."""
 
-    async def connect_apart(self) -> Apart:
-        self.asked.append(None)
-        return await self._reach(B, 10.0)
-
-    async def connect_to(self, server: object, timeout: float) -> Apart:
+    async def connect_apart(self, server: object = None, timeout: float = 10.0) -> Apart:
         self.asked.append(server)
-        return await self._reach(server, timeout)
-
-    async def _reach(self, server: object, timeout: float) -> Apart:
+        server = server or B
         why = self.refuses.get(server, self)
         if why is None:
             await asyncio.sleep(timeout)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dbpool import DatabasePool, DbPoolError
+from dbpool import DatabasePool, DbPoolError, ServerUnavailable
+from dbpool.testing import FaultProxy, proxy_before
 from dbpool.web import status_app
 from tests.cli.tool import run
 from tests.rigs.security.addresses import CANARY
@@ -24,6 +26,21 @@ BAD = [
 ]
 
 
+def of_frames(error: BaseException) -> str:
+    """What is shown of *error*, but for the frame of the test that has caught it, which holds the address."""
+    theirs = error.__traceback__.tb_next if error.__traceback__ else None
+    return of_error(error.with_traceback(theirs), with_locals=True)
+
+
+async def refuse(proxy: FaultProxy) -> None:
+    await proxy.refuse()
+    proxy.end_all()
+
+
+async def stall(proxy: FaultProxy) -> None:
+    proxy.stall()
+
+
 async def test_of_statements_that_fail_no_log_error_trace_metric_or_page_says_it(database: Database) -> None:
     asyncio.get_running_loop().set_debug(True)
     collected, said = Collected(), []
@@ -37,9 +54,7 @@ async def test_of_statements_that_fail_no_log_error_trace_metric_or_page_says_it
                 for sql, args in BAD:
                     with pytest.raises(Exception) as caught:
                         await db.fetch(sql, *args)
-                    error = caught.value
-                    theirs = error.__traceback__.tb_next if error.__traceback__ else None  # ours holds the address
-                    said.append(of_error(error.with_traceback(theirs), with_locals=True))
+                    said.append(of_frames(caught.value))
                 async with db.acquire() as connection:
                     said += [repr(connection), str(connection)]
                 said += [of_pool(db), (await ask(status_app(db), "GET", "/status.json")).text]
@@ -70,3 +85,31 @@ async def test_what_an_error_tracker_shows_of_frames_does_not_say_it(database: D
     assert error.__traceback__ is not None
     assert "password authentication failed" in str(error)
     assert CANARY not in of_error(error, with_locals=True)
+
+
+@pytest.mark.parametrize("fault", [refuse, stall])
+async def test_a_listen_that_fails_does_not_say_it(
+    database: Database, fault: Callable[[FaultProxy], Awaitable[None]]
+) -> None:
+    async with (
+        role_in(database, password=CANARY) as dsn,
+        proxy_before(dsn) as proxy,
+        pool_of(proxy.dsn(), 1, connect_timeout=0.5) as db,
+    ):
+        await fault(proxy)
+        with pytest.raises(ServerUnavailable, match="cannot listen") as caught:
+            await db.listen("orders").__aenter__()
+        await proxy.heal()
+    assert CANARY not in of_frames(caught.value)
+
+
+@pytest.mark.parametrize("fault", [refuse, stall])
+async def test_a_pool_that_cannot_join_its_fleet_does_not_say_it(
+    database: Database, fault: Callable[[FaultProxy], Awaitable[None]]
+) -> None:
+    async with role_in(database, password=CANARY) as dsn, proxy_before(dsn) as proxy:
+        db = DatabasePool(proxy.dsn(), fleet_budget=24, fleet_members=4, connect_timeout=0.5)
+        await fault(proxy)
+        with pytest.raises(ServerUnavailable, match="cannot join its fleet") as caught:
+            await db.open()
+    assert CANARY not in of_frames(caught.value)
