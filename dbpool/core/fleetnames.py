@@ -31,7 +31,7 @@ class Fleet:
         self.slots = budget - places - 1
         self.places = range(self.slots, self.slots + places)
         self.tag = tag
-        self._label = f"dbpool {name}"
+        self._label = _printable(f"dbpool {name}")
         self._sign = f"#{self.mark}-{tag}"
         self._pattern = re.compile(rf"#{self.mark}-([0-9a-f]{{8}})(?: (\d+)/(\d+))?$")
 
@@ -65,4 +65,9 @@ class Fleet:
 
 def _fitting(label: str, sign: str) -> str:
     room = LONGEST_NAME - len(sign) - 1
-    return f"{label.encode()[:room].decode(errors='ignore')} {sign}"
+    return f"{label[:room]} {sign}"
+
+
+def _printable(text: str) -> str:
+    """What a server keeps as it is: all else takes four bytes of PostgreSQL 16, which then cuts the end off."""
+    return "".join(each if " " <= each <= "~" else "?" for each in text)

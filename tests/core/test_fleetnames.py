@@ -45,5 +45,18 @@ def test_long_names_leave_room_for_what_must_be_read(name: str) -> None:
     assert fleet.seen_in([(fleet.announcement(10_000, 10_000), [])]).members == [Member(fleet.tag, 10_000, 10_000)]
 
 
+@pytest.mark.parametrize("name", ["магазин", "магазин" * 20, "é" * 100, "shop 🛒", "a\tb\n" * 20])
+def test_a_server_that_escapes_what_is_not_ascii_leaves_what_must_be_read(name: str) -> None:
+    """As PostgreSQL 16 and later: ``\\xNN`` for each such byte, and then the first 63 bytes."""
+    fleet = member(name)
+
+    def kept(text: str) -> str:
+        escaped = "".join(chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}" for byte in text.encode())
+        return escaped[:LONGEST_NAME]
+
+    sight = fleet.seen_in([(kept(fleet.announcement(10_000, 10_000)), []), (kept(fleet.application_name), [])])
+    assert sight.members == [Member(fleet.tag, 10_000, 10_000, has=1)]
+
+
 def test_places_are_beside_the_slots() -> None:
     assert list(member().places) == [15, 16, 17, 18]

@@ -85,8 +85,10 @@ async def test_eight_processes_killed_and_restarted_keep_to_the_budget_and_share
         assert refusals + workers[0].refusals == []
 
 
-def pool(dsn: str, most: int = 6, budget: int = 12, members: int = 3, **options: float) -> DatabasePool:
-    return DatabasePool(dsn, most, fleet_budget=budget, fleet_members=members, **options)  # type: ignore[arg-type]
+def pool(
+    dsn: str, most: int = 6, budget: int = 12, members: int = 3, *, name: str = "", **options: float
+) -> DatabasePool:
+    return DatabasePool(dsn, most, fleet_budget=budget, fleet_members=members, name=name, **options)  # type: ignore[arg-type]
 
 
 async def test_one_alone_gets_what_it_may_have_and_resize_moves_that(database: Database) -> None:
@@ -109,6 +111,13 @@ async def test_an_idle_pool_leaves_its_share_to_a_busy_one(database: Database) -
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
+
+
+async def test_pools_with_a_name_that_is_not_ascii_see_each_other(database: Database) -> None:
+    async with pool(database.dsn, 20, 24, 4, name="магазин") as one:
+        assert one.stats().capacity == 19
+        async with pool(database.dsn, 20, 24, 4, name="магазин") as two:
+            await becomes(lambda: sorted(db.stats().capacity for db in (one, two)) == [9, 10])
 
 
 async def test_one_process_too_many_is_told_so(database: Database) -> None:
