@@ -12,7 +12,15 @@ from dbpool.connection import Answer, PostgresError, Want
 from dbpool.core.replaying import Lsn, Progress, Seen, may_read
 from dbpool.core.retry import Verdict, verdict
 from dbpool.dsn import Dsn
-from dbpool.errors import ConnectionLost, PoolClosed, ServerUnavailable, SettingsError, StatementError, UsageError
+from dbpool.errors import (
+    AcquireTimeout,
+    ConnectionLost,
+    PoolClosed,
+    ServerUnavailable,
+    SettingsError,
+    StatementError,
+    UsageError,
+)
 from dbpool.faults import sqlstate
 from dbpool.finish import Cleanups
 from dbpool.hosts import Target, address_of
@@ -69,20 +77,43 @@ class Standby:
         self.watcher: Watcher
         self._opening: asyncio.Task[Any] | None = None
 
-    async def open(self, tasks: Cleanups) -> None:
-        """Return once its pool is open; the first read opens it, for all."""
+    async def open(self, tasks: Cleanups, left_s: float | None) -> None:
+        """Return once its pool is open; the first read opens it, for all, and it goes on where that waits no more.
+
+        Args:
+            left_s: the most to wait for it; None: as long as it takes, which is ``connect_timeout``.
+        Raises:
+            AcquireTimeout: it was not open in time.
+            PoolClosed: the reads were closed meanwhile.
+        """
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             opening = self._opening = tasks.start(self.pool.open())
+            opening.add_done_callback(_look_at)
         if not opening.done():
-            await asyncio.wait([opening])
+            await asyncio.wait([opening], timeout=left_s)
+        if not opening.done():
+            assert left_s is not None, opening
+            raise self._late(left_s)
+        if opening.cancelled():
+            raise PoolClosed(f"these reads were closed while this one waited for {self.address}")
         opening.result()
+
+    def _late(self, waited_s: float) -> AcquireTimeout:
+        gate, now = self.pool._leases.gate, asyncio.get_running_loop().time()
+        return gate.refusals.acquire_timeout(gate.line, waited_s, now, self.pool._leases.connector.advice(now))
 
     def heard(self, text: str | None) -> None:
         """Note how far it has replayed, that it is the primary, or that it has not answered."""
         is_standby = text is not None and text != IS_PRIMARY
         self.replayed = Lsn.parse(text) if is_standby and text is not None else None
         self.state = "standby" if is_standby else text or "silent"
+
+
+def _look_at(opening: asyncio.Task[Any]) -> None:
+    """Or the loop would complain of an error that nobody waits for any more."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 class Replicas(Queries):
@@ -277,7 +308,7 @@ class Replicas(Queries):
             server.turn = self._turn
             server.busy += 1
             try:
-                await server.open(self._watching)
+                await server.open(self._watching, left())
                 server.reads_total += 1
                 return await ask(server.pool)
             except (ConnectionLost, ServerUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool, Lsn, PoolClosed, Replicas, SettingsError, StatementError, UsageError
+from dbpool import (
+    AcquireTimeout,
+    DatabasePool,
+    Lsn,
+    PoolClosed,
+    Replicas,
+    SettingsError,
+    StatementError,
+    UsageError,
+)
 from dbpool.replicas import Standby
 from dbpool.testing import PostgresCluster
 from tests.support.databases import Database
@@ -125,6 +135,66 @@ async def test_a_standby_that_is_frozen_is_left_out(cluster: PostgresCluster) ->
         await becomes(lambda: [each.state for each in reads.stats()].count("silent") == 1)
         assert await ports_of(reads) == {other.port}
         await told(frozen.thaw)
+
+
+@asynccontextmanager
+async def standbys_frozen(cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Standbys fall silent, and reads do not know it yet."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Standby, "heard", lambda *_: None)
+        try:
+            for node in cluster.standbys:
+                await told(node.freeze)
+            yield
+        finally:
+            for node in cluster.standbys:
+                await told(node.thaw)
+
+
+async def test_a_first_read_waits_for_a_silent_standby_no_longer_than_it_may(
+    cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(cluster, max_lag_s=60.0) as (_, reads):
+        async with standbys_frozen(cluster, monkeypatch):
+            for _ in cluster.standbys:
+                with pytest.raises(AcquireTimeout, match="A connect has been under way"):
+                    await reads.fetchval(SERVER, timeout=0.5)
+            assert sum(each.held for each in reads.stats()) == len(cluster.standbys)  # the openings go on
+        assert await ports_of(reads) == {node.port for node in cluster.standbys}
+        assert reads.primary_reads_total == 0
+
+
+async def test_an_opening_that_fails_when_nobody_waits_any_more_is_no_complaint(
+    cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read_in_vain() -> None:
+        async with (
+            pool_of(cluster.dsn(), 2, target_session_attrs="read-write", connect_timeout=1.0) as db,
+            db.replicas(max_lag_s=60.0) as reads,
+            standbys_frozen(cluster, monkeypatch),
+        ):
+            with pytest.raises(AcquireTimeout):
+                await reads.fetchval(SERVER, timeout=0.1)
+            await becomes(lambda: not any(each.held for each in reads.stats()))
+
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    await read_in_vain()
+    gc.collect()
+    assert complaints == []
+
+
+async def test_a_reader_that_waits_for_a_standby_is_told_that_the_reads_were_closed(
+    cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with reading(cluster, max_lag_s=60.0) as (_, reads), standbys_frozen(cluster, monkeypatch):
+        reader = asyncio.create_task(reads.fetchval(SERVER))
+        await becomes(lambda: sum(each.held for each in reads.stats()) == 1)
+        async with asyncio.timeout(PATIENCE_S):
+            await reads.close()
+            await asyncio.wait([reader])
+        with pytest.raises(PoolClosed, match="these reads were closed"):
+            await reader
 
 
 async def test_reads_go_on_while_a_standby_is_promoted_and_leave_it(cluster: PostgresCluster) -> None:
