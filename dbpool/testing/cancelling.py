@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from dbpool.awaits import chain_from
 from dbpool.errors import UsageError
+from dbpool.finish import finish
 from dbpool.pool import DatabasePool
 from dbpool.settings import positive_seconds, whole_number
 from dbpool.testing.leftovers import at_rest
@@ -73,16 +74,23 @@ class _Run:
 
         Raises:
             TimeoutError: it has not ended in time, and was cancelled.
+        Cancelling: cancels it, too, and waits as long again for its end.
         """
         self.task = asyncio.create_task(self._limited(), name="cancel_everywhere")
-        done, _ = await asyncio.wait([self.task], timeout=within_s)
+        self.task.add_done_callback(_look_at)
+        try:
+            done, _ = await asyncio.wait([self.task], timeout=within_s)
+        except asyncio.CancelledError:
+            await finish(self._end(self.task, within_s))
+            raise
         if not done:
             self.stack = stack_of(self._work)
-            self.task.cancel()
-            await asyncio.wait([self.task], timeout=within_s)
+            await finish(self._end(self.task, within_s))
             raise TimeoutError
-        if not self.task.cancelled():
-            self.task.exception()  # looked at
+
+    async def _end(self, task: asyncio.Task[object], within_s: float) -> None:
+        task.cancel()
+        await asyncio.wait([task], timeout=within_s)
 
     async def _limited(self) -> None:
         async with asyncio.timeout(None) as self._limit:
@@ -111,6 +119,12 @@ class _Run:
         again = "" if self.again is None else f" and again at {self.again}"
         stack = "".join(f"\n    {frame}" for frame in self.stack)
         return f"{how} at suspension {self.at}{again}, where it stood at{stack or ' its end'}"
+
+
+def _look_at(task: asyncio.Task[object]) -> None:
+    """What it raised is its own affair, and nothing for the loop to complain of."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def cancel_everywhere(
@@ -144,7 +158,7 @@ async def cancel_everywhere(
     Raises:
         BrokenBySuspension: with the suspension, and where the function stood; the first that is found.
         UsageError: *coro_fn* makes no coroutine, or never suspends.
-    Cancelling: ends the run that is under way.
+    Cancelling: ends the run that is under way, and waits for that, *within* seconds at the most.
     Example: ``await cancel_everywhere(lambda: transfer(db, 1, 2), pool=db, check=books_balance)``
     """
     whole_number(limit, "limit", 1)

@@ -11,7 +11,7 @@ import pytest
 from dbpool import DatabasePool, UsageError
 from dbpool.testing import BrokenBySuspension, FakePool, FaultProxy, cancel_everywhere, virtual_time
 from tests.support.databases import Database
-from tests.support.pools import pool_of, witness_of
+from tests.support.pools import becomes, pool_of, settled, witness_of
 
 ADD = "update books set balance = balance + $2 where id = $1"
 
@@ -135,6 +135,57 @@ async def test_what_never_ends_is_told(fake: FakePool) -> None:
 
     with pytest.raises(BrokenBySuspension, match="a run did not end in 5 s"):
         await cancel_everywhere(stubborn, within=5)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_cancels_it_ends_the_run_under_way_with_its_cleanup(fake: FakePool, times: int) -> None:
+    state = "not begun"
+
+    async def long() -> None:
+        nonlocal state
+        state = "at work"
+        async with fake.acquire():
+            try:
+                await asyncio.sleep(1e6)
+            finally:
+                state = "cleaning up"
+                await asyncio.sleep(1)
+                state = "cleaned up"
+
+    exploring = asyncio.create_task(cancel_everywhere(long, pool=fake, within=5))
+    await becomes(lambda: state == "at work" and fake.stats().held)
+    exploring.cancel()
+    if times == 2:
+        await becomes(lambda: state == "cleaning up")
+        exploring.cancel()
+    await asyncio.wait([exploring], timeout=60)
+    assert (exploring.cancelled(), state) == (True, "cleaned up")
+    await settled(fake)
+
+
+async def test_who_cancels_it_does_not_wait_for_ever_for_a_run_that_does_not_end(fake: FakePool) -> None:
+    state = "not begun"
+    may_end = asyncio.Event()
+
+    async def stubborn() -> None:
+        nonlocal state
+        state = "at work"
+        while not may_end.is_set():
+            try:
+                await may_end.wait()
+            except asyncio.CancelledError:
+                state = "cancelled, and goes on"
+        state = "ended"
+
+    exploring = asyncio.create_task(cancel_everywhere(stubborn, within=5))
+    try:
+        await becomes(lambda: state == "at work")
+        exploring.cancel()
+        await asyncio.wait([exploring], timeout=60)
+        assert (exploring.cancelled(), state) == (True, "cancelled, and goes on")
+    finally:
+        may_end.set()
+    await becomes(lambda: state == "ended")
 
 
 async def test_the_limit_ends_it_and_progress_is_told(fake: FakePool) -> None:
