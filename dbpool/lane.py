@@ -250,9 +250,12 @@ class Lane(WholeTables):
         this pool or lane. Standbys that lag, are silent or were promoted are left out, and come back by themselves.
         While the primary cannot be reached, the lag is that behind what was last seen of it.
 
+        In no count of the pool, nor in a ``fleet_budget``, are the connections that it opens: one to each server of the
+        address, which watches it, a second to the primary, for its place in the log, and those of the reads.
+
         Args:
             max_lag_s: the most that a standby may be behind, in seconds; it is known to about 0.1 s.
-            max_connections: to each standby, beside the pool's own; one more to each server watches it.
+            max_connections: of reads to each standby, opened as they need them.
             wait_s: the most that a read behind ``after`` waits for a standby.
         Raises:
             SettingsError: the address names one server only, or ``target_session_attrs`` does not ask for the primary.

@@ -81,7 +81,7 @@ class PoolSettings:
     credentials_ttl: float = 900.0
     """How long an answer is used again; one that the server refuses is asked for anew at once."""
     max_connections: int = 5
-    """The bound; ``listen`` has one more."""
+    """The bound; ``listen`` has one more, ``replicas`` its own, and a look for another server one for a moment."""
     min_connections: int = 0
     """Connections opened by ``open`` (at least one is) and kept when idle."""
     max_waiting: int | None = None

@@ -62,6 +62,26 @@ async def test_reads_go_to_standbys_and_never_more_than_asked_for(cluster: Postg
         assert (reads.primary_reads_total, db.stats().connections) == (0, 1)
 
 
+async def test_beside_the_pools_each_server_has_one_connection_that_watches_it_and_the_primary_two(
+    cluster: PostgresCluster,
+) -> None:
+    sessions = "select count(*) from pg_stat_activity where application_name like 'dbpool %'"
+
+    async def counted() -> list[int]:
+        return [int(await asyncio.to_thread(node.ask, sessions)) for node in (cluster.primary, *cluster.standbys)]
+
+    async with pool_of(cluster.dsn(), 4, target_session_attrs="read-write") as db:
+        async with db.replicas(max_connections=2) as reads:
+            assert await counted() == [1 + 2, 1, 1]
+            await ports_of(reads, 40)
+            assert await counted() == [1 + 2, 1 + 2, 1 + 2]
+
+        async def only_the_pools_own() -> bool:
+            return await counted() == [1, 0, 0]
+
+        await until(only_the_pools_own)
+
+
 async def test_a_read_sees_what_was_written_before_its_place(cluster: PostgresCluster) -> None:
     async with reading(cluster, wait_s=PATIENCE_S) as (db, reads):
         for number in range(30):
