@@ -104,7 +104,7 @@ class Leases:
     def spare(self) -> list[PooledConnection]:
         """Idle connections that nobody counts on; each caller that was granted a permit just now takes one of them."""
         coming = sum(
-            isinstance(each, Leaseholder) and each.connection is each.quarantine is None and each.asker is not None
+            isinstance(each, Leaseholder) and not (each.connection or each.quarantine or each.asker is None)
             for each in self.gate.holding
         )
         return self.resting[: max(0, len(self.resting) - coming)]
