@@ -51,7 +51,7 @@ def machines(seconds: float, seed: int) -> Findings:
     """State machines by hypothesis, some at a time, with other seeds; of what breaks something the fewest steps."""
     found, ends_at = Findings("sim"), time.monotonic() + seconds
     with _quiet():
-        while time.monotonic() < ends_at and not found.violations:
+        while not found.done or (time.monotonic() < ends_at and not found.violations):
             seeded = hypothesis.seed(seed + found.done["state machines"])(type("Seeded", (PoolMachine,), {}))
             found.done["state machines"] += AT_A_TIME.max_examples
             try:

@@ -15,7 +15,7 @@ from dbpool import DatabasePool
 from dbpool.web import board, status_app
 from tests.support.chromium import Look, looking
 from tests.support.databases import Database
-from tests.support.pools import becomes, pool_of
+from tests.support.pools import becomes, pool_of, until
 from tests.support.uvicorns import Served, served
 
 TOKEN = "8Jc0x-a-token-of-some-length"
@@ -123,7 +123,15 @@ async def test_without_javascript_it_is_a_snapshot_with_tables(browser: Browser,
         assert "As of this moment" in (await look.texts("#live"))[0]
         assert (await look.texts(".holders td.task")) == ["checkout"]
         assert not await look.page.locator(".charts").is_visible()
-        await look.page.get_by_text("The last minutes as numbers").click()
+        numbers = look.page.get_by_text("The last minutes as numbers")
+
+        async def are_shown() -> bool:
+            """A second after the pool was opened there is something to show, and only loading it anew shows it."""
+            await look.page.reload()
+            return bool(await numbers.count())
+
+        await until(are_shown, 20)
+        await numbers.click()
         assert len(await look.texts(".minutes tbody tr")) >= 1
         assert db.stats().waiting == 1
 
