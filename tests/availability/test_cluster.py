@@ -59,6 +59,8 @@ def test_a_commit_waits_for_a_standby_where_that_was_asked_for(cluster: Postgres
 def test_after_a_failover_the_old_primary_comes_back_as_a_standby(cluster: PostgresCluster) -> None:
     old, new = cluster.primary, cluster.standbys[0]
     put(old, 1)
+    for node in cluster.standbys:  # one that has more than the new primary could not follow it
+        shows(node, 1)
     old.stop(immediate=True)
     assert not old.is_running
     cluster.promote(new)
