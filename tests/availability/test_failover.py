@@ -164,8 +164,15 @@ async def test_a_primary_that_is_frozen_is_left_for_the_one_that_was_promoted_in
     cluster: PostgresCluster, reset_timeout: float
 ) -> None:
     old, new = cluster.primary, cluster.standbys[0]
-    limits = {"reset_timeout": reset_timeout, "quarantine_timeout": 60.0}  # what a permit would wait for otherwise
-    async with pool_of(cluster.dsn(), 2, min_connections=2, target_session_attrs="read-write", **limits) as db:
+    never = 60.0  # what a permit would wait for without another server
+    async with pool_of(
+        cluster.dsn(),
+        2,
+        min_connections=2,
+        target_session_attrs="read-write",
+        reset_timeout=reset_timeout,
+        quarantine_timeout=never,
+    ) as db:
         await asyncio.gather(*(db.execute(PUT, n) for n in range(4)))
         await becomes(lambda: (db.stats().connections, db.stats().held) == (2, 0))
         await told(old.freeze)
