@@ -55,7 +55,7 @@ async def test_a_savepoint_that_cannot_be_rolled_back_takes_the_whole_transactio
                 with pytest.raises(ValueError, match="on purpose"):
                     async with tx.transaction() as inner:
                         await inner.execute("insert into t values (4321)")
-                        await asyncio.gather(inner.fetch("select pg_sleep(0.3)"), fails())
+                        await asyncio.gather(inner.fetch("select pg_sleep(30)"), fails())
         assert await numbers(db) == []
 
 

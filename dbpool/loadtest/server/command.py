@@ -53,13 +53,20 @@ class ServerCommand:
                 run.exception()  # nobody asks for it any more
 
     async def _read(self) -> float:
-        process = await asyncio.create_subprocess_shell(
-            self._command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # so that what the shell starts can be ended with it
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_shell(
+                self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # so that what the shell starts can be ended with it
+            )
         )
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # asyncio itself would end the shell alone
+            await _end(await starting)
+            raise
         assert process.stdout is not None
         try:
             async with asyncio.timeout(self._limit_s):
@@ -68,12 +75,16 @@ class ServerCommand:
         except TimeoutError:
             raise NoReading(f"took longer than {self._limit_s:g} s") from None
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _end(process)
         if code:
             raise NoReading(f"ended with exit code {code}")
         return cpu_of(said)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
 
 
 def cpu_of(said: bytes) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,25 @@ async def test_what_the_command_started_is_ended_with_it(tmp_path: Path) -> None
 
     await becomes(lambda: _has_ended(int(pid_file.read_text())))
     assert command.take() is None
+
+
+async def test_what_is_ended_while_it_starts_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid_file, start, may_go_on = tmp_path / "pid", asyncio.create_subprocess_shell, asyncio.Event()
+
+    async def starts_slowly(*words: str, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*words, **options)
+        await may_go_on.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_shell", starts_slowly)
+    command = ServerCommand(f"sleep 60 & echo $! > {pid_file}.new; mv {pid_file}.new {pid_file}; wait", limit_s=60)
+    command.begin()
+    await becomes(pid_file.exists)
+    stopping = asyncio.create_task(command.stop())
+    await asyncio.sleep(0.01)
+    may_go_on.set()
+    await stopping
+    await becomes(lambda: _has_ended(int(pid_file.read_text())))
 
 
 def _has_ended(pid: int) -> bool:
