@@ -89,10 +89,11 @@ async def test_what_the_command_started_is_ended_with_it(tmp_path: Path) -> None
 
 
 async def test_what_is_ended_while_it_starts_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pid_file, start, may_go_on = tmp_path / "pid", asyncio.create_subprocess_shell, asyncio.Event()
+    start: Any = asyncio.create_subprocess_shell
+    pid_file, may_go_on = tmp_path / "pid", asyncio.Event()
 
-    async def starts_slowly(*words: str, **options: Any) -> asyncio.subprocess.Process:
-        process = await start(*words, **options)
+    async def starts_slowly(command: str, **options: object) -> object:
+        process = await start(command, **options)
         await may_go_on.wait()
         return process
 
