@@ -34,6 +34,7 @@ STATEMENTS = (
     "begin",
     "set work_mem = '65kB'",
 )
+LEAVE_S = 10.0  # for the sessions of a pool that is closed
 KILL = (
     "select pg_terminate_backend(pid) from (select pid from pg_stat_activity where usename = 'bounded'"
     " order by random() limit 1) as one"
@@ -69,7 +70,12 @@ async def _run(dsn: str, seconds: float, seed: int, say: Say, findings: Findings
         refused = await _storm(opens, mine, witness, share, random.Random(f"{seed} {name}"), findings)
         findings.figures[f"refusals_{name}"] = refused
         say(f"{name}: refused {refused} connections by a role that may have {BOUND}")
+        ends_at = time.monotonic() + LEAVE_S
         while await witness.fetchval("select count(*) from pg_stat_activity where usename = 'bounded'"):
+            if time.monotonic() > ends_at:  # of a peer that waits for ever for an answer that was cut off
+                await witness.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'bounded'"
+                )
             await asyncio.sleep(0.01)
     await witness.close()
 
