@@ -35,6 +35,7 @@ STATEMENTS = (
     "set work_mem = '65kB'",
 )
 LEAVE_S = 10.0  # for the sessions of a pool that is closed
+END_ALL = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'bounded'"
 KILL = (
     "select pg_terminate_backend(pid) from (select pid from pg_stat_activity where usename = 'bounded'"
     " order by random() limit 1) as one"
