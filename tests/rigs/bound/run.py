@@ -74,9 +74,7 @@ async def _run(dsn: str, seconds: float, seed: int, say: Say, findings: Findings
         ends_at = time.monotonic() + LEAVE_S
         while await witness.fetchval("select count(*) from pg_stat_activity where usename = 'bounded'"):
             if time.monotonic() > ends_at:  # of a peer that waits for ever for an answer that was cut off
-                await witness.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'bounded'"
-                )
+                await witness.execute(END_ALL)
             await asyncio.sleep(0.01)
     await witness.close()
 
