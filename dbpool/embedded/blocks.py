@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 from dbpool.finish import finish
 
 
-class Blocks:
+class Blocks(ABC):
     """What has ``start`` and ``stop``, which block, for both kinds of block.
 
     Cancelling: a start under way ends first, then what it started is stopped; a stop goes on to its end.
     """
 
-    def start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
 
-    def stop(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def stop(self) -> None: ...
 
     def __enter__(self) -> Self:
         self.start()
