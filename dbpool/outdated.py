@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from dbpool.core.statements import classify
 from dbpool.faults import is_misfit, is_stale_plan, is_unreadable, servers_sqlstate
@@ -34,3 +34,15 @@ def can_run_again(connection: Knowing, error: BaseException, sql: str) -> bool:
     """The same; and no transaction has failed by it."""
     has_failed = servers_sqlstate(error) is not None and connection.is_in_transaction()
     return was_outdated(connection, error, sql) and not has_failed
+
+
+def is_undescribed(connection: Any, sql: str, record_class: type[Any] | None = None) -> bool:
+    """Whether the server's description of the parameters never came: the driver takes that for there being none."""
+    statement = connection._stmt_cache.get((sql, record_class or connection.record_class, False))
+    if statement is None:
+        return False
+    try:
+        statement._get_parameters()
+    except TypeError:
+        return True
+    return False

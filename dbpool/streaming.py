@@ -11,8 +11,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Self, TypeVar
 
 from dbpool.connection import PooledConnection, Record
+from dbpool.faults import incomplete, is_unsent
 from dbpool.observing import Block
-from dbpool.outdated import can_run_again
+from dbpool.outdated import can_run_again, is_undescribed
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ class Records:
         try:
             return await anext(self._at)
         except Exception as error:
+            if is_unsent(error) and is_undescribed(self._connection, self._sql):
+                raise incomplete() from error
             if not (is_new and can_run_again(self._connection, error, self._sql)):
                 raise
         self._at = self._begin()

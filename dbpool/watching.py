@@ -20,7 +20,7 @@ from dbpool.faults import (
     note_refused_write,
     translated,
 )
-from dbpool.outdated import can_run_again
+from dbpool.outdated import can_run_again, is_undescribed
 
 LEAST_S = 0.001  # for a second try whose time is up: the driver takes none of 0
 
@@ -89,7 +89,7 @@ def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return await method(self, query, run, timeout, retry=False, **options)
         except Exception as error:
-            if is_unsent(error) and _is_undescribed(self, query, options.get("record_class")):
+            if is_unsent(error) and is_undescribed(self, query, options.get("record_class")):
                 raise incomplete() from error
             if not (can_run_again(self, error, query) and self.can_resend()):
                 raise
@@ -102,15 +102,3 @@ def prepared_again(method: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return prepared_again
-
-
-def _is_undescribed(connection: Any, sql: str, record_class: Any) -> bool:
-    """Whether the server's description of the parameters never came: the driver takes that for there being none."""
-    statement = connection._stmt_cache.get((sql, record_class or connection.record_class, False))
-    if statement is None:
-        return False
-    try:
-        statement._get_parameters()
-    except TypeError:
-        return True
-    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -94,12 +94,20 @@ async def test_rows_of_an_insert_are_stored_when_and_only_when_it_says_so(databa
                 assert stored in {None: (3,), WriteFailed: (0,), WriteOutcomeUnknown: (0, 3)}[told], (nth, told)
 
 
-async def test_parameters_that_were_never_described_are_a_lost_connection(database: Database) -> None:
+async def streamed(db: Any, sql: Any, *args: object) -> object:  # noqa: ANN401 - as the method
+    async with aclosing(db.stream(sql, *args)) as rows:
+        return [row[0] async for row in rows][-1]
+
+
+@pytest.mark.parametrize("use", [DatabasePool.fetchval, streamed])
+async def test_parameters_that_were_never_described_are_a_lost_connection(
+    database: Database, use: Callable[..., Awaitable[object]]
+) -> None:
     async with mangled(database) as (db, mangler):
         mangler.once(b"t", never)
         with pytest.raises(ConnectionLost):
-            await db.fetchval("select $1::int8 + 2", 5)
-        assert await db.fetchval("select $1::int8 + 2", 5) == 7
+            await use(db, "select $1::int8 + 2", 5)
+        assert await use(db, "select $1::int8 + 2", 5) == 7
 
 
 @pytest.mark.parametrize("sql", ["select '294276-12-31'::date", "select '4713-01-01 BC'::timestamp"])
