@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import ssl
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from dbpool import CommitOutcomeUnknown, ConnectionLost, DatabasePool, QueryTimeout, ServerUnavailable, UsageError
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.testing import FaultProxy, Way, proxy_before
+from dbpool.testing.proxying.proxy import proxy_to
+from dbpool.testing.proxying.session import cut
 from tests.support.pools import dsn_with, pool_of, settled, until
 
 SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)
@@ -206,3 +209,29 @@ async def test_a_server_at_a_unix_socket_is_reached() -> None:
         async with proxy_before(server.dsn()) as proxy, pool_of(proxy.dsn(), 1) as db:
             assert await db.fetchval("select 1") == 1
             assert proxy.round_trips() > 0
+
+
+@pytest.mark.every_loop
+async def test_what_a_client_says_after_its_server_is_gone_is_lost_without_a_word() -> None:
+    heard: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: heard.append(str(context)))
+
+    async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        cut(writer, reset=True)
+
+    async def is_over() -> bool:
+        return proxy.sessions[0].is_over
+
+    async with await asyncio.start_server(leave, "127.0.0.1", 0) as server:
+        async with proxy_to(server.sockets[0].getsockname()) as proxy:
+            from_proxy, to_proxy = await asyncio.open_connection("127.0.0.1", proxy.port)
+            to_proxy.write((8).to_bytes(4) + (3 << 16).to_bytes(4))
+            assert await from_proxy.read() == b""  # the proxy has seen the end of its server
+            to_proxy.write(b"Q" + (4).to_bytes(4))
+            to_proxy.write_eof()
+            await until(is_over)
+            to_proxy.close()
+    gc.collect()
+    assert heard == []

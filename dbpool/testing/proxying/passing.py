@@ -131,6 +131,8 @@ class Passage:
             piece = min(piece, max(1, int(pace.bytes_per_s * _PIECE_S)))
         for at in range(0, len(data), piece):
             part = data[at : at + piece]
+            if writer.is_closing():  # asyncio would lose it without a word, uvloop raises a RuntimeError
+                raise ConnectionResetError
             writer.write(part)
             session.bytes_out[way] += len(part)
             await writer.drain()
