@@ -11,6 +11,7 @@ from asyncpg.protocol import Protocol
 
 from dbpool.errors import InsecureConnection
 from dbpool.remains import Remains
+from dbpool.unreadable import unreadable_settings
 from dbpool.vetting import Announcing, Vetted, bare
 
 T = TypeVar("T")
@@ -28,17 +29,22 @@ async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], lea
         connect: opens connections by the loop it is given, and by no other.
     Raises:
         InsecureConnection: the server asked for what it must not get.
+        SettingsError: the driver cannot read a file or a variable; what it says of that may quote a password.
     """
     loop = DialingLoop(asyncio.get_running_loop())
+    instead: Exception | None = None
     try:
         connection = await connect(cast("asyncio.AbstractEventLoop", loop))
     except BaseException as error:
         for remains in loop.release():
             remains.hang_up()
             leave(remains)
-        if loop.refusal is not None and isinstance(error, Exception):
-            raise loop.refusal from None
-        raise
+        if isinstance(error, Exception):
+            instead = loop.refusal or unreadable_settings(error)
+        if instead is None:
+            raise
+    if instead is not None:  # out here, or its context would be the one that it stands for
+        raise instead
     for remains in loop.release():
         remains.close()
     opened: Any = connection

@@ -16,7 +16,14 @@ from dbpool.core.hosts import NoServerSuits
 from dbpool.core.misreading import is_met_in_reading
 from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
-from dbpool.errors import ConnectionLost, InsecureConnection, QueryTimeout, ResultUnreadable, ServerUnavailable
+from dbpool.errors import (
+    ConnectionLost,
+    InsecureConnection,
+    QueryTimeout,
+    ResultUnreadable,
+    ServerUnavailable,
+    SettingsError,
+)
 
 # SQLSTATE classes: data exceptions, integrity constraints, views with a check, limits (of an index entry, say), what
 # triggers raise.
@@ -80,6 +87,8 @@ def transport_remedy(error: BaseException, named: frozenset[str]) -> str | None:
     """
     if isinstance(error, NoServerSuits):
         return next(filter(None, (transport_remedy(each, named) for each in error.reasons)), None)
+    if isinstance(error, SettingsError):
+        return "Nothing was sent to a server."
     files = " and ".join(sorted(named & TLS_FILES))
     if files and isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return f"Check that the file of {files} is there and can be read."

@@ -196,7 +196,7 @@ def _options_of(dsn: Dsn) -> Mapping[str, str]:
     import configparser  # takes as long to import as half of this package
 
     services = configparser.ConfigParser(interpolation=None)
-    with suppress(configparser.Error, OSError, RuntimeError):
+    with suppress(configparser.Error, UnicodeError, OSError, RuntimeError):  # told when the driver reads it
         services.read(os.environ.get("PGSERVICEFILE") or Path("~/.pg_service.conf").expanduser())
         return {**services[said["service"]], **said} if services.has_section(said["service"]) else said
     return said
