@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from asyncpg.protocol import Protocol
 
 from dbpool.errors import InsecureConnection
+from dbpool.faults import sqlstate
 from dbpool.remains import Remains
 from dbpool.unreadable import unreadable_settings
 from dbpool.vetting import Announcing, Vetted, bare
@@ -17,6 +18,9 @@ from dbpool.vetting import Announcing, Vetted, bare
 T = TypeVar("T")
 Factory = Callable[[], asyncio.BaseProtocol]
 Opened = tuple[asyncio.Transport, asyncio.BaseProtocol]
+
+# Said by TLS, by a server that would have had it in clear text by the next attempt, as sslmode=prefer makes one.
+DENIED = "28P01"
 
 
 async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], leave: Callable[[Remains], None]) -> T:
@@ -39,7 +43,7 @@ async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], lea
         for remains in loop.release():
             remains.hang_up()
             leave(remains)
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and sqlstate(error) != DENIED:
             instead = loop.refusal or unreadable_settings(error)
         if instead is None:
             raise

@@ -23,6 +23,7 @@ TLS = "select version from pg_stat_ssl where pid = pg_backend_pid()"
 DEBIANS = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
 ACCESS = """local all all trust
 hostssl all certified 127.0.0.1/32 cert
+host all asked 127.0.0.1/32 password
 host all all 127.0.0.1/32 scram-sha-256
 """
 
@@ -52,6 +53,7 @@ async def server(authority: Certificate, monkeypatch: pytest.MonkeyPatch) -> Asy
         by_socket = await asyncpg.connect(f"postgresql://postgres@/postgres?host={server.socket_dir}&port={parts.port}")
         for statement in (
             "create role certified login",
+            "create role asked login password 'new'",
             *(f"alter system set {name} = '{name}'" for name in files),
             "alter system set ssl = on",
             "select pg_reload_conf()",
@@ -81,3 +83,12 @@ async def test_it_takes_a_clients_certificate_and_says_where_there_is_none(serve
         assert await db.fetchval("select current_user") == "certified"
     with pytest.raises(ServerUnavailable, match="connection requires a valid client certificate"):
         await DatabasePool(dsn).open()
+
+
+async def test_a_wrong_password_that_it_was_told_by_tls_is_told_as_that_and_asked_for_anew(server: str) -> None:
+    passwords = iter(["old", "new"])
+    near = server.partition("@")[2].replace(FAR, "127.0.0.1")  # so that TLS is preferred, and what comes next has none
+    async with pool_of(f"postgresql://asked@{near}", 1, credentials=lambda: next(passwords)) as db:
+        assert await db.fetchval("select current_user") == "asked"
+    with pytest.raises(ServerUnavailable, match="password authentication failed"):
+        await DatabasePool(f"postgresql://asked:old@{near}").open()
