@@ -16,6 +16,16 @@ def is_printable(text: str) -> bool:
     return not any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in text)
 
 
+def parameters_of(query: str) -> dict[str, str]:
+    """What stands behind an address's ``?``, as the driver reads it: the last value that is not empty, if any.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    said = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    return dict(sorted(said, key=lambda each: each[1] != ""))
+
+
 class Dsn:
     """A ``postgresql://`` address that never prints its password.
 
@@ -47,7 +57,7 @@ class Dsn:
             return "it has a control character or a lone surrogate"
         try:
             parts = urlsplit(text)
-            query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+            query = parameters_of(parts.query)
         except ValueError:
             return "it is not a URL"
         if parts.scheme not in ("postgresql", "postgres"):

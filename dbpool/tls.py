@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from dbpool.core.loopback import host_of
 from dbpool.core.transport import SAFE, is_near, is_unprotected, mode_for, weakness
-from dbpool.dsn import SSL_MODES, Dsn
+from dbpool.dsn import SSL_MODES, Dsn, parameters_of
 from dbpool.errors import SettingsError
 
 log = logging.getLogger("dbpool")
@@ -190,7 +190,7 @@ def _own_file(name: str) -> str | None:
 
 def _options_of(dsn: Dsn) -> Mapping[str, str]:
     """Parameters of the address, and for those that it leaves out of the service that it names."""
-    said = dict(parse_qsl(urlsplit(dsn.reveal()).query, keep_blank_values=True))
+    said = parameters_of(urlsplit(dsn.reveal()).query)
     if not said.get("service"):
         return said
     import configparser  # takes as long to import as half of this package

@@ -196,6 +196,16 @@ async def test_what_is_weaker_is_done_for_who_asks_for_it_and_told_once(
     assert says in record.getMessage()
 
 
+@pytest.mark.parametrize("more", ["?host=db.example&host=", "?service=shop&service=", "?host=&host=db.example"])
+def test_a_parameter_that_stands_there_twice_is_read_as_the_driver_does(
+    more: str, nobodys_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (nobodys_home / "services").write_text("[shop]\nhost=db.example\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(nobodys_home / "services"))
+    tls = Tls(Dsn(f"postgresql://app@/shop{more}"))
+    assert (tls.hosts, tls.mode) == (["db.example"], "verify-full")
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 async def test_loopback_needs_none_and_nothing_is_said(
     server: Front, host: str, caplog: pytest.LogCaptureFixture
