@@ -16,6 +16,7 @@ import click
 
 from tests.rigs import documenting
 from tests.rigs.known import HERE, PEERS, ROOT, Known, commands, known, processors
+from tests.rigs.place import Place
 from tests.rigs.results import beginning, day_of, written
 from tests.rigs.running import STOP_PATIENCE_S, Run
 from tests.rigs.sharing import Turn, lanes_of_chaos, lanes_of_soak
@@ -27,7 +28,7 @@ LOOK_S = 0.25
 _seed = click.option(
     "--seed", type=click.IntRange(0), help="The same seed does the same.  [default: another each time]"
 )
-_json = click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
+_json = click.option("--json", "file", type=Place(), help="Write what was found.")
 _only = click.option("--rigs", "only", metavar="A,B", help="Only these.  [default: all]")
 _processors = click.option("--processors", type=click.IntRange(1), default=processors, help="Rigs at work at a time.")
 

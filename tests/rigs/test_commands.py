@@ -112,6 +112,7 @@ def test_what_is_stopped_says_what_it_found_so_far(place: Path, tmp_path: Path, 
         (("chaos", "--minutes", "0"), "0.0 is not in the range x>0"),
         (("good", "--seconds", "nan"), "nan has no end"),
         (("soak", "--hours", "inf"), "inf has no end"),
+        (("good", "--json", "/dev/null/found.json"), "/dev/null/found.json cannot be written: "),
     ],
 )
 def test_what_cannot_be_is_one_sentence(place: Path, words: tuple[str, ...], said: str) -> None:

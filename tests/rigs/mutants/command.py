@@ -11,13 +11,14 @@ import click
 from tests.rigs.mutants.finding import hunt_all
 from tests.rigs.mutants.hunt import SEED
 from tests.rigs.mutants.known import MUTANTS
+from tests.rigs.place import Place
 from tests.rigs.results import beginning, written
 
 
 @click.command("mutants", short_help="Plant known bugs, one at a time: each must be found.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this one; may be given several times.")
 @click.option("--list", "is_list", is_flag=True, help="Say which there are.")
-@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
+@click.option("--json", "file", type=Place(), help="Write what was found.")
 def command(*, only: tuple[str, ...], is_list: bool, file: Path | None) -> NoReturn:
     """Plant bugs that other pools had, one at a time: the rigs must find each of them.
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from tests.rigs.place import Place
 from tests.rigs.results import beginning, written
 from tests.rigs.sim.replay import traced
 from tests.rigs.sim.run import STOPPED, explore, run, violation_of
@@ -20,7 +21,7 @@ from tests.rigs.span import Span
 @click.option("--seconds", type=Span(), default=60.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0), help="The first schedule's.  [default: another each time]")
 @click.option("--schedules", type=click.IntRange(1), help="Play so many, however long it takes; 1: show its steps.")
-@click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found.")
+@click.option("--json", "file", type=Place(), help="Write what was found.")
 def command(*, seconds: float, seed: int | None, schedules: int | None, file: Path | None) -> NoReturn:
     """Play seeded schedules of callers, cancellations and faults, and look after every step.
 
