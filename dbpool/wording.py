@@ -12,4 +12,4 @@ def counted(number: int, noun: str) -> str:
 
 def without_addresses(text: str) -> str:
     """*text* with URL for each server's address in it: it may hold a password."""
-    return re.sub(r"postgres(?:ql)?://[^\s'\"]*", "URL", text)
+    return re.sub(r"(?i)postgres(?:ql)?(?:\+\w+)?://(?:\S*@)?[^\s'\"]*", "URL", text)

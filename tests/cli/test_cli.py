@@ -37,11 +37,19 @@ def test_help_names_every_option_with_its_default() -> None:
     assert "default: 200000" in answer.stdout
 
 
-@pytest.mark.parametrize("words", [(), ("loadtest",), ("loadtest", "bench", "-c"), ("demo", "--seed")])
-def test_an_address_in_the_wrong_place_is_not_repeated(words: tuple[str, ...]) -> None:
-    answer = call(*words, "postgresql://me:secret@localhost/shop")
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ((), "postgresql://me:secret@localhost/shop"),
+        (("loadtest",), "postgresql+asyncpg://me:secret@localhost/shop"),
+        (("loadtest", "bench", "-c"), "POSTGRES://me:secret@localhost/shop"),
+        (("demo", "--seed"), "postgresql://me:it's-secret@localhost/shop"),
+    ],
+)
+def test_an_address_in_the_wrong_place_is_not_repeated(words: tuple[str, ...], address: str) -> None:
+    answer = call(*words, address)
     assert answer.returncode == 2
-    assert "'URL'" in answer.stderr
+    assert "URL" in answer.stderr
     assert "secret" not in answer.stdout + answer.stderr
 
 
