@@ -94,6 +94,8 @@ async def test_what_needs_a_server_says_so(dbpool_fake: FakePool) -> None:
         lambda: dbpool_fake.listen("orders"),
         lambda: dbpool_fake.on(GREETING, value=1, status="SELECT 1"),
         lambda: dbpool_fake.on(GREETING, rows=[(1,)]),  # type: ignore[list-item] # what is wrong with it
+        lambda: dbpool_fake.on(GREETING, raises=asyncpg.UniqueViolationError),  # type: ignore[arg-type] # the same
+        lambda: dbpool_fake.on(GREETING, raises="duplicate"),  # type: ignore[arg-type] # the same
     ):
         with pytest.raises(UsageError):
             call()

@@ -10,11 +10,20 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
-from dbpool import CommitOutcomeUnknown, ConnectionLost, DatabasePool, QueryTimeout, ServerUnavailable, UsageError
+from dbpool import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    DatabasePool,
+    QueryTimeout,
+    ServerUnavailable,
+    SettingsError,
+    UsageError,
+)
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.testing import FaultProxy, Way, proxy_before
 from dbpool.testing.proxying.proxy import proxy_to
@@ -137,6 +146,17 @@ async def test_a_cut_that_cannot_be_is_refused(dbpool_proxy: FaultProxy) -> None
         dbpool_proxy.cut(after="DataRow", way=Way.TO_SERVER)
     with pytest.raises(UsageError, match="before= or after="):
         dbpool_proxy.cut(before="Query", after="Query")
+    word: Any = "to the client"
+    with pytest.raises(UsageError, match=r"way must be one of Way.TO_SERVER, Way.TO_CLIENT, not 'to the client'"):
+        dbpool_proxy.cut(after="Query", way=word)
+    with pytest.raises(UsageError, match="way must be one of"):
+        dbpool_proxy.cut_at_byte(1, word)
+    with pytest.raises(UsageError, match=r"standing must be one of Standing.STARTING, .* not 'to the client'"):
+        dbpool_proxy.cut(after="Query", standing=word)
+    with pytest.raises(UsageError, match=r"by must be one of Damage.LOST, .* not 'to the client'"):
+        dbpool_proxy.damage("DataRow", word)
+    with pytest.raises(SettingsError, match="count must be"):
+        dbpool_proxy.lose_at_byte(1, Way.TO_CLIENT, count=0)
 
 
 async def test_a_client_that_asks_for_tls_and_gets_none_is_understood(

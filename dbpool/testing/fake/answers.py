@@ -120,6 +120,8 @@ class Answers(Script):
         given = [one for one in (rows, value, status, raises, does) if one is not None]
         if len(given) > 1:
             raise UsageError("an answer is one of rows, value, status, raises and does, not several")
+        if not (raises is None or isinstance(raises, Exception)):  # unittest.mock takes a class, too
+            raise UsageError(f"raises must be an error, as asyncpg.UniqueViolationError('duplicate'), not {raises!r}")
         if rows is not None:
             records_of(rows)  # now, for the sake of the traceback
         if value is not None:

@@ -94,7 +94,7 @@ class FakePool(DatabasePool):
             cuts: the connection is lost instead.
         Returns: the answer; its ``asked`` has the statements that got it.
         Raises:
-            UsageError: more than one kind of answer, or a row that is no mapping.
+            UsageError: more than one kind of answer, a row that is no mapping, or an error that is none.
         """
         return self._answers.add(
             sql,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from dbpool.errors import UsageError
 from dbpool.testing.proxying.damage import Damage
 from dbpool.testing.proxying.messages import CANCEL, Do, Message, Way
 from dbpool.testing.proxying.session import Session, Standing
@@ -28,6 +29,17 @@ class Fault:
     session: int | None = None
     """The number of the session that it happened to, from 1; None: it has not happened yet."""
     _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Refuse what would never happen."""
+        for name, given, kinds in (
+            ("by", self.does, (Damage, Do)),
+            ("way", self.way, (Way,)),
+            ("standing", self.standing, (Standing,)),
+        ):
+            if not (given is None or isinstance(given, kinds)):
+                of = ", ".join(map(str, kinds[0]))
+                raise UsageError(f"{name} must be one of {of}, not {given!r}")
 
     @property
     def has_happened(self) -> bool:

@@ -204,8 +204,9 @@ class FaultProxy:
 
     def lose_at_byte(self, number: int, way: Way, *, count: int = 1, session: int | None = None) -> Fault:
         """Lose *count* bytes there; what follows them goes on as if they had never been."""
+        losing = whole_number(count, "count", 1)
         fault = self._plan_at_byte(Damage.LOST, number, way, session)
-        fault.losing = whole_number(count, "count", 1)
+        fault.losing = losing
         return fault
 
     def end_all(self, *, reset: bool = True) -> None:
@@ -231,9 +232,9 @@ class FaultProxy:
     def _plan(
         self, does: Do | Damage, message: str, says: str, way: Way | None, nth: int, standing: Standing | None
     ) -> Fault:
-        name = checked_name(message, way)
-        whole_number(nth, "nth", 1)
-        return self._planned(Fault(does, way, name, says.encode(), nth, standing))
+        fault = Fault(does, way, message, says.encode(), whole_number(nth, "nth", 1), standing)
+        fault.name = checked_name(message, way)
+        return self._planned(fault)
 
     def _plan_at_byte(self, does: Do | Damage, number: int, way: Way, session: int | None) -> Fault:
         if session is not None:
