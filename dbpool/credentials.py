@@ -121,9 +121,9 @@ def _told(error: BaseException) -> str:
 def _read(answer: object) -> Secret | str:
     match answer:
         case str() as password if password:
-            secret = Secret(None, password)
+            secret = Secret(None, _bare(password))
         case (str() as user, str() as password) if isinstance(answer, tuple) and user and password:
-            secret = Secret(user, password)
+            secret = Secret(_bare(user), _bare(password))
         case _:
             return (
                 f"must return a password, or a tuple of user and password, neither empty; it returned "
@@ -133,3 +133,8 @@ def _read(answer: object) -> Secret | str:
     if not is_printable(secret.password + (secret.user or "")):
         return "returned a control character, such as a line's end, or a lone surrogate"
     return secret
+
+
+def _bare(text: str) -> str:
+    """*text* as no more than a str: the driver sends nothing of a class made from it, such as a StrEnum."""
+    return str.__str__(text)

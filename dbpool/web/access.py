@@ -37,7 +37,8 @@ class Access:
     """
 
     def __init__(self, token: str | None) -> None:
-        if token is not None and not (token.isascii() and token.isprintable()):
+        given: object = token  # which not everybody has checked
+        if given is not None and not (isinstance(given, str) and given.isascii() and given.isprintable()):
             raise SettingsError("token must be a str of printable ASCII characters")
         if token is not None and (len(token) < SHORTEST or " " in token):
             raise SettingsError(

@@ -110,6 +110,19 @@ async def test_a_user_may_be_named_with_the_password_and_the_listener_uses_it_to
                 assert (await anext(aiter(events))) is not None
 
 
+async def test_they_may_be_of_a_class_made_from_str(database: Database) -> None:
+    class Token(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "***"
+
+    async with role_in(database) as dsn:
+        answer = (Token(role_of(dsn)), Token("pw"))
+        async with pool_of(database, 1, credentials=lambda: answer) as db:
+            assert await db.fetchval("select current_user") == role_of(dsn)
+
+
 async def test_a_password_that_stays_wrong_is_told_once_without_being_quoted(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
