@@ -62,6 +62,11 @@ class Tls:
             self._context, self._files = self._make(), files
         return self._context
 
+    def of_libpq(self) -> dict[str, str]:
+        """What libpq, which by itself prefers TLS and checks nothing, is to be told beside the address."""
+        is_rooted = self._option("sslrootcert") is not None or _own_file("root.crt") is not None
+        return {"sslmode": self.mode} | ({} if is_rooted or self.mode != SAFE else {"sslrootcert": SYSTEM})
+
     def tell(self, name: str) -> None:
         """Log once, for the pool *name*, what was asked for and is weaker than it would be by itself."""
         said = weakness(self.mode, self.hosts, self._said_by)

@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from psycopg_pool import PoolTimeout
 
 from dbpool import DatabasePool, QueryTimeout, ServerUnavailable
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.embedded.account import server_account
+from dbpool.loadtest.drivers.psycopgpool import PsycopgDriver
+from dbpool.loadtest.load import DriverName, Target
+from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from tests.support.certificates import Certificate, issued, self_signed
 from tests.support.pools import pool_of, until
 from tests.support.tlsfront import FAR
@@ -92,3 +96,22 @@ async def test_a_wrong_password_that_it_was_told_by_tls_is_told_as_that_and_aske
         assert await db.fetchval("select current_user") == "asked"
     with pytest.raises(ServerUnavailable, match="password authentication failed"):
         await DatabasePool(f"postgresql://asked:old@{near}").open()
+
+
+async def test_a_load_by_libpq_looks_at_its_certificate_too(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where there may be a root.crt
+    address = f"postgresql://postgres:{server}"
+
+    async def connects(dsn: str) -> None:
+        target = Target(dsn, DriverName.PSYCOPG_POOL, 1, connect_timeout_s=2.0)
+        driver = PsycopgDriver(target, QueryMode.SIMPLE)
+        try:
+            await driver.open()
+        finally:
+            await driver.close()
+
+    await connects(address)
+    with pytest.raises(PoolTimeout):
+        await connects(address.partition("?")[0])

@@ -9,12 +9,14 @@ import psycopg
 import psycopg_pool
 from psycopg.rows import dict_row
 
+from dbpool.dsn import Dsn
 from dbpool.loadtest.drivers.protocol import NEVER_S, Body, Connection, Stamps, now_ns
 from dbpool.loadtest.load import Target
 from dbpool.loadtest.recording.recorder import Splits
 from dbpool.loadtest.scripts.sqltemplate import QueryMode
 from dbpool.loadtest.scripts.steps import Query, Rows
 from dbpool.loadtest.scripts.values import text_of
+from dbpool.tls import Tls
 
 
 class PsycopgDriver:
@@ -30,6 +32,7 @@ class PsycopgDriver:
             "row_factory": dict_row,
             "prepare_threshold": 0 if mode is QueryMode.PREPARED else None,
             "cursor_factory": psycopg.AsyncRawCursor,  # whose parameters are $1, $2 ...
+            **Tls(Dsn(target.dsn)).of_libpq(),
         }
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = psycopg_pool.AsyncConnectionPool(
             target.dsn,

@@ -9,8 +9,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from dbpool.core.arrivals import Arrival
+from dbpool.dsn import Dsn
 from dbpool.errors import SettingsError
 from dbpool.loadtest.load import TIMEOUT_S, Load, Target, Workload
+from dbpool.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def command_of(
         words.append(f"--file={file}@{part.weight}")
     address, password = without_password(target.dsn)
     environment = {"PGAPPNAME": target.application_name, "PGCONNECT_TIMEOUT": str(ceil(target.connect_timeout_s))}
+    environment |= {f"PG{name.upper()}": value for name, value in Tls(Dsn(target.dsn)).of_libpq().items()}
     if password is not None:
         environment["PGPASSWORD"] = password
     return Command([*words, address], environment)

@@ -52,7 +52,20 @@ def test_an_open_load_is_a_rate_on_as_many_connections_as_the_pool_has() -> None
 def test_the_password_is_in_the_environment_alone() -> None:
     made = command(CLOSED)
     assert "cret" not in " ".join(made.words)
-    assert made.environment == {"PGAPPNAME": "ours", "PGCONNECT_TIMEOUT": "10", "PGPASSWORD": "s@cret"}
+    assert made.environment["PGPASSWORD"] == "s@cret"
+    assert (made.environment["PGAPPNAME"], made.environment["PGCONNECT_TIMEOUT"]) == ("ours", "10")
+
+
+def test_another_machine_must_show_who_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where there may be a root.crt
+    for name in ("PGSSLMODE", "PGSSLROOTCERT"):
+        monkeypatch.delenv(name, raising=False)
+    told = command(CLOSED).environment
+    assert (told["PGSSLMODE"], told["PGSSLROOTCERT"]) == ("verify-full", "system")
+    monkeypatch.setenv("PGSSLROOTCERT", "/x/ca.pem")
+    assert "PGSSLROOTCERT" not in command(CLOSED).environment
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    assert command(CLOSED).environment["PGSSLMODE"] == "disable"
 
 
 @pytest.mark.parametrize(
