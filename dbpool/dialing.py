@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from asyncpg.protocol import Protocol
 
 from dbpool.errors import InsecureConnection
-from dbpool.faults import sqlstate
+from dbpool.faults import sqlstate, without_frames
 from dbpool.remains import Remains
 from dbpool.unreadable import unreadable_settings
 from dbpool.vetting import Announcing, Vetted, bare
@@ -46,6 +46,8 @@ async def dial(connect: Callable[[asyncio.AbstractEventLoop], Awaitable[T]], lea
         if isinstance(error, Exception) and sqlstate(error) != DENIED:
             instead = loop.refusal or unreadable_settings(error)
         if instead is None:
+            if isinstance(error, Exception):
+                without_frames(error)  # of the driver's, which hold the password
             raise
     if instead is not None:  # out here, or its context would be the one that it stands for
         raise instead

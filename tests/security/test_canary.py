@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dbpool import DatabasePool, DbPoolError, ServerUnavailable
+from dbpool import DatabasePool, DbPoolError, MigrationError, ServerUnavailable, migrate
 from dbpool.testing import FaultProxy, proxy_before
 from dbpool.web import status_app
 from tests.cli.tool import run
@@ -85,6 +85,12 @@ async def test_what_an_error_tracker_shows_of_frames_does_not_say_it(database: D
     assert error.__traceback__ is not None
     assert "password authentication failed" in str(error)
     assert CANARY not in of_error(error, with_locals=True)
+
+
+async def test_nor_does_what_it_shows_of_the_drivers_where_a_migration_cannot_connect() -> None:
+    with pytest.raises(MigrationError, match="cannot connect") as caught:
+        await migrate.upgrade(f"postgresql://app:{CANARY}@127.0.0.1:1/shop")
+    assert "ConnectionParameters" not in of_frames(caught.value)
 
 
 @pytest.mark.parametrize("fault", [refuse, stall])
