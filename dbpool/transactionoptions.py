@@ -15,7 +15,7 @@ class TransactionOptions:
     """How a transaction is begun.
 
     Raises:
-        UsageError: an unknown isolation level.
+        UsageError: an unknown isolation level, or settings that are none.
     """
 
     isolation: str | None = None
@@ -30,6 +30,16 @@ class TransactionOptions:
     def __post_init__(self) -> None:
         if self.isolation is not None and self.isolation not in _ISOLATION:
             raise UsageError(f"isolation must be one of {', '.join(_ISOLATION)}, not {self.isolation!r}")
+        if self.settings:
+            self._check_settings(self.settings)
+
+    @staticmethod
+    def _check_settings(settings: object) -> None:
+        if not isinstance(settings, Mapping):
+            raise UsageError(f"settings must be a mapping, as {{'app.tenant': 'ada'}}, not {type(settings).__name__}")
+        for name, value in settings.items():
+            if not isinstance(name, str) or value is None:  # whose text would be one tenant of all who have none
+                raise UsageError(f"settings must be texts by name, not {type(value).__name__} by {name!r}")
 
     def begin(self) -> str:
         """The BEGIN statement."""

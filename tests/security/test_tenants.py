@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
 
-from dbpool import DatabasePool
+from dbpool import DatabasePool, UsageError
 from tests.support.databases import Database
 from tests.support.pools import pool_of, role_in, witness_of
 from tests.support.proxy import Do, Message, proxy_before
@@ -127,3 +128,22 @@ async def test_who_says_no_tenant_cannot_write(app_dsn: str) -> None:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 async with tx.transaction():
                     await tx.execute("insert into notes values ('b', 'not mine')")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"app.tenant": None}, "not NoneType by 'app.tenant'"),
+        ({7: "a"}, "not str by 7"),
+        ([("app.tenant", "a")], "must be a mapping"),
+        ("app.tenant", "must be a mapping"),
+    ],
+)
+async def test_none_is_not_the_tenant_of_all_who_have_none(app_dsn: str, settings: Any, says: str) -> None:  # noqa: ANN401 - what mypy would find
+    async with pool_of(app_dsn, 1) as db:
+        with pytest.raises(UsageError, match=says):
+            async with db.transaction(settings=settings) as tx:
+                await tx.execute("insert into notes (body) values ('of somebody')")
+        async with db.transaction(settings={"app.tenant": "a"}) as tx:
+            with pytest.raises(UsageError, match=says):
+                await tx.transaction(settings=settings).__aenter__()
