@@ -16,6 +16,7 @@ from dbpool.core.hosts import NoServerSuits
 from dbpool.core.misreading import is_met_in_reading
 from dbpool.core.poolerwords import why_unsent
 from dbpool.core.retry import Verdict, verdict
+from dbpool.core.route import DIRECT, is_process
 from dbpool.errors import (
     ConnectionLost,
     InsecureConnection,
@@ -41,6 +42,7 @@ class Reporting(Protocol):
     """A connection, as far as its server's reports are concerned."""
 
     def get_settings(self) -> Any: ...  # noqa: ANN401 - has an attribute for each reported parameter
+    def get_server_pid(self) -> int: ...
 
 
 class Breakable(Reporting, Protocol):
@@ -286,9 +288,11 @@ def note_refused_write(connection: Breakable) -> None:
 def role_of(connection: Reporting) -> tuple[bool, bool] | None:
     """Whether its server is a standby, and whether it is read-only by default; None if it has not said so.
 
-    It says so unasked when a session begins, and again with the next answer after it changed. PostgreSQL before 14 and
-    some poolers say nothing.
+    It says so unasked when a session begins, and again with the next answer after it changed. PostgreSQL before 14 says
+    nothing, and a pooler what it heard when it first met its server, which may have been promoted since.
     """
+    if not getattr(connection, "route", DIRECT).is_direct or not is_process(connection.get_server_pid()):
+        return None
     settings = connection.get_settings()
     in_recovery = getattr(settings, "in_hot_standby", None)
     if in_recovery is None:
