@@ -210,14 +210,14 @@ class Driver:
         return connection
 
     async def _open_apart(self, server: object, timeout: float) -> PlainConnection[Any]:
-        address = {**self._address(), "command_timeout": self._settings.reset_timeout}
+        # no statement gets a name: behind a pooler another session would not know it, or have it for something else
+        address = {**self._address(), "command_timeout": self._settings.reset_timeout, "statement_cache_size": 0}
 
         async def once(login: dict[str, Any]) -> PlainConnection[Any]:
             how = {**address, **login, "ssl": self.tls.argument()}
             how["timeout"] = min(how["timeout"], timeout)  # what gives the credentials may take longer
             if self.reaching is not None:
-                reached: PlainConnection[Any] = await self._reach(self.reaching, None, server, **how)
-                return reached
+                return cast("PlainConnection[Any]", await self._reach(self.reaching, None, server, **how))
             return await dial(lambda loop: self._open(loop, **how), Remains.close)
 
         return await self._as_somebody(once)

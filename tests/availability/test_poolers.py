@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from dbpool.testing import PostgresCluster
-from tests.support.pgbouncer import PROGRAMS, bouncer
+from tests.support.pgbouncer import OLD_PROGRAM, PROGRAMS, bouncer
 from tests.support.pools import pool_of
 
 IS_STANDBY = "select pg_is_in_recovery()"
@@ -41,3 +41,19 @@ async def test_a_standby_that_was_promoted_behind_its_pooler_is_taken_for_what_i
         await asyncio.to_thread(lambda: cluster.promote(new))
         async with pool_of(address, 2, target_session_attrs="read-write") as db:
             assert await db.fetchval("select inet_server_port()") == new.port
+
+
+async def test_standbys_are_watched_through_poolers_that_follow_no_prepared_statements(
+    cluster: PostgresCluster,
+) -> None:
+    async with (
+        behind(cluster, OLD_PROGRAM) as address,
+        pool_of(address, 2, target_session_attrs="read-write") as db,
+        db.replicas(max_lag_s=30.0) as reads,
+    ):
+        states = set()
+        for _ in range(10):
+            await asyncio.gather(*(reads.fetchval(IS_STANDBY) for _ in range(6)))
+            states |= {each.state for each in reads.stats()}
+            await asyncio.sleep(0.1)
+        assert states == {"primary", "standby"}
