@@ -59,8 +59,8 @@ class Sizing:
         is_open = self._leases.driver.is_open  # else the fleet says how many there are to be
         if is_open:
             self._leases.driver.grow(capacity)
-        gate.resize(capacity)
-        if capacity != before:
+        if capacity != before:  # a share is set at every look, and what the gate has learned holds for as long as it is
+            gate.resize(capacity)
             self._leases.events.tell(Resized(before, capacity))
         if is_open:
             self._upkeep.look()

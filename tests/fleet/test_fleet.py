@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from dbpool import DatabasePool, FleetFull, ServerUnavailable, SettingsError
+from dbpool.fleet import LOOK_EVERY_S
 from tests.docs.guide import ROOT
 from tests.support.databases import Database
 from tests.support.pools import becomes, role_in, witness_of
@@ -111,6 +112,16 @@ async def test_an_idle_pool_leaves_its_share_to_a_busy_one(database: Database) -
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
+
+
+async def test_looking_at_the_fleet_does_not_undo_what_an_adaptive_pool_has_found(database: Database) -> None:
+    async with pool(database.dsn, adaptive=True) as db:
+        permits = db._leases.gate._permits  # noqa: SLF001 - what many callers would find by trying
+        permits.limit = 2
+        await asyncio.sleep(3 * LOOK_EVERY_S)
+        assert (db.stats().limit, db.stats().capacity) == (2, 6)
+        db.resize(5)
+        await becomes(lambda: (db.stats().limit, db.stats().capacity) == (5, 5))
 
 
 async def test_pools_with_a_name_that_is_not_ascii_see_each_other(database: Database) -> None:
