@@ -157,6 +157,7 @@ class PoolSettings:
         put(self, "pooler", pooler_named(self.pooler))
         put(self, "target_session_attrs", chosen(self.target_session_attrs, self.dsn.named.target))
         put(self, "load_balance_hosts", chosen(self.load_balance_hosts, self.dsn.named.order, Order))
+        self._check_fleet()
         put(self, "trusted_functions", _names(self.trusted_functions, "trusted_functions"))
         if not isinstance(self.server_settings, Mapping):
             raise SettingsError(f"server_settings must map names to strings, not {type(self.server_settings).__name__}")
@@ -168,6 +169,16 @@ class PoolSettings:
         if not isinstance(self.name, str):
             raise SettingsError(f"name must be a str, not {self.name!r}")
         put(self, "name", self.name or self.dsn.database or "default")
+
+    def _check_fleet(self) -> None:
+        """Each server keeps the locks of its own sessions only: members at several would each have the whole budget."""
+        target = self.target_session_attrs
+        is_of_one = len(self.dsn.named.hosts) < 2 or (isinstance(target, Target) and target.is_of_a_primary)
+        if self.fleet_budget is not None and not is_of_one:
+            raise SettingsError(
+                "fleet_budget needs one server for all members: with an address of several it needs "
+                "target_session_attrs='read-write' or 'primary'"
+            )
 
     def _check_numbers(self) -> None:
         put = object.__setattr__

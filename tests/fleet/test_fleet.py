@@ -224,3 +224,11 @@ async def test_nothing_is_left_when_a_member_closes(database: Database) -> None:
 def test_a_budget_too_small_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"fleet_budget \(16\) must be more than twice fleet_members \(8\)"):
         DatabasePool("postgresql://h/d", fleet_budget=16)
+
+
+@pytest.mark.parametrize("target", [None, "any", "standby", "prefer-standby", "read-only"])
+def test_members_that_may_be_at_several_servers_are_refused(target: str | None) -> None:
+    with pytest.raises(SettingsError, match="fleet_budget needs one server for all members"):
+        DatabasePool("postgresql://a,b/d", fleet_budget=20, target_session_attrs=target)
+    DatabasePool("postgresql://a,b/d", fleet_budget=20, target_session_attrs="primary")
+    DatabasePool("postgresql://a/d", fleet_budget=20, target_session_attrs=target)
