@@ -210,8 +210,7 @@ class Driver:
         return connection
 
     async def _open_apart(self, server: object, timeout: float) -> PlainConnection[Any]:
-        # no statement gets a name: behind a pooler another session would not know it, or have it for something else
-        address = {**self._address(), "command_timeout": self._settings.reset_timeout, "statement_cache_size": 0}
+        address = {**self._address(is_apart=True), "command_timeout": self._settings.reset_timeout}
 
         async def once(login: dict[str, Any]) -> PlainConnection[Any]:
             how = {**address, **login, "ssl": self.tls.argument()}
@@ -222,18 +221,19 @@ class Driver:
 
         return await self._as_somebody(once)
 
-    def _address(self) -> dict[str, Any]:
-        """Where to connect, as whom and how."""
+    def _address(self, *, is_apart: bool = False) -> dict[str, Any]:
+        """Where to connect, as whom and how; *is_apart*: beside the bound, and what a fleet counts."""
         settings = self._settings
         server_settings = dict(settings.server_settings)
-        if self.fleet is not None:
+        if self.fleet is not None and not is_apart:
             server_settings["application_name"] = self.fleet.application_name
         elif "application_name" not in settings.dsn.parameters:
             server_settings.setdefault("application_name", f"dbpool {settings.name}"[:63])
         return {
             "dsn": settings.dsn.reveal(),
             "timeout": settings.connect_timeout,
-            "statement_cache_size": settings.statement_cache_size,
+            # no names: behind a pooler another session would not know them, or have them for something else
+            "statement_cache_size": 0 if is_apart else settings.statement_cache_size,
             "server_settings": server_settings,
         }
 

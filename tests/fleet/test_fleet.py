@@ -7,7 +7,7 @@ import random
 import sys
 from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
@@ -109,6 +109,21 @@ async def test_an_idle_pool_leaves_its_share_to_a_busy_one(database: Database) -
         calls = [asyncio.create_task(one.fetch("select pg_sleep(3)")) for _ in range(8)]
         await becomes(lambda: one.stats().capacity == 7)
         assert two.stats().capacity == 1
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+
+
+async def test_connections_that_listen_are_beside_the_budget_and_take_nothing_from_it(database: Database) -> None:
+    async with AsyncExitStack() as members:
+        pools, calls = [], []
+        for _ in range(3):
+            db = await members.enter_async_context(pool(database.dsn, most=8))
+            await members.enter_async_context(db.listen("orders"))
+            pools.append(db)
+            calls += [asyncio.create_task(db.fetch("select pg_sleep(0.1)")) for _ in range(400)]
+            await becomes(lambda: sum(each.stats().capacity for each in pools) == 8)
+        await becomes(lambda: sorted(each.stats().capacity for each in pools) == [2, 3, 3])
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
