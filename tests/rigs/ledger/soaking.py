@@ -20,14 +20,17 @@ from tests.rigs.known import PEERS, ROOT, replay
 from tests.rigs.ledger.chaos import FIRST_RESTART_S, RESTART_EVERY_S, Chaos
 from tests.rigs.ledger.cluster import Cluster, cluster
 from tests.rigs.ledger.jobs import Jobs
+from tests.rigs.ledger.memory import Memory
 from tests.rigs.ledger.restarting import Restarting, p99, recoveries_ms, too_late
-from tests.rigs.ledger.slope import mb_per_hour, too_steep
+from tests.rigs.ledger.slope import growth, too_steep
 from tests.rigs.ledger.writers import Writers, limits
+from tests.rigs.ledger.writing import MEMORY_S
 
 OURS = "bydbpool"
 WORKERS = 2
 JOB_ITEMS, FEW_ITEMS = 10_000, 2_000  # the last job is brought to its end, however short the time was
 LOOK_S = 1.0
+CURVE_S = 300.0
 CHECK_S = 300.0  # for the last look at everything
 LOW_PORTS = range(20_000, 32_000)  # below Linux's ip_local_port_range
 MOST_TOLD = 20  # violations of a kind in words
@@ -177,7 +180,7 @@ class Soak:
         self.found.faults = faults
         refused = server.refusals()
         refusals = sum(any(start <= at <= end for start, end in self._uncut) for at in refused)
-        steady: list[tuple[float, int]] = max((each["memory"] for each in told), key=len, default=[])
+        steady = [Memory(*each) for each in max((each["memory"] for each in told), key=len, default=[])]
         done = self.found.done
         traceable = done["writes told as unknown, traceable"] - done["unknown writes that killed writers left"]
         resolved = done["unknown writes resolved by outcome()"]
@@ -185,13 +188,16 @@ class Soak:
             "faults_per_s": round(sum(faults.values()) / self._seconds, 1),
             "faults_from_outside_per_s": round(self._from_outside / self._seconds, 1),
             "rows_per_s": round(done["rows acknowledged"] / self._seconds),
-            "slope_mb_per_h": mb_per_hour(steady),
             "unknown_resolved": f"{resolved} of {traceable}" if traceable else None,
             "refusals": refusals,
             "refusals_after_cuts": len(refused) - refusals,
             "late_awaits": len(late),
             "lag_most_ms": round(max((each["lag_ms"] for each in told), default=0.0), 1),
         }
+        self.found.figures |= growth(steady)
+        self.found.figures["memory_mb"] = [
+            round(each.resident / 1e6, 2) for each in steady[:: round(CURVE_S / MEMORY_S)]
+        ]
         self._violated("M8", too_steep(steady))
         self._violated("M6", late)
         self._violated("M5", [text for each in told for text in each["lies"]])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from pathlib import Path
 
 import pytest
 
+from tests.rigs.ledger.memory import Memory, looker
 from tests.rigs.ledger.records import Fate, Kind
 from tests.rigs.ledger.restarting import ENOUGH, Restart, p99, recoveries_ms, too_late
-from tests.rigs.ledger.slope import ENOUGH_S, WARM_S, mb_per_hour, too_steep
+from tests.rigs.ledger.slope import ENOUGH_S, WARM_S, growth, too_steep
 
 S = 1_000_000_000
 
@@ -50,13 +52,33 @@ def test_few_recoveries_have_no_percentile() -> None:
 
 
 def test_growth_is_that_of_a_warm_process_over_long_enough() -> None:
-    def memory(until_s: float) -> list[tuple[float, int]]:
-        """A step while it warms up, then 2 MB an hour."""
-        return [(at, 50_000_000 + (at > WARM_S / 2) * 9_000_000 + int(at / 3600 * 2e6)) for at in range(int(until_s))]
+    def grown(until_s: float) -> dict[str, float | None]:
+        """By a step while it warms up, then by 2 MB an hour, of which half is used, and 700 objects."""
+        steps = [(at, (at > WARM_S / 2) * 9_000_000 + int(at / 3600 * 2e6)) for at in range(int(until_s))]
+        return growth([Memory(at, 50_000_000 + step, step // 2, int(at / 3600 * 700)) for at, step in steps])
 
-    assert mb_per_hour([]) is None
-    assert mb_per_hour(memory(WARM_S + ENOUGH_S - 10)) is None
-    assert mb_per_hour(memory(WARM_S + ENOUGH_S + 10)) == pytest.approx(2.0, abs=0.05)
+    assert set(growth([]).values()) == {None}
+    assert set(grown(WARM_S + ENOUGH_S - 10).values()) == {None}
+    assert grown(WARM_S + ENOUGH_S + 10) == {
+        "slope_mb_per_h": pytest.approx(2.0, abs=0.05),
+        "slope_of_second_half_mb_per_h": None,
+        "slope_in_use_mb_per_h": pytest.approx(1.0, abs=0.05),
+        "slope_of_objects_per_h": pytest.approx(700, abs=20),
+    }
+    assert grown(WARM_S + 2 * ENOUGH_S + 10)["slope_of_second_half_mb_per_h"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_this_process_has_memory_and_uses_some_of_it() -> None:
+    look = looker()
+    gc.collect()  # or others' might go meanwhile
+    before = look()
+    kept = [bytearray(1_000_000) for _ in range(5)], [object() for _ in range(5000)]
+    after = look()
+    assert len(kept[0]) == 5
+    assert after.at >= before.at
+    assert after.resident > 1_000_000
+    assert after.in_use - before.in_use >= 5_000_000
+    assert after.objects - before.objects >= 5000
 
 
 def test_late_recoveries_are_held_against_the_pool() -> None:
@@ -67,8 +89,8 @@ def test_late_recoveries_are_held_against_the_pool() -> None:
 
 
 def test_growth_is_held_against_the_pool_after_an_hour() -> None:
-    def memory(mb_per_h: float, until_s: int) -> list[tuple[float, int]]:
-        return [(at, 50_000_000 + int(at / 3600 * mb_per_h * 1e6)) for at in range(0, until_s, 5)]
+    def memory(mb_per_h: float, until_s: int) -> list[Memory]:
+        return [Memory(at, 50_000_000 + int(at / 3600 * mb_per_h * 1e6), 0, 0) for at in range(0, until_s, 5)]
 
     assert too_steep(memory(0.9, 3600)) == []
     assert too_steep(memory(3.0, 1800)) == []

@@ -109,7 +109,9 @@ class Writers:
     async def _live(self, worker: int, role: str) -> tuple[int, str]:
         dsn = f"postgresql://{role}@{self.address}/postgres?sslmode=disable"
         place = str(self.cluster.place)
-        order = Order(self.contender, dsn, CONNECTIONS, worker, self._lives[worker], place, self.seed)
+        life = self._lives[worker]
+        loop = ("asyncio", "uvloop")[life % 2]
+        order = Order(self.contender, dsn, CONNECTIONS, worker, life, place, self.seed, loop)
         self._lives[worker] += 1
         errors = Path(place) / f"{worker}.errors"
         with errors.open("wb") as file:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import sys
 import time
@@ -17,13 +16,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+import uvloop
+
+from tests.rigs.ledger.memory import Memory, looker
 from tests.rigs.ledger.records import Fate, Kind, Ledger, Part, merged, next_row
 from tests.rigs.ledger.writes import QUERY_S, ROWS, Batch, Opening, Told, Writes
 from tests.rigs.looplag import LoopLag, watched_lag
 
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 TASKS = 12  # for each connection three: there is always somebody in line
 TELL_S = 1.0
-MEMORY_S = 5.0
+MEMORY_S = 15.0
 HANG_S = 60.0  # no call is meant to take that long, all its deadlines together: it is ended, and told
 PAUSE_S = 0.01  # after a write that was refused at once
 END_S = 10.0
@@ -55,6 +58,7 @@ class Order:
     life: int
     place: str
     seed: int
+    loop: str
 
     @property
     def ledger(self) -> Path:
@@ -80,7 +84,8 @@ class Writer:
         self._resolving: set[asyncio.Task[None]] = set()
         self._mix = [each for each in MIX if each[0] in writes.kinds]
         self.told = Told()
-        self.memory: list[tuple[float, int]] = []
+        self._memory = looker()
+        self.memory: list[Memory] = []
         self.is_over = False
 
     async def go_on(self) -> None:
@@ -105,9 +110,8 @@ class Writer:
 
     def tell(self) -> None:
         """Write down what was counted so far."""
-        now = time.monotonic()
-        if not self.memory or now - self.memory[-1][0] >= MEMORY_S:
-            self.memory.append((now, resident_bytes()))
+        if not self.memory or time.monotonic() - self.memory[-1].at >= MEMORY_S:
+            self.memory.append(self._memory())
         told = {"memory": self.memory, "lag_ms": self._lag.worst_s * 1e3, **self.told.plain()}
         new = self._order.told.with_suffix(".new")
         new.write_text(json.dumps(told), "utf-8")
@@ -188,8 +192,7 @@ class Writer:
                     self.told.lies.append(text)
 
 
-async def main() -> None:
-    order = Order(**json.loads(sys.stdin.readline()))
+async def main(order: Order) -> None:
     opening = cast("Opening", import_module(f"tests.rigs.ledger.{order.contender}").opened)
     loop = asyncio.get_running_loop()
     asked_to_end = loop.run_in_executor(None, sys.stdin.readline)
@@ -206,14 +209,6 @@ async def main() -> None:
         writer.tell()
 
 
-def resident_bytes() -> int:
-    """Of this process; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
 def _raise_of(tasks: list[asyncio.Task[Any]]) -> None:
     for task in tasks:
         if task.done():
@@ -221,4 +216,6 @@ def _raise_of(tasks: list[asyncio.Task[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    order = Order(**json.loads(sys.stdin.readline()))
+    with asyncio.Runner(loop_factory=LOOPS[order.loop]) as runner:
+        runner.run(main(order))
