@@ -37,6 +37,9 @@ class Connection:
     def is_in_transaction(self) -> bool:
         return self.in_transaction
 
+    def get_server_pid(self) -> int:
+        return 1
+
     def get_settings(self) -> None:
         """It has not said whether it is a standby."""
 

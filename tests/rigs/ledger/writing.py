@@ -131,6 +131,7 @@ class Writer:
     async def _tried(self, batch: Batch) -> list[Part]:
         """Cancelled at any instant, once or thrice, if it is its turn; ended if it hangs."""
         task = asyncio.ensure_future(self._writes.kinds[batch.kind](batch))
+        await asyncio.sleep(0)  # it has begun: else it could tell nothing of its cancellation
         if self._luck.random() < 0.2:
             self._cancel_in(self._luck.choice(PHASES[batch.kind]), task, batch)
         for patience_s in (HANG_S, END_S):
@@ -194,8 +195,7 @@ class Writer:
 
 async def main(order: Order) -> None:
     opening = cast("Opening", import_module(f"tests.rigs.ledger.{order.contender}").opened)
-    loop = asyncio.get_running_loop()
-    asked_to_end = loop.run_in_executor(None, sys.stdin.readline)
+    asked_to_end = asyncio.ensure_future(_end_of_stdin())
     async with watched_lag() as lag, opening(order.dsn, order.connections, order.seed + order.worker) as writes:
         writer = Writer(order, writes, lag)
         tasks = [asyncio.create_task(writer.go_on()) for _ in range(TASKS)]
@@ -207,6 +207,15 @@ async def main(order: Order) -> None:
         await asyncio.wait(tasks, timeout=HANG_S)
         await writer.end()
         writer.tell()
+
+
+async def _end_of_stdin() -> None:
+    """Not by a thread, for which a writer that fails would wait for ever at its end."""
+    reader = asyncio.StreamReader()
+    make = asyncio.get_running_loop().connect_read_pipe
+    kept = await make(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+    kept[0].close()
 
 
 def _raise_of(tasks: list[asyncio.Task[Any]]) -> None:
