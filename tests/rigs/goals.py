@@ -204,15 +204,19 @@ GOALS = (
         "M8",
         "memory is bounded",
         "at most 1 MB an hour",
-        "the line through the resident memory of a writer that is never killed, after five minutes; beside it what "
+        "the line through the resident memory of writers that are never killed, after five minutes; beside it what "
         "malloc has given out, and Python's small objects",
         (
-            Measure("ledger", "slope_mb_per_h", "MB an hour"),
-            Measure("ledger", "slope_of_second_half_mb_per_h", "in the second half"),
-            Measure("ledger", "slope_in_use_mb_per_h", "of it in use"),
-            Measure("ledger", "slope_of_objects_per_h", "objects an hour"),
+            Measure("ledger", "slope_mb_per_h_on_asyncio", "MB an hour on asyncio"),
+            Measure("ledger", "slope_of_second_half_mb_per_h_on_asyncio", "in the second half"),
+            Measure("ledger", "slope_in_use_mb_per_h_on_asyncio", "of it in use"),
+            Measure("ledger", "slope_of_objects_per_h_on_asyncio", "objects an hour"),
+            Measure("ledger", "slope_mb_per_h_on_uvloop", "MB an hour on uvloop"),
+            Measure("ledger", "slope_of_second_half_mb_per_h_on_uvloop", "in the second half"),
+            Measure("ledger", "slope_in_use_mb_per_h_on_uvloop", "of it in use"),
+            Measure("ledger", "slope_of_objects_per_h_on_uvloop", "objects an hour"),
         ),
-        _peers(("slope_mb_per_h", "MB an hour")),
+        _peers(("slope_mb_per_h_on_asyncio", "MB an hour on asyncio")),
     ),
     Goal(
         "M9",

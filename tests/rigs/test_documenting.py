@@ -27,7 +27,7 @@ def run_of(*found: Findings, is_whole: bool = True) -> dict[str, Any]:
 
 
 def ledger() -> Findings:
-    figures = {"acked_rows": 5_000_000, "refusals": 0, "recovery_p99_ms": 41.5, "slope_mb_per_h": None}
+    figures = {"acked_rows": 5_000_000, "refusals": 0, "recovery_p99_ms": 41.5, "slope_mb_per_h_on_asyncio": None}
     done = Counter({"awaits watched": 77})
     return Findings("ledger", done, Counter({28: 1200, 1: 3}), [Violation("M6", "late", "again")], figures, 60)
 

@@ -20,14 +20,13 @@ from tests.rigs.known import PEERS, ROOT, replay
 from tests.rigs.ledger.chaos import FIRST_RESTART_S, RESTART_EVERY_S, Chaos
 from tests.rigs.ledger.cluster import Cluster, cluster
 from tests.rigs.ledger.jobs import Jobs
-from tests.rigs.ledger.memory import Memory
 from tests.rigs.ledger.restarting import Restarting, p99, recoveries_ms, too_late
 from tests.rigs.ledger.slope import growth, too_steep
 from tests.rigs.ledger.writers import Writers, limits
-from tests.rigs.ledger.writing import MEMORY_S
+from tests.rigs.ledger.writing import LOOPS, MEMORY_S
 
 OURS = "bydbpool"
-WORKERS = 2
+WORKERS = 3
 JOB_ITEMS, FEW_ITEMS = 10_000, 2_000  # the last job is brought to its end, however short the time was
 LOOK_S = 1.0
 CURVE_S = 300.0
@@ -180,7 +179,6 @@ class Soak:
         self.found.faults = faults
         refused = server.refusals()
         refusals = sum(any(start <= at <= end for start, end in self._uncut) for at in refused)
-        steady = [Memory(*each) for each in max((each["memory"] for each in told), key=len, default=[])]
         done = self.found.done
         traceable = done["writes told as unknown, traceable"] - done["unknown writes that killed writers left"]
         resolved = done["unknown writes resolved by outcome()"]
@@ -194,11 +192,12 @@ class Soak:
             "late_awaits": len(late),
             "lag_most_ms": round(max((each["lag_ms"] for each in told), default=0.0), 1),
         }
-        self.found.figures |= growth(steady)
-        self.found.figures["memory_mb"] = [
-            round(each.resident / 1e6, 2) for each in steady[:: round(CURVE_S / MEMORY_S)]
-        ]
-        self._violated("M8", too_steep(steady))
+        for loop in LOOPS:
+            steady = writers.steady_on(loop, told)
+            curve = [round(each.resident / 1e6, 2) for each in steady[:: round(CURVE_S / MEMORY_S)]]
+            self.found.figures |= {f"{name}_on_{loop}": value for name, value in growth(steady).items()}
+            self.found.figures[f"resident_mb_on_{loop}"] = curve
+            self._violated("M8", too_steep(steady))
         self._violated("M6", late)
         self._violated("M5", [text for each in told for text in each["lies"]])
         self._violated("M13", writers.broken)

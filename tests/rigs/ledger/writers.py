@@ -16,11 +16,12 @@ import asyncpg
 
 from tests.rigs.known import ROOT
 from tests.rigs.ledger.cluster import ROLES_EACH, Cluster
+from tests.rigs.ledger.memory import Memory
 from tests.rigs.ledger.records import Fate, Kind, Ledger, Part, Reading
-from tests.rigs.ledger.writing import Order
+from tests.rigs.ledger.writing import LOOPS, Order
 
 CONNECTIONS = 4
-STEADY = 0  # is never killed: its memory is looked at
+STEADY = (0, 1)  # are never killed, one on each loop: their memory is looked at
 FIRST_S = 60.0
 END_S = 90.0
 
@@ -60,8 +61,8 @@ class Writers:
                 await asyncio.sleep(0.02)
 
     async def kill(self, luck: random.Random) -> bool:
-        """SIGKILL one of them, but the steady one; False: there is none now."""
-        workers = [worker for worker in self._processes if worker != STEADY]
+        """SIGKILL one of them, but no steady one; False: there is none now."""
+        workers = [worker for worker in self._processes if worker not in STEADY]
         if not workers:
             return False
         with suppress(ProcessLookupError):
@@ -90,9 +91,18 @@ class Writers:
                 process.kill()
 
     def told(self) -> list[dict[str, Any]]:
-        """What each has counted, a killed one's each life by itself; the steady one's is the first."""
+        """What each has counted, a killed one's each life by itself."""
         files = sorted(self.cluster.place.glob("*.told"))
         return [json.loads(file.read_text("utf-8")) | {"worker": int(file.name.partition("-")[0])} for file in files]
+
+    @staticmethod
+    def steady_on(loop: str, told: list[dict[str, Any]]) -> list[Memory]:
+        """The memory of the one on *loop* that was never killed."""
+        mine = STEADY[list(LOOPS).index(loop)]
+        samples: list[list[float]] = max(
+            (each["memory"] for each in told if each["worker"] == mine), key=len, default=[]
+        )
+        return [Memory(*each) for each in samples]
 
     async def _keep(self, worker: int) -> None:
         """One life after the other."""
@@ -110,7 +120,7 @@ class Writers:
         dsn = f"postgresql://{role}@{self.address}/postgres?sslmode=disable"
         place = str(self.cluster.place)
         life = self._lives[worker]
-        loop = ("asyncio", "uvloop")[life % 2]
+        loop = list(LOOPS)[(worker + life) % len(LOOPS)]
         order = Order(self.contender, dsn, CONNECTIONS, worker, life, place, self.seed, loop)
         self._lives[worker] += 1
         errors = Path(place) / f"{worker}.errors"

@@ -31,7 +31,7 @@ HANG_S = 60.0  # no call is meant to take that long, all its deadlines together:
 PAUSE_S = 0.01  # after a write that was refused at once
 END_S = 10.0
 RESOLVE_TRIES = 40
-ROWS_PER_S = 3000  # meant to be written by each writer, then its batches are small
+ROWS_PER_S = 2000  # meant to be written by each writer, then its batches are small
 # Kind, how often of a hundred, rows.
 MIX = (
     (Kind.ONE, 34, 1, 1),
