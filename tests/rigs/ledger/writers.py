@@ -102,7 +102,7 @@ class Writers:
         samples: list[list[float]] = max(
             (each["memory"] for each in told if each["worker"] == mine), key=len, default=[]
         )
-        return [Memory(*each) for each in samples]
+        return [Memory._make(each) for each in samples]
 
     async def _keep(self, worker: int) -> None:
         """One life after the other."""
