@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -12,6 +13,7 @@ import psycopg
 from dbpool.embedded import EmbeddedPostgres
 from dbpool.testing.addresses import dsn_of_database, dsn_with
 from dbpool.testing.server import SETTINGS
+from tests.support.certificates import Certificate, self_signed
 
 PASSWORD = "pw"
 # To hash a password 4,096 times, twice for each connection, would take most of a rig's time.
@@ -42,6 +44,11 @@ class RigServer:
     @property
     def data_dir(self) -> Path:
         return self._server.data_dir
+
+    @cached_property
+    def certificate(self) -> Certificate:
+        """For TLS in front of it, which it is built without; it is its own authority's."""
+        return self_signed(self.data_dir, "rig", "IP:127.0.0.1")
 
     def witness(self) -> psycopg.Connection[tuple[int, ...]]:
         """A superuser's connection by another driver than the pool's; each statement commits by itself."""

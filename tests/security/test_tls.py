@@ -45,7 +45,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 async def server(postgres: EmbeddedPostgres, shown: Certificate) -> AsyncIterator[Front]:
-    async with tls_front(postgres, shown.server_context()) as front:
+    async with tls_front(postgres.dsn(), shown.server_context()) as front:
         yield front
 
 
@@ -143,7 +143,7 @@ async def test_a_certificate_that_is_self_signed_can_be_its_own_authority(
     postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     own = self_signed(tmp_path, "own", f"DNS:{FAR}")
-    async with tls_front(postgres, own.server_context()) as front:
+    async with tls_front(postgres.dsn(), own.server_context()) as front:
         assert await is_tls(front, front.dsn(FAR, root(own)))
 
 
@@ -244,7 +244,7 @@ async def test_a_client_shows_its_certificate(
     own, context = issued(authority, "client"), shown.server_context()
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(authority.path)
-    async with tls_front(postgres, context) as front:
+    async with tls_front(postgres.dsn(), context) as front:
         dsn = front.dsn(FAR, root(authority))
         assert await is_tls(front, f"{dsn}&sslcert={own.path}&sslkey={own.key}")
         await refused(dsn, at_once=False)
@@ -283,7 +283,7 @@ async def test_the_password_may_go_in_clear_text_through_tls(authority: Certific
             f"local all all trust\nhost all {CLEAR} 127.0.0.1/32 password\nhost all all 127.0.0.1/32 scram-sha-256\n"
         )
         postgres.socket_dir.joinpath("pg_hba.conf").write_text(access)
-        async with tls_front(postgres, shown.server_context()) as front:
+        async with tls_front(postgres.dsn(), shown.server_context()) as front:
             async with pool_of(postgres.dsn(), 1) as db:
                 await db.execute(f"create role {CLEAR} login password '{front.password}'")
                 await db.execute("select pg_reload_conf()")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from dbpool.embedded import EmbeddedPostgres
 from tests.support.hostile import SSL_REQUEST
 
 # getaddrinfo reads it as 127.0.0.1, and nothing that reads addresses does: to the pool it is another machine.
@@ -20,8 +19,8 @@ CANCEL_REQUEST = 80877102
 class Front:
     """What clients see as the server: one that has TLS, and does without for those who ask for none."""
 
-    def __init__(self, server: EmbeddedPostgres, context: ssl.SSLContext) -> None:
-        parts = urlsplit(server.dsn())
+    def __init__(self, dsn: str, context: ssl.SSLContext) -> None:
+        parts = urlsplit(dsn)
         assert parts.port is not None
         self.password = parts.password or ""
         self._upstream = parts.port
@@ -84,9 +83,9 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def tls_front(server: EmbeddedPostgres, context: ssl.SSLContext) -> AsyncIterator[Front]:
-    """A front that shows the certificate of *context*."""
-    front = Front(server, context)
+async def tls_front(dsn: str, context: ssl.SSLContext) -> AsyncIterator[Front]:
+    """A front of the server at *dsn* that shows the certificate of *context*."""
+    front = Front(dsn, context)
     async with await asyncio.start_server(front.serve, "127.0.0.1", 0) as listener:
         front.port = listener.sockets[0].getsockname()[1]
         try:

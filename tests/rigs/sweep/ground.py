@@ -17,6 +17,7 @@ from dbpool.testing.leftovers import at_rest
 from dbpool.testing.proxying.proxy import FaultProxy, proxy_to
 from tests.rigs.rigserver import RigServer
 from tests.rigs.sweep.kinds import Kind
+from tests.support.tlsfront import tls_front
 
 BOUND = 2
 LIMITS = {
@@ -44,10 +45,17 @@ class Ground:
     proxy: FaultProxy | None
     """None: through the unix socket, where no network is."""
     witness: Any
+    has_tls: bool = False
 
     @property
     def dsn(self) -> str:
-        return self.server.socket_dsn if self.proxy is None else self.proxy.dsn(self.server.dsn)
+        if self.proxy is None:
+            return self.server.socket_dsn
+        dsn = self.proxy.dsn(self.server.dsn)
+        if not self.has_tls:
+            return dsn
+        trusting = f"sslmode=verify-full&sslrootcert={self.server.certificate.path}"
+        return dsn.replace("sslmode=disable", trusting)
 
     def new_pool(self) -> DatabasePool:
         return DatabasePool(self.dsn, BOUND, name="sweep", **LIMITS)  # type: ignore[arg-type]
@@ -117,10 +125,15 @@ class Ground:
 
 @asynccontextmanager
 async def ground_on(server: RigServer, transport: str) -> AsyncIterator[Ground]:
-    """A way to *server*, by "tcp" through a proxy, or by "unix"."""
+    """A way to *server*, by "tcp" or "tls" through a proxy, or by "unix"."""
     async with AsyncExitStack() as stack:
         witness = stack.enter_context(server.witness())
         proxy = None
-        if transport == "tcp":
-            proxy = await stack.enter_async_context(proxy_to(address_of(urlsplit(server.dsn))))
-        yield Ground(server, proxy, witness)
+        if transport != "unix":
+            upstream = address_of(urlsplit(server.dsn))
+            if transport == "tls":
+                context = server.certificate.server_context()
+                front = await stack.enter_async_context(tls_front(server.dsn, context))
+                upstream = ("127.0.0.1", front.port)
+            proxy = await stack.enter_async_context(proxy_to(upstream))
+        yield Ground(server, proxy, witness, has_tls=transport == "tls")

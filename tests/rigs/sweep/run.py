@@ -7,6 +7,7 @@ import itertools
 import random
 import time
 from dataclasses import dataclass
+from shutil import which
 
 import uvloop
 
@@ -21,7 +22,7 @@ from tests.rigs.sweep.trial import Trial, one_trial
 from tests.rigs.wire.batch import ASYNCPGS_NOISE, heard
 
 MOST_SUSPENSIONS = 80  # more than any operation has
-TRANSPORTS = ("tcp", "unix")
+TRANSPORTS = ("tcp", "unix", "tls") if which("openssl") else ("tcp", "unix")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 MOST_VIOLATIONS = 50
 # asyncpg says so to the loop where a ROLLBACK was cancelled, and create_pool's pool as asyncpg's own
@@ -44,7 +45,7 @@ class Case:
 def cases() -> list[Case]:
     """All there are; a unix socket has no network that could fail."""
     every = itertools.product(OPERATIONS, Kind, TRANSPORTS, LOOPS)
-    return [Case(*each) for each in every if each[2] == "tcp" or not each[1].needs_network]
+    return [Case(*each) for each in every if each[2] != "unix" or not each[1].needs_network]
 
 
 def run(seconds: float, seed: int, say: Say) -> Findings:
@@ -70,7 +71,7 @@ class Sweep:
 
     def __init__(self, server: RigServer, seed: int, say: Say) -> None:
         self._server, self._seed, self._say = server, seed, say
-        self._found = Findings("sweep")
+        self.found = Findings("sweep")
         self._numbers = itertools.count(1)
 
     def go_on(self, order: list[Case], seconds: float) -> Findings:
@@ -82,10 +83,10 @@ class Sweep:
             with asyncio.Runner(loop_factory=LOOPS[case.loop]) as runner:
                 done += runner.run(self.sweep(case, began + seconds))
             if done % 50 == 0:
-                self._say(f"sweep: {done} of {len(order)} cases, {len(self._found.violations)} violations")
-        self._found.took_s = time.monotonic() - began
-        self._found.figures |= {"cases": len(order), "cases_done": done, "is_complete": done >= len(order)}
-        return self._found
+                self._say(f"sweep: {done} of {len(order)} cases, {len(self.found.violations)} violations")
+        self.found.took_s = time.monotonic() - began
+        self.found.figures |= {"cases": len(order), "cases_done": done, "is_complete": done >= len(order)}
+        return self.found
 
     async def sweep(self, case: Case, ends_at: float) -> bool:
         """One case, with a pool for all of its trials; False: the time was over before it came to its end."""
@@ -98,10 +99,11 @@ class Sweep:
                     if (at and not trial.was_disturbed) or time.monotonic() > ends_at:
                         break
         is_through = not trial.was_disturbed
-        self._found.done["cases"] += is_through
+        self.found.done["cases"] += is_through
+        self.found.done[f"cases through {case.transport}"] += is_through
         for text in noise:
             if text in ASYNCPGS_NOISE or text.startswith(RESETTING):
-                self._found.done["asyncpg's own words to the loop"] += 1
+                self.found.done["asyncpg's own words to the loop"] += 1
                 continue
             self._violated("M6", f"{case}: reached the loop's exception handler: {text}")
         return is_through
@@ -113,15 +115,15 @@ class Sweep:
         assert not trial.wrong, trial.wrong
 
     def _count(self, case: Case, at: int, trial: Trial) -> None:
-        self._found.done["runs"] += 1
-        self._found.done[f"disturbed by {case.kind.value}"] += trial.was_disturbed
-        self._found.faults.update(trial.rows)
+        self.found.done["runs"] += 1
+        self.found.done[f"disturbed by {case.kind.value}"] += trial.was_disturbed
+        self.found.faults.update(trial.rows)
         for text in trial.wrong:
             goal = "M5" if text.startswith("told") else "M6" if "ended after" in text else "M1"
             self._violated(goal, f"{case} at suspension {at}: {text}")
 
     def _violated(self, goal: str, text: str) -> None:
-        self._found.done["violations"] += 1
-        if len(self._found.violations) < MOST_VIOLATIONS:
+        self.found.done["violations"] += 1
+        if len(self.found.violations) < MOST_VIOLATIONS:
             replay = f"python -m tests.rigs sweep --seconds 600 --seed {self._seed}"
-            self._found.violations.append(Violation(goal, text[:500], replay))
+            self.found.violations.append(Violation(goal, text[:500], replay))

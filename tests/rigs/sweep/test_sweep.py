@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
@@ -65,6 +66,16 @@ def test_operations_disturbed_anywhere_lose_nothing_and_lie_to_nobody() -> None:
     assert found.violations == []
     assert found.done["runs"] >= 10
     assert sum(found.faults.values()) >= 5
+
+
+def test_what_is_disturbed_behind_tls_loses_nothing_either(server: RigServer) -> None:
+    sweep = Sweep(server, 0, print)
+    for case in cases():
+        if case.operation.name == "reads" and (case.transport, case.loop) == ("tls", "asyncio"):
+            with asyncio.Runner() as runner:
+                assert runner.run(sweep.sweep(case, time.monotonic() + 60.0))
+    assert sweep.found.violations == []
+    assert sweep.found.done["cases through tls"] == len(Kind)
 
 
 @pytest.mark.parametrize(
