@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from dbpool.core.retry import Backoff
 
 # Most outages are restarts: they last seconds, and all who wait want to go on at once. A prober finds the server within
-# this, or within a twentieth of how long it was away, which nobody notices then; ten connects a second are no load.
-BRIEF_S = 0.15
+# this, or within a twentieth of how long it was away, which nobody notices then; twenty connects a second are no load.
+BRIEF_S = 0.1
 SHARE = 1 / 20
 
 

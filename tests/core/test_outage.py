@@ -47,7 +47,7 @@ def test_patience_counts_the_time_that_the_first_connect_took_to_fail() -> None:
     assert slow.next_try_at == pytest.approx(110.1)
 
 
-@pytest.mark.parametrize(("lasted_s", "longest_s"), [(0.1, 0.15), (3, 0.15), (10, 0.5), (39, 1.95), (3600, 2.0)])
+@pytest.mark.parametrize(("lasted_s", "longest_s"), [(0.1, 0.1), (2, 0.1), (10, 0.5), (39, 1.95), (3600, 2.0)])
 def test_a_server_that_was_away_for_moments_is_tried_often_and_one_that_was_for_long_is_not(
     lasted_s: float, longest_s: float
 ) -> None:
@@ -95,7 +95,7 @@ def test_after_its_end_patience_and_backoff_begin_anew() -> None:
     again.ended()
     again.failed(200.0, 200.0, denied=False, chance=1.0)
     assert not again.refuses(200.9)
-    assert again.next_try_at == pytest.approx(200.15)
+    assert again.next_try_at == pytest.approx(200.1)
 
 
 @given(most=st.integers(1, 100), failures=st.integers(1, 20))
