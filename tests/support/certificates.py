@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+# As Python's default context wants them since 3.13 (VERIFY_X509_STRICT).
+SIGNS = ("-addext", "keyUsage=critical,digitalSignature,keyCertSign")
 CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -27,7 +29,7 @@ def self_signed(folder: Path, name: str, *alternatives: str) -> Certificate:
     """For *name* and *alternatives*, as ``DNS:localhost``; with none it is an authority's."""
     made = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
     names = ["-addext", f"subjectAltName={','.join(alternatives)}"] if alternatives else []
-    _openssl("req", "-x509", *CURVE, "-subj", f"/CN={name}", *names, "-keyout", made.key, "-out", made.path)
+    _openssl("req", "-x509", *CURVE, *SIGNS, "-subj", f"/CN={name}", *names, "-keyout", made.key, "-out", made.path)
     return made
 
 
@@ -36,7 +38,10 @@ def issued(by: Certificate, name: str, *alternatives: str, days: int = 1) -> Cer
     folder = by.path.parent
     made = Certificate(folder / f"{name}-{days}.crt", folder / f"{name}-{days}.key")
     request, more = folder / f"{name}.csr", folder / f"{name}.ext"
-    more.write_text(f"subjectAltName={','.join(alternatives or (f'DNS:{name}',))}\n")
+    more.write_text(
+        f"subjectAltName={','.join(alternatives or (f'DNS:{name}',))}\nauthorityKeyIdentifier=keyid\n"
+        "basicConstraints=CA:FALSE\n"
+    )
     _openssl("req", *CURVE, "-subj", f"/CN={name}", "-keyout", made.key, "-out", request)
     signing = ("-CA", by.path, "-CAkey", by.key, "-CAcreateserial", "-days", str(days), "-extfile", more)
     _openssl("x509", "-req", "-in", request, *signing, "-out", made.path)
