@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import multiprocessing
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import TypeAlias
 
 import psycopg
@@ -28,6 +31,7 @@ TRIES = 3  # of a spot: on a busy machine a session may replace a connection bef
 BATCH_S = 20.0  # after which what is stored is looked at
 MOST_VIOLATIONS = 50
 PEERS_FROM_S = 60.0
+NUMBERS_EACH = 10_000_000  # more than any has sessions
 EVERY_BYTE_FROM_S = 1200.0  # from which on a run first ends the session at each of its bytes
 KINDS = ("lies", "bare errors", "hangs", "awaits beyond their limit", "pools of no more use")
 Witness: TypeAlias = psycopg.Connection[tuple[int, ...]]
@@ -40,23 +44,40 @@ def run(seconds: float, seed: int, say: Say, *, of: Callable[[Spot], bool] = lam
         of: which spots to try.
     """
     with quiet(), rig_server() as server:
-        return asyncio.run(_run(server, seconds, seed, say, of))
+        return _run(server, seconds, seed, say, of)
 
 
-async def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Callable[[Spot], bool]) -> Findings:
+def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Callable[[Spot], bool]) -> Findings:
     """Ours first; the other pools, beside which it is to be seen, have a tenth of the time each, if that is enough."""
     theirs = seconds / 10 if seconds >= PEERS_FROM_S else 0.0
-    numbers = itertools.count(1)
-    ours = Wire(server, Ours(), seed, say, of, numbers)
+    ours, *peers = (
+        Wire(server, each, seed, say, of, itertools.count(1 + turn * NUMBERS_EACH))
+        for turn, each in enumerate((Ours(), AsyncpgPool(), PsycopgPool()))
+    )
     ours.again = replay("wire", seconds, seed)
-    found = await ours.go_on(seconds - 2 * theirs)
-    beside = {"dbpool": ours.figures()}
-    for contender in (AsyncpgPool(), PsycopgPool()) if theirs else ():
-        peer = Wire(server, contender, seed, say, of, numbers)
-        await peer.go_on(theirs)
-        beside[contender.name] = peer.figures()
-    found.figures["side_by_side"] = beside
+    found = asyncio.run(ours.go_on(seconds - 2 * theirs))
+    found.figures["side_by_side"] = {"dbpool": ours.figures()}
+    for peer in peers if theirs else ():
+        found.figures["side_by_side"][peer.name] = apart(peer, theirs)
     return found
+
+
+def apart(peer: Wire, seconds: float) -> dict[str, int]:
+    """Its figures, from a process of its own: what is spoilt here has ended whole ones of asyncpg's."""
+    context = multiprocessing.get_context("fork")
+    told, tells = context.Pipe(duplex=False)
+    process = context.Process(target=peer.tell_all, args=(seconds, tells))
+    process.start()
+    tells.close()
+    figures = peer.figures()
+    try:
+        with suppress(EOFError):
+            while True:
+                figures = told.recv()
+        process.join()
+    finally:
+        process.kill()
+    return figures | {"ended the process": int(process.exitcode != 0)}
 
 
 def _is_reset(spot: Spot) -> bool:
@@ -83,6 +104,16 @@ class Wire:
         self._reached = self._resets = 0
         self._left: deque[Spot] = deque()
         self._missed: Counter[Spot] = Counter()
+        self._told: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        return self._contender.name
+
+    def tell_all(self, seconds: float, to: Connection) -> None:
+        """Go on in this process, and send the figures after each batch."""
+        self._told = lambda: to.send(self.figures())
+        asyncio.run(self.go_on(seconds))
 
     async def go_on(self, seconds: float) -> Findings:
         spots = [each for each in (await self._recorded()).spots(self._seed) if self._of(each)]
@@ -94,8 +125,9 @@ class Wire:
         with self._server.witness() as witness:
             while (seconds_left := seconds - (time.monotonic() - began)) > 0 and self._left:
                 await self._try(witness, min(seconds_left, BATCH_S))
-                wrong, name = self.found.done["violations"], self._contender.name
-                self._say(f"wire: {self._reached} of {len(spots)} spots of {name}, {wrong} violations")
+                self._told()
+                wrong = self.found.done["violations"]
+                self._say(f"wire: {self._reached} of {len(spots)} spots of {self.name}, {wrong} violations")
         self.found.took_s = time.monotonic() - began
         is_complete = self._reached == len(spots)
         self.found.figures |= {"spots": len(spots), "spots_reached": self._reached, "is_complete": is_complete}
@@ -106,7 +138,9 @@ class Wire:
         """What there is to say of it beside others."""
         done = self.found.done
         told = ("sessions", "writes told", "writes of unknown outcome")
-        return {each: done[each] for each in told} | {kind: self._wrong[kind] for kind in KINDS}
+        return (
+            {each: done[each] for each in told} | {kind: self._wrong[kind] for kind in KINDS} | {"ended the process": 0}
+        )
 
     async def _recorded(self) -> Recorded:
         await recorded(

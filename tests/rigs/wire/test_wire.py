@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from multiprocessing.connection import Connection
+from typing import cast
+
 import pytest
 
 from dbpool.testing import Damage, Way
 from tests.rigs.told import Told
-from tests.rigs.wire.run import run
+from tests.rigs.wire.run import Wire, apart, run
 from tests.rigs.wire.spots import AtByte, AtMessage, Delayed, End, Passed, Recorded, Sliced
 
 RECORD = Recorded(
@@ -33,6 +38,21 @@ def test_a_session_with_spoilt_messages_lies_to_nobody_and_leaves_a_pool_that_wo
     assert found.done["other faults"] >= 5
     assert {29, 30} <= set(found.faults)
     assert found.violations == []
+
+
+class Spoilt:
+    """A peer whose process ends in the middle of its second batch."""
+
+    def figures(self) -> dict[str, int]:
+        return {"sessions": 0}
+
+    def tell_all(self, seconds: float, to: Connection) -> None:
+        to.send({"sessions": int(seconds)})
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_what_a_peer_had_found_when_it_ended_its_process_is_kept_and_that_told() -> None:
+    assert apart(cast("Wire", Spoilt()), 7.0) == {"sessions": 7, "ended the process": 1}
 
 
 def test_every_byte_of_every_connection_is_a_spot_and_every_message() -> None:
