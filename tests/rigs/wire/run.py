@@ -50,9 +50,10 @@ def run(seconds: float, seed: int, say: Say, *, of: Callable[[Spot], bool] = lam
 def _run(server: RigServer, seconds: float, seed: int, say: Say, of: Callable[[Spot], bool]) -> Findings:
     """Ours first; the other pools, beside which it is to be seen, have a tenth of the time each, if that is enough."""
     theirs = seconds / 10 if seconds >= PEERS_FROM_S else 0.0
+    contenders: tuple[Contender, ...] = (Ours(), AsyncpgPool(), PsycopgPool())
     ours, *peers = (
         Wire(server, each, seed, say, of, itertools.count(1 + turn * NUMBERS_EACH))
-        for turn, each in enumerate((Ours(), AsyncpgPool(), PsycopgPool()))
+        for turn, each in enumerate(contenders)
     )
     ours.again = replay("wire", seconds, seed)
     found = asyncio.run(ours.go_on(seconds - 2 * theirs))
