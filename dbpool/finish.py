@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def finish(work: Coroutine[Any, Any, T]) -> T:
+async def finish(work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
     """Run *work* to its end and return its result; deliver a cancellation only afterwards.
 
     *work* must have a time limit of its own. If it fails after a cancellation, the failure is the cancellation's cause.
@@ -24,6 +24,16 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
     if cancelled is not None:
         raise cancelled from (None if task.cancelled() else task.exception())
     return task.result()
+
+
+async def finish_or(work: Coroutine[Any, Any, T], failed: Callable[[], object]) -> T:
+    """The same; *failed* is called where *work* did not come to its end: a cancellation alone is no such thing."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await finish(task)
+    finally:
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            failed()
 
 
 class Cleanups:

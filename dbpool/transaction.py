@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from typing import Any, LiteralString, TypeVar
 
@@ -13,7 +13,7 @@ from dbpool.core.outcomes import TRACE
 from dbpool.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack, UsageError
 from dbpool.executable import Bound, Executable, bound, bound_many
 from dbpool.faults import is_failed_transaction, is_sure, is_unfinished, one_line, told_as_ours
-from dbpool.finish import finish
+from dbpool.finish import finish, finish_or
 from dbpool.loan import Claim, Loan
 from dbpool.observing import Asked, Block, Operation, observed
 from dbpool.ownership import InnerRef
@@ -144,10 +144,7 @@ class Transaction(Queries):
         self._check_open("roll back")
         with self._ending():
             try:
-                await finish(self._roll_back())
-            except BaseException:
-                self._connection.doom("a ROLLBACK was cut short")
-                raise
+                await self._roll_back_to_its_end()
             finally:
                 self._over(State.ROLLED_BACK)
 
@@ -346,13 +343,14 @@ class Transaction(Queries):
     async def _roll_back_quietly(self) -> None:
         """Roll back, and let the exception that is under way be the one that is seen."""
         try:
-            await finish(self._roll_back())
-        except BaseException as error:
-            self._connection.doom("a ROLLBACK was cut short")  # and with it whatever transaction is around this one
-            if not isinstance(error, Exception):
-                raise
+            with suppress(Exception):  # the connection is doomed by then
+                await self._roll_back_to_its_end()
         finally:
             self._over(State.ROLLED_BACK)
+
+    async def _roll_back_to_its_end(self) -> None:
+        """Where that fails, the connection goes, and with it whatever transaction is around this one."""
+        await finish_or(self._roll_back(), lambda: self._connection.doom("a ROLLBACK was cut short"))
 
     async def _set_locally(self, settings: Mapping[str, str]) -> None:
         values = [str(value) for value in settings.values()]

@@ -200,6 +200,37 @@ async def test_cancelling_the_block_rolls_back(database: Database) -> None:
         assert await stored(db) == []
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_a_rollback_that_is_cancelled_and_comes_to_its_end_costs_no_connection(
+    database: Database, by_hand: bool
+) -> None:
+    async with proxy_before(database.dsn) as proxy, pool_of(proxy.dsn(database.dsn), 1) as db:
+        await db.execute(TABLE)
+        before = await db.fetchval("select pg_backend_pid()")
+        is_about_to = asyncio.Event()
+
+        async def work() -> None:
+            async with db.transaction() as tx:
+                await tx.execute("insert into t values (1)")
+                proxy.stall()
+                is_about_to.set()
+                if by_hand:
+                    await tx.rollback()
+                raise ValueError("mine")
+
+        task = asyncio.create_task(work())
+        await is_about_to.wait()
+        for _ in range(5):  # turns of the loop, after which it waits for the answer to ROLLBACK
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        proxy.resume()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await db.fetchval("select pg_backend_pid()") == before
+        assert await stored(db) == []
+
+
 # The connection dies, or stops to answer
 
 

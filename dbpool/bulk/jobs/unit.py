@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from dbpool.connection import PooledConnection, Want
 from dbpool.errors import CommitOutcomeUnknown, TransactionRolledBack
 from dbpool.faults import is_impatient, is_sure, is_unfinished, one_line, told_as_ours
-from dbpool.finish import finish
+from dbpool.finish import finish, finish_or
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -45,12 +46,9 @@ async def _roll_back(connection: PooledConnection) -> None:
     """Roll back, or have the connection closed, which does it too."""
     if connection.is_closed() or connection.doomed_by:
         return
-    try:
-        await finish(connection.run("ROLLBACK", (), Want.STATUS, connection.settings.reset_timeout))
-    except BaseException as error:
-        connection.doom("a ROLLBACK was cut short")
-        if not isinstance(error, Exception):
-            raise
+    rollback = connection.run("ROLLBACK", (), Want.STATUS, connection.settings.reset_timeout)
+    with suppress(Exception):  # the connection is doomed by then
+        await finish_or(rollback, lambda: connection.doom("a ROLLBACK was cut short"))
 
 
 async def _commit(connection: PooledConnection, timeout: float) -> None:
