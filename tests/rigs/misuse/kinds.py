@@ -32,5 +32,6 @@ ASKED = Kind(
     options={"credentials_ttl": 1e-6, "connect_timeout": 0.05, "outage_patience": 0.02, "max_idle": 60.0},
     asks_for_password=True,
 )
+WATCHED = Kind("watched", 2)  # one of them is for somebody beside the pool
 HOOKED = Kind("hooked", 2, is_asyncpgs=True)
-KINDS = (CROWD, PAIR, LONE, FRUGAL, IDLERS, ASKED, HOOKED)
+KINDS = (CROWD, PAIR, LONE, FRUGAL, IDLERS, ASKED, WATCHED, HOOKED)

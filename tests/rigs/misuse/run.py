@@ -16,7 +16,18 @@ import uvloop
 from tests.rigs.findings import Findings, Say, Violation
 from tests.rigs.known import replay
 from tests.rigs.looplag import watched_lag
-from tests.rigs.misuse import asking, cancelling, changing, conflicting, filling, holding, limits, living, serving
+from tests.rigs.misuse import (
+    asking,
+    cancelling,
+    changing,
+    conflicting,
+    filling,
+    holding,
+    leaving,
+    limits,
+    living,
+    serving,
+)
 from tests.rigs.misuse.callers import company
 from tests.rigs.misuse.cases import CASES, Case, Wrong
 from tests.rigs.misuse.ground import Ground, prepared
@@ -26,7 +37,7 @@ from tests.rigs.quiet import quiet
 from tests.rigs.rigserver import rig_server
 from tests.rigs.wire.batch import ASYNCPGS_NOISE, heard
 
-SECTIONS = (asking, cancelling, changing, conflicting, filling, holding, limits, living, serving)
+SECTIONS = (asking, cancelling, changing, conflicting, filling, holding, leaving, limits, living, serving)
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 BATCH_S = 10.0  # on one loop, with the same pools
 LOOK_EVERY = 5  # rounds
@@ -124,16 +135,20 @@ class Misuse:
         return 2 if ahead < -1 else 1 if ahead <= 0 or is_first else 0
 
     async def _judged(self, case: Case, stage: Stage, loop: str) -> None:
+        """One; where something was wrong, the stage is used again only if it is at rest."""
         try:
-            async with asyncio.timeout(CASE_S):
+            async with asyncio.timeout(CASE_S) as limit:
                 await self._fault(case, stage)
+            return
         except Wrong as wrong:
             self._violated(wrong.goal, f"{case} on {loop}: {wrong}")
-        except TimeoutError:
-            stage.is_broken = True
-            self._violated("M6", f"{case} on {loop}: did not end in {CASE_S:.0f} s: {stage.db.report()}")
         except Exception as error:
-            self._violated("M6", f"{case} on {loop}: a bare {type(error).__name__}: {error}")
+            what = f"did not end in {CASE_S:.0f} s" if limit.expired() else f"a bare {type(error).__name__}: {error}"
+            self._violated("M6", f"{case} on {loop}: {what}")
+        try:
+            stage.is_broken = stage.is_broken or bool(await stage.wrong())
+        except Exception:
+            stage.is_broken = True
 
     async def _fault(self, case: Case, stage: Stage) -> None:
         """One, beside ordinary callers; then the pool must be as if nobody had been there."""

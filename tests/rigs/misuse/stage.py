@@ -123,7 +123,22 @@ async def stage_of(kind: Kind, dsn: str, rng: random.Random, lag: LoopLag) -> As
         return
     password = Password()
     options = LIMITS | kind.options | ({"credentials": password.asked} if kind.asks_for_password else {})
-    async with DatabasePool(dsn, kind.bound, name=kind.name, **options) as db:
+    db = DatabasePool(dsn, kind.bound, name=kind.name, **options)
+    if kind.asks_for_password:
+        await _opened_at_last(db)
+    async with db:
         stage = Stage(kind, db, dsn, rng, lag)
         stage.password = password
         yield stage
+
+
+async def _opened_at_last(db: DatabasePool) -> None:
+    """Open a pool whose connects have so little time that a busy machine may take longer."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                await db.open()
+            except ServerUnavailable:
+                await asyncio.sleep(0.01)
+            else:
+                return
