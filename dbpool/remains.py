@@ -60,6 +60,8 @@ class Remains:
 
     def unless_ended(self) -> Self | None:
         """These, with our side of the stream ended, too; None, and let go, if the server has closed its end."""
+        if self._fd < 0:  # collected with its owner, after the end of its loop, and before the owner's last turn
+            return None
         sock = socket.socket(fileno=self._fd)
         sock.setblocking(False)
         try:
@@ -81,6 +83,8 @@ class Remains:
 
         Returns: whether it has; False also if the network failed, which proves nothing.
         """
+        if self._fd < 0:  # as above
+            return self.is_gone
         loop = asyncio.get_running_loop()
         with self._take() as sock:
             try:

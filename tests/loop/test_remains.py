@@ -205,6 +205,19 @@ def test_remains_that_nobody_waits_for_let_go_without_a_warning(run: Run) -> Non
 
 
 @every_loop
+def test_remains_that_were_collected_before_who_owned_them_are_no_error_in_its_last_turn(run: Run) -> None:
+    async def main() -> None:
+        with pair() as (ours, _):
+            remains = await cut_off(ours)
+            remains.close()  # as its finalizer does
+            assert remains.unless_ended() is None
+            assert not await remains.wait_gone(5)
+
+    with letting_go():
+        run(main())
+
+
+@every_loop
 def test_nothing_is_held_of_a_transport_that_closes_or_has_closed(run: Run) -> None:
     async def main() -> None:
         transport, protocol = await connected(ours)
