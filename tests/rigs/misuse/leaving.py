@@ -31,15 +31,19 @@ async def _held(dsn: str) -> object:
     return db, await db.acquire()
 
 
-WAYS: tuple[Callable[[str], Coroutine[Any, Any, object]], ...] = (_resting, _held)
+async def _in_a_statement(dsn: str) -> object:
+    db = await _opened(dsn)
+    asking = asyncio.create_task(db.fetch("select pg_sleep(0.01)"))
+    await asyncio.sleep(0)
+    return db, asking
+
+
+WAYS: tuple[Callable[[str], Coroutine[Any, Any, object]], ...] = (_resting, _held, _in_a_statement)
 
 
 @case(69, WATCHED)
 async def loop_that_ends(stage: Stage) -> int:
-    """In a thread of its own; its sockets are let go, and so its session.
-
-    Not in a statement: of the cleanup that is cut off there, asyncio has much to tell.
-    """
+    """In a thread of its own; its sockets are let go, and so its session."""
     way = stage.rng.choice(WAYS)
 
     def live() -> None:
