@@ -277,7 +277,7 @@ class Leases:
         finally:
             if is_clean:
                 self.pass_on(holder, connection)
-            else:
+            elif not self.loop.is_closed():  # else it is collected after it, and waits for nothing any more
                 try:
                     await connection.discard(self._settings.reset_timeout)
                 finally:

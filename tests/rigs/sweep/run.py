@@ -25,8 +25,11 @@ MOST_SUSPENSIONS = 80  # more than any operation has
 TRANSPORTS = ("tcp", "unix", "tls") if which("openssl") else ("tcp", "unix")
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 MOST_VIOLATIONS = 50
-# asyncpg says so to the loop where a ROLLBACK was cancelled, and create_pool's pool as asyncpg's own
-RESETTING = "Resetting connection with an active transaction"
+# asyncpg says so where a ROLLBACK was cancelled, or a connect by TLS, and create_pool's pool as asyncpg's own
+ASYNCPGS_OWN = (
+    "Resetting connection with an active transaction",
+    "Future exception was never retrieved: ConnectionError: unexpected connection_lost() call",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Sweep:
         self.found.done["cases"] += is_through
         self.found.done[f"cases through {case.transport}"] += is_through
         for text in noise:
-            if text in ASYNCPGS_NOISE or text.startswith(RESETTING):
+            if text in ASYNCPGS_NOISE or text.startswith(ASYNCPGS_OWN):
                 self.found.done["asyncpg's own words to the loop"] += 1
                 continue
             self._violated("M6", f"{case}: reached the loop's exception handler: {text}")
