@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.rigs.known import ROOT
 from tests.rigs.ledger.memory import Memory, looker
 from tests.rigs.ledger.records import Fate, Kind
 from tests.rigs.ledger.restarting import ENOUGH, Restart, p99, recoveries_ms, too_late
@@ -79,6 +82,29 @@ def test_this_process_has_memory_and_uses_some_of_it() -> None:
     assert after.resident > 1_000_000
     assert after.in_use - before.in_use >= 5_000_000
     assert after.objects - before.objects >= 5000
+
+
+CHURN = """
+import sys
+from tests.rigs.ledger import bydbpool, writing
+from tests.rigs.known import ROOT
+from tests.rigs.ledger.memory import looker, settle
+if sys.argv[1] == "settled":
+    settle()
+look = looker()
+before = look().in_use
+for number in range(20_000):
+    sys.intern(f"come and gone {number}")
+print(look().in_use - before)
+"""
+
+
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="interned strings stay for ever in Python 3.12")
+@pytest.mark.parametrize("settled", [False, True])
+def test_the_interpreters_own_table_grows_before_it_is_looked_at(settled: bool) -> None:
+    words = [sys.executable, "-c", CHURN, "settled" if settled else ""]
+    grown = int(subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    assert (grown < 100_000) is settled
 
 
 def test_late_recoveries_are_held_against_the_pool() -> None:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import uvloop
 
-from tests.rigs.ledger.memory import Memory, looker
+from tests.rigs.ledger.memory import Memory, looker, settle
 from tests.rigs.ledger.records import Fate, Kind, Ledger, Part, merged, next_row
 from tests.rigs.ledger.writes import QUERY_S, ROWS, Batch, Opening, Told, Writes
 from tests.rigs.looplag import LoopLag, watched_lag
@@ -84,6 +84,7 @@ class Writer:
         self._resolving: set[asyncio.Task[None]] = set()
         self._mix = [each for each in MIX if each[0] in writes.kinds]
         self.told = Told()
+        settle()
         self._memory = looker()
         self.memory: list[Memory] = []
         self.is_over = False
