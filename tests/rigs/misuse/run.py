@@ -49,6 +49,7 @@ MOST_VIOLATIONS = 50
 ASYNCPGS_OWN = (
     "Resetting connection with an active transaction",
     "ignored: RuntimeError: Event loop is closed in RoutedConnection._cancel",
+    "ignored: RuntimeError: Event loop is closed in Connection._cancel",
 )
 
 
