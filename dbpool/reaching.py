@@ -14,7 +14,7 @@ from dbpool.core.retry import Verdict, verdict
 from dbpool.dialing import dial
 from dbpool.errors import InsecureConnection
 from dbpool.faults import one_line, role_of, sqlstate, without_frames
-from dbpool.finish import Cleanups
+from dbpool.finish import Cleanups, finish
 from dbpool.hosts import Host, Named, Order, Target
 from dbpool.remains import Remains
 
@@ -107,6 +107,7 @@ class Reaching:
         complaints = {each: "busy with connects that were given up" for each in numbers if each not in queue}
         reasons: dict[int, BaseException] = {}
         pending: dict[asyncio.Task[C], int] = {}
+        chosen: C | None = None
         try:
             while queue or pending:
                 if queue:
@@ -122,9 +123,9 @@ class Reaching:
                         del pending[task]
                         if only is None:  # else what goes on there is no reason to prefer it
                             order.answered(number)
-                        connection = task.result()
-                        self._numbers[getattr(connection, "_addr", None)] = number
-                        return connection
+                        chosen = task.result()
+                        self._numbers[getattr(chosen, "_addr", None)] = number
+                        return chosen
                     if not _concerns_this_server_only(error, is_one_of_several=len(self.hosts) > 1):
                         raise error
                     del pending[task]
@@ -144,7 +145,7 @@ class Reaching:
                 [reasons.get(each) or TimeoutError() for each in sorted(complaints)],
             )
         finally:
-            await _give_up(pending)
+            await _give_up(pending, chosen)
 
     async def _attempt(
         self,
@@ -217,11 +218,22 @@ def _concerns_this_server_only(error: BaseException, *, is_one_of_several: bool)
     return isinstance(error, OSError) if state is None else verdict(state) in (Verdict.LOST, Verdict.FULL)
 
 
-async def _give_up(pending: dict[asyncio.Task[C], int]) -> None:
-    for task in pending:
-        task.cancel()
-    if pending:
-        await asyncio.wait(pending)
-    for task in pending:
-        if not task.cancelled() and task.exception() is None:
-            task.result().terminate()  # it came in the same instant
+async def _give_up(pending: dict[asyncio.Task[C], int], chosen: C | None) -> None:
+    """End the attempts that are left; *chosen*, too, if whoever wants it is cancelled meanwhile."""
+    if not pending:
+        return
+    try:
+        await finish(_end(list(pending)))
+    except BaseException:
+        if chosen is not None:
+            chosen.terminate()
+        raise
+
+
+async def _end(attempts: list[asyncio.Task[C]]) -> None:
+    for attempt in attempts:
+        attempt.cancel()
+    await asyncio.wait(attempts)
+    for attempt in attempts:
+        if not attempt.cancelled() and attempt.exception() is None:
+            attempt.result().terminate()  # it came in the same instant

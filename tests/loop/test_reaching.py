@@ -16,6 +16,7 @@ from dbpool.faults import is_distrusted
 from dbpool.reaching import Reaching
 from tests.support.script import NEVER
 
+TURNS_TO_END = 3  # of a connect that is cancelled
 REFUSED = ConnectionRefusedError(111, "nobody listens")
 STRANGER = InsecureConnection("who are you")
 
@@ -32,9 +33,10 @@ class Opened:
         self.address = self._addr = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
         self._transport = None
         self._params = Login()
+        self.is_open = True
 
     def terminate(self) -> None:
-        """It has no socket."""
+        self.is_open = False
 
 
 class Servers:
@@ -44,6 +46,7 @@ class Servers:
         named = Dsn(address).named
         self.reaching = Reaching(named, named.target, named.order, patience_s=1.0)
         self.asked: list[str] = []
+        self.opened: list[Opened] = []
         self.script: defaultdict[str, list[Exception | float]] = defaultdict(list)
         """By host, for its next connects: an error, or how long it takes in seconds. Those after that succeed."""
 
@@ -55,8 +58,14 @@ class Servers:
         does = self.script[host].pop(0) if self.script[host] else 0.001
         if isinstance(does, Exception):
             raise does
-        await asyncio.sleep(does)
-        return cast("PlainConnection[Any]", Opened(host, port or 5432))
+        try:
+            await asyncio.sleep(does)
+        except asyncio.CancelledError:
+            for _turn in range(TURNS_TO_END):
+                await asyncio.sleep(0)
+            raise
+        self.opened.append(Opened(host, port or 5432))
+        return cast("PlainConnection[Any]", self.opened[-1])
 
 
 @pytest.mark.parametrize(
@@ -126,3 +135,23 @@ async def test_a_connect_to_one_server_asks_no_other_and_makes_it_no_favourite()
     assert (await servers.reach(0.5, at=at)).host == "a"
     assert servers.asked == ["a", "a", "a"]
     assert (await servers.reach()).host == "b"
+
+
+@pytest.mark.parametrize("b_answers_s", [0.1, 0.05, 0.02])  # with the other one, or first
+async def test_whoever_is_cancelled_while_another_attempt_is_given_up_leaves_no_connection_open(
+    b_answers_s: float,
+) -> None:
+    ends = set()
+    for turns in range(16):
+        servers = Servers("postgresql://a,b/s")
+        servers.script["a"], servers.script["b"] = [0.6], [b_answers_s]
+        reaching = asyncio.create_task(servers.reach())
+        await asyncio.sleep(0.5 + b_answers_s)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        reaching.cancel()
+        await asyncio.wait([reaching])
+        kept = [] if reaching.cancelled() else [reaching.result()]
+        assert [each for each in servers.opened if each.is_open] == kept, turns
+        ends.add(len(kept))
+    assert ends == {0, 1}
